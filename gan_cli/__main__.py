@@ -1,0 +1,5 @@
+"""`python -m gan_cli` is `gan-train`."""
+
+from gan_cli.cli import train
+
+train()

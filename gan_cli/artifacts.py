@@ -1,0 +1,173 @@
+"""A run's folder: the only code that writes into it, and each write leaves either the old file or the new one."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from gan_cli import state
+from gan_cli.errors import CommandError, ConfigError
+from gan_cli.state import CheckpointError, DamagedCheckpointError, TrainState
+
+logger = logging.getLogger(__name__)
+
+CONFIG = Path(".hydra", "config.yaml")
+
+
+class RunFolder:
+    """The files of one run. See the README for what each of them is."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read_config(self) -> str | None:
+        """The composed config of the run that is in this folder, as yaml; None where there is no run."""
+        try:
+            return (self.path / CONFIG).read_text()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Make the folder and hold it against other processes; the kernel lets go when this process dies.
+
+        Raises `ConfigError` when another process holds it, when it holds something other than a run, or when it
+        cannot be written.
+        """
+        ours = {".hydra", ".lock"}
+        try:
+            if self.path.is_dir() and self.read_config() is None and {p.name for p in self.path.iterdir()} - ours:
+                raise ConfigError(f"{self.path} holds files that are not a run's: choose another name=…")
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout:
+            raise ConfigError(f"{self.path} is in use by another process: wait for it, or choose another name=…") from None
+        except OSError as error:
+            raise ConfigError(
+                f"{self.path} cannot be written ({error.strerror}): choose another outputs=… or name=…"
+            ) from error
+        try:
+            with self._logging():
+                yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def _logging(self) -> Iterator[None]:
+        """Copy the program's log into train.log."""
+        handler = logging.FileHandler(self.path / "train.log")
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        package = logging.getLogger("gan_cli")
+        package.addHandler(handler)
+        try:
+            yield
+        finally:
+            package.removeHandler(handler)
+            handler.close()
+
+    def write_config(self, files: Mapping[str, str]) -> None:
+        """Keep the composed config as yaml, by file name; config.yaml last, since it is what makes this a run."""
+        for name in sorted(files, key=lambda name: name == CONFIG.name):
+            self._write(CONFIG.parent / name, files[name].encode())
+
+    def write_record(self, record: Mapping[str, Any]) -> None:
+        """Replace run.json."""
+        self._write(Path("run.json"), (json.dumps(record, indent=2) + "\n").encode())
+
+    def append_metrics(self, numbers: Mapping[str, float]) -> None:
+        """Add one line to metrics.jsonl."""
+        with _explaining(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("a") as file:
+            file.write(json.dumps(numbers, allow_nan=False) + "\n")
+
+    def rewind_metrics(self, step: int) -> list[dict[str, float]]:
+        """Drop the lines beyond `step` from metrics.jsonl, and a line cut short; returns the others."""
+        kept = [line for line in self.read_metrics() if line["step"] <= step]
+        text = "".join(json.dumps(line) + "\n" for line in kept)
+        self._write(Path("metrics.jsonl"), text.encode())
+        return kept
+
+    def read_metrics(self) -> list[dict[str, float]]:
+        """The lines of metrics.jsonl, without those that are damaged."""
+        path = self.path / "metrics.jsonl"
+        lines = []
+        for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
+            try:
+                numbers = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(numbers, dict) and "step" in numbers:
+                lines.append(numbers)
+        return lines
+
+    def write_curves(self, png: bytes) -> None:
+        """Replace curves.png."""
+        self._write(Path("curves.png"), png)
+
+    def write_samples(self, step: int, png: bytes) -> None:
+        """Add the picture of a step, which is also the new samples.png."""
+        self._write(Path("samples", f"step-{step:07d}.png"), png)
+        self._write(Path("samples.png"), png)
+
+    def save_checkpoint(self, train_state: TrainState, keep: int) -> Path:
+        """Write the checkpoint of a step, and remove all but the newest `keep`."""
+        path = self.path / "checkpoints" / f"step-{train_state.step:07d}.pt"
+        with _explaining(path):
+            path.parent.mkdir(exist_ok=True)
+            state.save(train_state, path)
+        for old in self.checkpoints()[:-keep]:
+            old.unlink()
+            state.digest_path(old).unlink(missing_ok=True)
+        return path
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, oldest first."""
+        return sorted((self.path / "checkpoints").glob("step-*.pt"))
+
+    def load_newest_checkpoint(self, device: Any = "cpu") -> tuple[Path, dict[str, Any]] | None:
+        """The newest checkpoint that is whole and its content; None where none was ever written.
+
+        A damaged one is passed over with a warning. Raises `ConfigError` when all are damaged, or when a file is no
+        checkpoint.
+        """
+        for path in reversed(self.checkpoints()):
+            try:
+                return path, state.load(path, device)
+            except DamagedCheckpointError as error:
+                logger.warning("%s; trying the one before", error)
+            except CheckpointError as error:
+                raise ConfigError(f"{error}: remove it to use the one before") from error
+        if self.checkpoints():
+            raise ConfigError(f"{self.path / 'checkpoints'} holds damaged files only: remove {self.path} to start again")
+        return None
+
+    def _write(self, name: Path, content: bytes) -> None:
+        path = self.path / name
+        temporary = path.with_name(path.name + ".tmp")
+        with _explaining(path):
+            path.parent.mkdir(exist_ok=True)
+            try:
+                with temporary.open("wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                temporary.replace(path)
+            finally:
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explaining(path: Path) -> Iterator[None]:
+    """A write that fails, for want of space or of permission, ends the run in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(
+            f"{path} cannot be written ({error.strerror or error}): free some space or permit it, then run the same command"
+            " to go on from the last checkpoint"
+        ) from error

@@ -1,0 +1,110 @@
+"""From config nodes to checked objects: every message names the config key that is at fault."""
+
+import inspect
+import types
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, Literal, Union, get_args, get_origin
+
+import torch
+from hydra.utils import get_class
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from gan_cli.errors import ConfigError
+
+
+def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
+    """The object that a `_target_` node describes, an instance of `expected`; a partial one stays a callable.
+
+    Classes are checked before they are called, so a config can start nothing but this project's parts and torch's
+    optimizers; arguments are checked against the annotations of the constructor.
+    """
+    constructor = _target(node, expected, key)
+    parameters = inspect.signature(constructor).parameters
+    hints = typing.get_type_hints(constructor.__init__)
+    arguments = {}
+    for name in node:
+        if name in ("_target_", "_partial_"):
+            continue
+        if name not in parameters or name in injected:
+            raise ConfigError(f"{key}.{name} is not an option of {constructor.__name__}{_hint(name, parameters)}")
+        if OmegaConf.is_missing(node, name):
+            raise ConfigError(f"{key}.{name} has no value: set {key}.{name}=…")
+        arguments[name] = _argument(node[name], hints.get(name, Any), f"{key}.{name}")
+    for name, parameter in parameters.items():
+        if parameter.default is inspect.Parameter.empty and name not in arguments | injected:
+            raise ConfigError(f"{key}.{name} is missing: {constructor.__name__} needs it")
+    made = partial(constructor, **arguments, **injected)
+    if node.get("_partial_", False):
+        return made
+    with naming(key):
+        return made()
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Turn a `ValueError` into a `ConfigError` that begins with the config key."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error)
+        names_option = "=" in message.split(" ", 1)[0]
+        raise ConfigError(f"{key}.{message}" if names_option else f"{key}: {message}") from error
+
+
+def _target(node: Any, expected: type, key: str) -> Any:
+    target = node.get("_target_") if isinstance(node, DictConfig) else None
+    if not isinstance(target, str):
+        raise ConfigError(f"{key} must be a node with a _target_: choose an option of the group with {key}=…")
+    try:
+        found = get_class(target)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{key}._target_={target} cannot be imported: {error}") from error
+    if not issubclass(found, expected):
+        raise ConfigError(f"{key}._target_={target} is not a {expected.__name__}")
+    return found
+
+
+def _argument(value: Any, hint: Any, key: str) -> Any:
+    if isinstance(value, DictConfig):
+        return build(value, hint if isinstance(hint, type) else object, key)
+    if isinstance(value, ListConfig):
+        value = OmegaConf.to_container(value, resolve=True)
+    if not _fits(value, hint):
+        shown = "null" if value is None else value
+        raise ConfigError(f"{key}={shown} must be {_in_words(hint)}")
+    return value
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from yaml can be passed where `hint` is annotated."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return value in arguments
+    if origin in (Union, types.UnionType):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin in (Sequence, list, tuple):
+        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+    return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def _in_words(hint: Any) -> str:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, arguments))
+    if origin in (Union, types.UnionType):
+        return " or ".join(_in_words(argument) for argument in arguments if argument is not torch.Tensor)
+    if origin in (Sequence, list, tuple):
+        return f"a list, each item {_in_words(arguments[0])}"
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    return words.get(hint, f"a {getattr(hint, '__name__', hint)}")
+
+
+def _hint(name: object, known: Iterable[str]) -> str:
+    close = get_close_matches(str(name), list(known), n=1)
+    return f": did you mean {close[0]}?" if close else ""

@@ -1,0 +1,142 @@
+"""The commands. torch is imported only once a config is known to compose, so that help and mistakes answer at once."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from tqdm import tqdm
+
+from gan_cli import config as spine
+from gan_cli.composition import composition_error
+from gan_cli.errors import CommandError, InterruptedRunError
+
+logger = logging.getLogger(__name__)
+
+PACKAGE = Path(__file__).parent
+# A wheel carries the configs inside the package, a checkout beside it.
+CONFIGS = next(path for path in (PACKAGE / "configs", PACKAGE.parent / "configs") if path.is_dir())
+
+
+def train() -> None:
+    """`gan-train`: compose and train one run, or with -m a sweep."""
+    with _exit_codes("gan-train"):
+        # Hydra ends with exit code 1 on any error; asked for a full error, it passes the exception on instead.
+        full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        spine.register()
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(_job)()
+        except (hydra.errors.HydraException, OmegaConfBaseException) as error:
+            if full_error:
+                raise
+            raise composition_error(error) from error
+
+
+def sample() -> None:
+    """`gan-sample`: pictures from the generator of a run."""
+    parser = argparse.ArgumentParser(prog="gan-sample", description="Draw samples from the generator of a run.")
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
+    parser.add_argument("-n", type=int, help="number of samples; of a walk, its frames (default: 64)")
+    parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
+    parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
+    parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="grid.png: a grid; walk.gif: a walk through the latents; a folder: one PNG a sample;"
+        " of toy data points.png or points.npy",
+    )
+    arguments = parser.parse_args()
+    with _exit_codes("gan-sample"):
+        spine.register()
+        _log_to_terminal()
+        from gan_cli.sample import write_samples
+
+        write_samples(**vars(arguments))
+
+
+class SweepSummary(Callback):
+    """Ends a sweep with the table of its runs."""
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        from gan_cli import sweep
+
+        folder = Path(config.hydra.sweep.dir)
+        print(f"\n{folder}\n{sweep.table(folder)}")
+        if code := sweep.exit_code(folder):
+            raise SystemExit(code)
+
+
+def _job(config: DictConfig) -> None:
+    """One run, in the folder that its name, or the sweep, gives it."""
+    _log_to_terminal()
+    OmegaConf.resolve(config)
+    hydra_config = HydraConfig.get()
+    files = {
+        "config.yaml": OmegaConf.to_yaml(config),
+        "overrides.yaml": OmegaConf.to_yaml(hydra_config.overrides.task),
+        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.masked_copy(HydraConfig.instance().cfg, "hydra")),
+    }
+    from gan_cli.run import run
+
+    if hydra_config.mode is RunMode.RUN:
+        folder = Path(config.outputs, config.name)
+        run(config, folder, files)
+        print(folder / "samples.png")
+        return
+
+    folder = Path(hydra_config.runtime.output_dir)
+    try:
+        run(config, folder, files)
+    except InterruptedRunError:
+        raise
+    except Exception as error:  # one bad run does not end a sweep; its run.json and the table tell of it
+        from gan_cli.sweep import record_failure
+
+        record_failure(folder, error)
+        logger.error("%s: %s", folder.name, error, exc_info=not isinstance(error, CommandError))
+
+
+@contextmanager
+def _exit_codes(command: str) -> Iterator[None]:
+    """End the process as README's table of exit codes says, with one line on stderr for a `CommandError`."""
+    try:
+        yield
+    except CommandError as error:
+        if os.environ.get("GAN_CLI_TRACEBACK") == "1":
+            raise
+        print(f"{command}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print(f"{command}: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+class _TerminalHandler(logging.Handler):
+    """Writes above the progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        tqdm.write(prefix + self.format(record), file=sys.stderr)
+
+
+def _log_to_terminal() -> None:
+    """Show the program's log on stderr; the line of each interval only where no progress bar stands for it."""
+    package = logging.getLogger("gan_cli")
+    package.setLevel(logging.DEBUG)
+    package.propagate = False
+    if not any(isinstance(handler, _TerminalHandler) for handler in package.handlers):
+        handler = _TerminalHandler(logging.INFO if sys.stderr.isatty() else logging.DEBUG)
+        package.addHandler(handler)

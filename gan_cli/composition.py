@@ -1,0 +1,61 @@
+"""Hydra's complaints about a config that does not compose, in one line with the key and the remedy."""
+
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from gan_cli.errors import ConfigError
+
+
+def composition_error(error: HydraException | OmegaConfBaseException) -> ConfigError:
+    """The same complaint as a `ConfigError`."""
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    match error, cause:
+        case MissingConfigException(), _:
+            return ConfigError(_unknown_option(error))
+        case OverrideParseException(), _:
+            return ConfigError(f"{error.override} cannot be read as an override: write key=value")
+        case _, ConfigAttributeError() | ConfigKeyError():
+            return ConfigError(_unknown_key(error, cause))
+        case _, ValidationError():
+            return ConfigError(f"{cause.full_key}: {_first_line(cause)}")
+        case _:
+            return ConfigError(" ".join(str(error).split()))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The remedy for a misspelt name: the nearest known one, or all of them."""
+    names = sorted(map(str, known))
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names)}"
+
+
+def _unknown_option(error: MissingConfigException) -> str:
+    wanted = error.missing_cfg_file or ""
+    wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
+    group, _, option = wanted.rpartition("/")
+    if not error.options:
+        return f"{group or wanted}={option} names no group of configs" if group else " ".join(str(error).split())
+    return f"{group}={option} is not an option: {did_you_mean(option, error.options)}"
+
+
+def _unknown_key(error: Exception, cause: OmegaConfBaseException) -> str:
+    match = re.search(r"Could not override '([^']+)'", str(error))
+    key = match[1] if match else cause.full_key or str(cause.key)
+    parent = cause.parent_node
+    known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+    missing = str(cause.key)
+    return f"{key}: there is no {missing} here: {did_you_mean(missing, known)}" if known else f"{key} is not a key of the config"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

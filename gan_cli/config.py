@@ -1,0 +1,128 @@
+"""The typed spine of a run's config: the settings that do not belong to a group, and what their values may be."""
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING, DictConfig, OmegaConf
+
+from gan_cli.errors import ConfigError
+
+
+class Schedule(Enum):
+    """How the learning rates change over the run."""
+
+    constant = "constant"
+    linear = "linear"
+    cosine = "cosine"
+
+
+class GeneratorTraining(Enum):
+    """Whether the generator learns, or the critic alone."""
+
+    trained = "trained"
+    frozen = "frozen"
+
+
+@dataclass
+class TrainConfig:
+    """The game itself."""
+
+    steps: int = MISSING
+    batch_size: int = MISSING
+    average_decay: float = MISSING
+    schedule: Schedule = MISSING
+    generator: GeneratorTraining = MISSING
+
+
+@dataclass
+class EveryConfig:
+    """Intervals in steps; None means at the last step only."""
+
+    log: int = MISSING
+    samples: int | None = MISSING
+    checkpoint: int | None = MISSING
+    evaluate: int | None = MISSING
+    keep: int = MISSING
+
+
+@dataclass
+class Config:
+    """A composed run."""
+
+    seed: int = MISSING
+    name: str = MISSING
+    outputs: str = MISSING
+    train: TrainConfig = field(default_factory=TrainConfig)
+    every: EveryConfig = field(default_factory=EveryConfig)
+    model: Any = MISSING
+    divergence: Any = MISSING
+    dataset: Any = MISSING
+    optimizer: Any = MISSING
+    device: Any = MISSING
+    tracker: Any = MISSING
+    metric: Any = field(default_factory=dict)
+
+
+def register() -> None:
+    """Make the schema and the resolver of names known to Hydra and OmegaConf."""
+    ConfigStore.instance().store(name="schema", node=Config)
+    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+
+
+def run_name(overrides: str) -> str:
+    """The folder's name for a run with these overrides, as Hydra joins them: short and without separators."""
+    name = re.sub(r"[^\w.=,+~@-]+", "-", overrides).strip("-.")
+    if len(name) > 120:
+        name = f"{name[:110]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return name or "default"
+
+
+def validate(config: DictConfig) -> None:
+    """Raise `ConfigError` for a value of the spine that no run can have."""
+    at_least_one = ["train.steps", "train.batch_size", *(f"every.{key}" for key in config.every)]
+    for key in at_least_one:
+        value = OmegaConf.select(config, key)
+        if value is not None and value < 1:
+            raise ConfigError(f"{key}={value} must be at least 1")
+    if not 0 <= config.train.average_decay < 1:
+        raise ConfigError(
+            f"train.average_decay={config.train.average_decay} must be at least 0 and below 1"
+        )
+    if config.seed < 0:
+        raise ConfigError(f"seed={config.seed} must be at least 0")
+    name = PurePath(config.name)
+    if name.is_absolute() or ".." in name.parts or not name.parts or name.parts[0] == "sweeps":
+        raise ConfigError(
+            f"name={config.name} must be a path below outputs, other than sweeps: to write elsewhere set outputs=…"
+        )
+
+
+def differences(old: DictConfig, new: DictConfig) -> list[str]:
+    """The keys that a run may not change when it resumes, each with its old and its new value."""
+    before, after = _identity(old), _identity(new)
+    return [
+        f"{key}={before.get(key, '(none)')} (now {after.get(key, '(none)')})"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _identity(config: DictConfig) -> dict[str, Any]:
+    """The leaves of a config by dotted key, less those that do not change what is computed at a step."""
+    leaves: dict[str, Any] = {}
+
+    def walk(node: Any, key: str) -> None:
+        if isinstance(node, dict) and node:
+            for name, child in node.items():
+                walk(child, f"{key}.{name}" if key else str(name))
+        else:
+            leaves[key] = node
+
+    walk(OmegaConf.to_container(config, resolve=True, enum_to_str=True), "")
+    free = re.compile(r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*")
+    return {key: value for key, value in leaves.items() if not free.fullmatch(key)}

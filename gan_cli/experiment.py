@@ -1,0 +1,145 @@
+"""A run, composed: from a config to everything that training needs, checked before the first step."""
+
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from torch.optim import Optimizer
+
+from gan_cli import training
+from gan_cli.build import build, naming
+from gan_cli.config import EveryConfig, GeneratorTraining, validate
+from gan_cli.data import Batches, batches
+from gan_cli.datasets.base import Dataset
+from gan_cli.device import Device
+from gan_cli.divergences.base import Divergence
+from gan_cli.errors import ConfigError
+from gan_cli.metrics.base import Metric
+from gan_cli.models.base import Critic, Generator
+from gan_cli.randomness import stream
+from gan_cli.state import TrainState, averaged_copy
+from gan_cli.trackers import Tracker
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A run, ready to start."""
+
+    seed: int
+    steps: int
+    batch_size: int
+    every: EveryConfig
+    device: torch.device
+    dataset: Dataset
+    divergence: Divergence
+    state: TrainState
+    batches: Batches
+    metrics: dict[str, Metric]
+    tracker: Tracker
+    start: Callable[[], Iterator[training.Terms]]
+    """Begins, or goes on with, the training of `state`."""
+
+
+def assemble(config: DictConfig) -> Experiment:
+    """Everything that a run needs, after a dry forward pass. Raises `ConfigError`; writes nothing."""
+    validate(config)
+    device = build(config.device, Device, "device").activate()
+    dataset: Dataset = build(config.dataset, Dataset, "dataset")
+    divergence: Divergence = build(config.divergence, Divergence, "divergence")
+    metrics = {name: build(config.metric[name], Metric, f"metric.{name}") for name in config.metric}
+    for name, metric in metrics.items():
+        with naming(f"metric.{name}"):
+            metric.check(dataset)
+    tracker: Tracker = build(config.tracker, Tracker, "tracker")
+    with naming("train"):
+        source = batches(dataset, config.train.batch_size, config.seed, device)
+    state = _state(config, dataset, device)
+    _check_independence(state.critic, divergence)
+    _dry_pass(state, source(0), divergence)
+    return Experiment(
+        seed=config.seed,
+        steps=config.train.steps,
+        batch_size=config.train.batch_size,
+        every=typing.cast(EveryConfig, OmegaConf.to_object(config.every)),
+        device=device,
+        dataset=dataset,
+        divergence=divergence,
+        state=state,
+        batches=source,
+        metrics=metrics,
+        tracker=tracker,
+        start=partial(
+            training.train,
+            state,
+            divergence,
+            source,
+            steps=config.train.steps,
+            seed=config.seed,
+            schedule=getattr(training, config.train.schedule.value),
+            average_decay=config.train.average_decay,
+            train_generator=config.train.generator is GeneratorTraining.trained,
+        ),
+    )
+
+
+def generator(config: DictConfig, sample_shape: tuple[int, ...]) -> Generator:
+    """The generator of a config, untrained, for samples of a shape."""
+    built: Generator = build(
+        config.model.generator, Generator, "model.generator", sample_shape=sample_shape
+    )
+    return built
+
+
+def _state(config: DictConfig, dataset: Dataset, device: torch.device) -> TrainState:
+    """Networks with initial weights that depend on the seed alone, and their optimizers."""
+    torch.manual_seed(stream(config.seed, "initial weights"))
+    new_generator = generator(config, dataset.sample_shape).to(device)
+    critic: Critic = build(config.model.critic, Critic, "model.critic", sample_shape=dataset.sample_shape)
+    critic.to(device)
+
+    def optimizer(side: str, network: nn.Module) -> Optimizer:
+        key = f"optimizer.{side}"
+        constructor = build(config.optimizer[side], Optimizer, key, params=network.parameters())
+        with naming(key):
+            return typing.cast(Optimizer, constructor())
+
+    return TrainState(
+        generator=new_generator,
+        critic=critic,
+        average=averaged_copy(new_generator),
+        generator_optimizer=optimizer("generator", new_generator),
+        critic_optimizer=optimizer("critic", critic),
+    )
+
+
+def _check_independence(critic: Critic, divergence: Divergence) -> None:
+    batch_norms = (nn.modules.batchnorm._BatchNorm,)
+    if divergence.penalty.independent_samples and any(isinstance(m, batch_norms) for m in critic.modules()):
+        raise ConfigError(
+            "model.critic.normalization=batch makes scores depend on the rest of the batch, which a gradient"
+            " penalty forbids: use layer, spectral or none, or divergence/penalty=none"
+        )
+
+
+@torch.no_grad()
+def _dry_pass(state: TrainState, real: torch.Tensor, divergence: Divergence) -> None:
+    """Run both networks once, in evaluation mode so that nothing in them changes, and check the shapes."""
+    state.generator.eval()
+    state.critic.eval()
+    fake = state.generator(state.generator.sample_latent(len(real)))
+    if fake.shape != real.shape:
+        raise ConfigError(
+            f"model.generator gives samples of shape {tuple(fake.shape[1:])} where dataset has {tuple(real.shape[1:])}"
+        )
+    scores = state.critic(real)
+    if scores.shape != (len(real),):
+        raise ConfigError(
+            f"model.critic gives scores of shape {tuple(scores.shape)} for a batch of {len(real)}; it must be (batch,)"
+        )
+    for value in (divergence.estimate(scores, scores), divergence.generator_objective(scores, scores)):
+        if value.shape != ():
+            raise ConfigError(f"divergence gives a value of shape {tuple(value.shape)}; it must be a scalar")

@@ -1,0 +1,42 @@
+"""Mode coverage of mixtures, by the definitions of VEEGAN (arXiv 1705.07761 §4)."""
+
+import torch
+from torch import Tensor
+
+from gan_cli.datasets.base import Dataset
+from gan_cli.datasets.mixtures import Mixture
+from gan_cli.metrics.base import Metric
+
+
+def mode_coverage(points: Tensor, means: Tensor, deviations: Tensor, radius: float) -> tuple[int, float]:
+    """The number of modes captured, and the share of points of high quality.
+
+    A point is of high quality when it lies within `radius` standard deviations of the nearest mode; a mode is
+    captured when it is the nearest one of at least one such point. Shapes `(n, d)`, `(modes, d)` and `(modes,)`.
+    """
+    distance, nearest = torch.cdist(points, means).min(dim=1)
+    is_good = distance <= radius * deviations[nearest]
+    return len(nearest[is_good].unique()), is_good.double().mean().item()
+
+
+class ModeCoverage(Metric):
+    """`modes` captured and `high_quality_share` for data that are a mixture of Gaussians."""
+
+    def __init__(self, samples: int, radius: float) -> None:
+        if samples < 1:
+            raise ValueError(f"samples={samples} must be at least 1")
+        if radius <= 0:
+            raise ValueError(f"radius={radius} must be above 0")
+        self.samples = samples
+        self.radius = radius
+
+    def check(self, dataset: Dataset) -> None:
+        if not isinstance(dataset, Mixture):
+            raise ValueError("needs a mixture of Gaussians: dataset=ring, grid or mixture1d")
+
+    def __call__(self, fake: Tensor, dataset: Dataset) -> dict[str, float]:
+        assert isinstance(dataset, Mixture)
+        modes, share = mode_coverage(
+            fake, dataset.means.to(fake), dataset.deviations.to(fake), self.radius
+        )
+        return {"modes": modes, "high_quality_share": share}

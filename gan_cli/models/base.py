@@ -1,0 +1,46 @@
+"""What every generator and every critic is to the rest of the program."""
+
+from abc import ABC, abstractmethod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Latent = Literal["normal", "uniform"]
+"""N(0, 1) in each coordinate, or uniform on [−1, 1]."""
+
+
+class Generator(nn.Module, ABC):
+    """Maps latents of shape `(batch, latent_size)` to samples of shape `(batch, *sample_shape)`.
+
+    Images lie in [−1, 1]; points of toy data are unbounded.
+    """
+
+    def __init__(self, latent_size: int, latent: Latent) -> None:
+        super().__init__()
+        if latent_size < 1:
+            raise ValueError(f"latent_size={latent_size} must be at least 1")
+        self.latent_size = latent_size
+        self.latent = latent
+        self._draw = {"normal": torch.randn, "uniform": _symmetric_uniform}[latent]
+
+    def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """`n` latents on the device of the parameters, from `generator` or from torch's own stream."""
+        device = next(self.parameters()).device
+        return self._draw(n, self.latent_size, generator=generator, device=device)
+
+    @abstractmethod
+    def forward(self, latent: Tensor) -> Tensor: ...
+
+
+class Critic(nn.Module, ABC):
+    """Maps samples of shape `(batch, *sample_shape)` to raw scores of shape `(batch,)`, with no sigmoid."""
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor: ...
+
+
+def _symmetric_uniform(
+    *size: int, generator: torch.Generator | None = None, device: torch.device | None = None
+) -> Tensor:
+    return 2 * torch.rand(*size, generator=generator, device=device) - 1

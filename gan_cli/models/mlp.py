@@ -1,0 +1,71 @@
+"""Multi-layer perceptrons for points and small images.
+
+The shapes of f-GAN (1606.00709 §3–4) and of the WGAN-GP toys (1704.00028 §5.3) are settings of the knobs.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor, nn
+
+from gan_cli.models import base
+from gan_cli.models.layers import Activation, Normalization, nonlinearity, normalized
+
+
+def _hidden_layers(
+    inputs: int, hidden: Sequence[int], activation: Activation, normalization: Normalization
+) -> tuple[list[nn.Module], int]:
+    """The hidden layers, and the number of features that the last of them gives."""
+    layers: list[nn.Module] = []
+    for width in hidden:
+        if width < 1:
+            raise ValueError(f"hidden={list(hidden)} must hold widths of at least 1")
+        layers += [*normalized(nn.Linear(inputs, width), normalization, width), nonlinearity(activation)]
+        inputs = width
+    return layers, inputs
+
+
+class Generator(base.Generator):
+    """A perceptron with one linear layer after the hidden ones, then tanh for images.
+
+    `hidden=[]` is the affine map z ↦ Wz + b, f-GAN's univariate model.
+    """
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        latent_size: int,
+        latent: base.Latent,
+        hidden: Sequence[int],
+        activation: Activation,
+        normalization: Normalization,
+    ) -> None:
+        super().__init__(latent_size, latent)
+        layers, features = _hidden_layers(latent_size, hidden, activation, normalization)
+        layers += [nn.Linear(features, prod(sample_shape)), nn.Unflatten(1, sample_shape)]
+        if len(sample_shape) == 3:
+            layers.append(nn.Tanh())
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        x: Tensor = self.layers(latent)
+        return x
+
+
+class Critic(base.Critic):
+    """A perceptron with one score at its end."""
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        hidden: Sequence[int],
+        activation: Activation,
+        normalization: Normalization,
+    ) -> None:
+        super().__init__()
+        layers, features = _hidden_layers(prod(sample_shape), hidden, activation, normalization)
+        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Linear(features, 1), nn.Flatten(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        score: Tensor = self.layers(x)
+        return score

@@ -1,0 +1,127 @@
+"""Drawing: from tensors and numbers to PNG bytes, with no file and no global state of matplotlib."""
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from gan_cli.datasets.base import Density
+
+Curves = Sequence[Mapping[str, float]]
+
+
+def as_uint8(images: Tensor) -> Tensor:
+    """Images in [−1, 1] as uint8."""
+    return images.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+
+
+def as_picture(image: Tensor) -> Image.Image:
+    """One uint8 image of shape `(1 or 3, height, width)` for Pillow."""
+    pixels = image.cpu().permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
+
+
+def image_grid(images: Tensor, at_least: int = 600) -> bytes:
+    """Images in [−1, 1] side by side, as near to a square as they go, enlarged to about `at_least` pixels."""
+    columns = math.ceil(math.sqrt(len(images)))
+    picture = as_picture(make_grid(as_uint8(images), nrow=columns, padding=2, pad_value=255))
+    factor = max(1, round(at_least / picture.width))
+    return _png_of(picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST))
+
+
+def point_plot(
+    real: Tensor, fake: Tensor, title: str, critic: Callable[[Tensor], Tensor] | None = None, density: Density | None = None
+) -> bytes:
+    """Real and generated points of toy data over the level lines of the critic; on the line, their densities."""
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title)
+    if real.shape[1] == 1:
+        _draw_line(axes, real, fake, critic, density)
+    else:
+        _draw_plane(axes, real, fake, critic)
+    axes.legend(loc="upper right")
+    return _png(figure)
+
+
+def _draw_plane(axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor] | None) -> None:
+    low, high = _limits(real)
+    if critic is not None and real.shape[1] == 2:
+        ticks = [torch.linspace(low[i], high[i], 120, device=real.device) for i in range(2)]
+        mesh = torch.cartesian_prod(*ticks)
+        with torch.no_grad():
+            scores = critic(mesh).reshape(120, 120).T.cpu().numpy()
+        drawn = axes.contour(ticks[0].cpu(), ticks[1].cpu(), scores, levels=15, cmap="Greys", linewidths=0.8, zorder=0)
+        axes.clabel(drawn, fontsize=6)
+    for points, colour, label in ((real, "tab:orange", "real"), (fake, "tab:blue", "fake")):
+        shown = points.cpu().numpy()
+        axes.scatter(shown[:, 0], shown[:, 1], s=4, c=colour, alpha=0.5, linewidths=0, label=label)
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="x₁", ylabel="x₂", aspect="equal")
+
+
+def _draw_line(
+    axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor] | None, density: Density | None
+) -> None:
+    low, high = (limit[0] for limit in _limits(real))
+    x = torch.linspace(low, high, 400, device=real.device)[:, None]
+    bins = np.linspace(low, high, 80).tolist()
+    axes.hist(fake[:, 0].cpu().numpy(), bins=bins, density=True, color="tab:blue", alpha=0.5, label="fake")
+    if density is not None:
+        axes.plot(x[:, 0].cpu(), density.log_density(x).exp().cpu(), color="tab:orange", label="real")
+    axes.set(xlim=(low, high), xlabel="x", ylabel="density")
+    if critic is not None:
+        scale = axes.twinx()
+        with torch.no_grad():
+            scale.plot(x[:, 0].cpu(), critic(x).cpu(), color="grey", linewidth=0.8)
+        scale.set_ylabel("critic's score (grey)")
+
+
+def _limits(real: Tensor) -> tuple[list[float], list[float]]:
+    """A frame around the data with a margin of a quarter, square in the plane."""
+    low, high = real.min(0).values, real.max(0).values
+    middle, half = (low + high) / 2, (high - low).max() * 0.75
+    return (middle - half).tolist(), (middle + half).tolist()
+
+
+def curves(metrics: Curves, estimate_unit: str) -> bytes:
+    """The estimate, the two losses and the gradient norms against the step."""
+    figure = Figure(figsize=(8, 9), layout="constrained")
+    panels = figure.subplots(3, 1, sharex=True)
+    unit = f" ({estimate_unit})" if estimate_unit else ""
+    _draw_curves(panels[0], metrics, {"estimate": "estimate"}, f"estimate{unit}")
+    _draw_curves(panels[1], metrics, {"critic_loss": "critic", "generator_loss": "generator"}, f"loss{unit}")
+    norms = {"critic_gradient_norm": "critic", "generator_gradient_norm": "generator"}
+    _draw_curves(panels[2], metrics, norms, "gradient norm (loss per weight)")
+    panels[2].set_yscale("log")
+    panels[2].set_xlabel("step (generator updates)")
+    return _png(figure)
+
+
+def _draw_curves(axes: Axes, metrics: Curves, names: Mapping[str, str], label: str) -> None:
+    for name, legend in names.items():
+        points = [(line["step"], line[name]) for line in metrics if name in line]
+        if points:
+            axes.plot(*zip(*points, strict=True), label=legend, marker="o" if len(points) == 1 else None)
+    axes.set_ylabel(label)
+    axes.grid(alpha=0.3)
+    if len(names) > 1 and axes.lines:
+        axes.legend()
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def _png_of(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format="png")
+    return buffer.getvalue()

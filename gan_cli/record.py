@@ -1,0 +1,82 @@
+"""What run.json says about a run: how it stands, and the circumstances of its numbers."""
+
+import json
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+
+import gan_cli
+from gan_cli.errors import CommandError, DivergedError, InterruptedRunError
+
+
+def circumstances(device: torch.device) -> dict[str, Any]:
+    """The software and hardware of this process."""
+    return {
+        "versions": {
+            "gan-cli": version("gan-cli"),
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "numpy": np.__version__,
+        },
+        "device": device_name(device),
+        "threads": torch.get_num_threads(),
+        "git_commit": git_commit(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """What the device calls itself."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"cpu ({platform.machine()})"
+
+
+def git_commit() -> str | None:
+    """The commit that this program runs from, "-dirty" where files differ from it; None when it was installed."""
+    root = Path(gan_cli.__path__[0]).parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+def now() -> str:
+    """The time in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """run.json of a folder; empty where there is none that can be read."""
+    try:
+        record = json.loads((folder / "run.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def of_failure(error: BaseException) -> dict[str, Any]:
+    """How run.json reports a run that an error ended."""
+    match error:
+        case KeyboardInterrupt():
+            status, code = "interrupted", 130
+        case InterruptedRunError():
+            status, code = "interrupted", error.exit_code
+        case DivergedError():
+            status, code = "diverged", error.exit_code
+        case CommandError():
+            status, code = "failed", error.exit_code
+        case _:
+            status, code = "failed", 1
+    return {"status": status, "error": str(error) or type(error).__name__, "exit_code": code}

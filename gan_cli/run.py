@@ -1,0 +1,156 @@
+"""One run from start to end: resume, train, report, draw, save."""
+
+import logging
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_cli import pictures, record, sampling
+from gan_cli.artifacts import RunFolder
+from gan_cli.config import differences
+from gan_cli.errors import ConfigError, InterruptedRunError
+from gan_cli.experiment import Experiment, assemble
+from gan_cli.reporting import Reporter
+from gan_cli.signals import StopSignals
+
+logger = logging.getLogger(__name__)
+
+
+def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None:
+    """Train the run of `config` in the folder `path`, or continue it there; `config_files` are kept in it.
+
+    Raises `ConfigError` before anything is written when the input is wrong, `DivergedError` when a number is no
+    longer finite, and `InterruptedRunError` when a signal stopped the run.
+    """
+    folder = RunFolder(path)
+    _refuse_changes(folder, config)
+    experiment = assemble(config)
+    with folder.claimed():
+        metrics = _resume(experiment, folder)
+        folder.write_config(config_files)
+        if experiment.state.step >= experiment.steps and record.read(path).get("status") == "done":
+            logger.info("%s is done; train.steps=… beyond %d continues it", path, experiment.state.step)
+            return
+        with _recorded(experiment, folder) as summary:
+            _train(experiment, folder, metrics, summary)
+
+
+def _refuse_changes(folder: RunFolder, config: DictConfig) -> None:
+    before = folder.read_config()
+    if before is None:
+        return
+    try:
+        changed = differences(OmegaConf.create(before), config)
+    except Exception as error:
+        raise ConfigError(f"{folder.path}/.hydra/config.yaml is damaged: choose another name=…") from error
+    if changed:
+        raise ConfigError(
+            f"{folder.path} was trained with another config: {', '.join(changed)};"
+            " restore these values, or choose another name=…"
+        )
+
+
+def _resume(experiment: Experiment, folder: RunFolder) -> list[dict[str, float]]:
+    """Bring the state to that of the newest good checkpoint; returns the metrics up to there."""
+    state = experiment.state
+    found = folder.load_newest_checkpoint(experiment.device)
+    if found is not None:
+        path, saved = found
+        try:
+            state.load_state_dict(saved)
+        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise ConfigError(f"{path} belongs to another model: remove it to use the one before") from error
+        logger.info("continuing %s from step %d", folder.path, state.step)
+    return folder.rewind_metrics(state.step)
+
+
+@contextmanager
+def _recorded(experiment: Experiment, folder: RunFolder) -> Iterator[dict[str, Any]]:
+    """Keep run.json in step with how the run stands, however it ends."""
+    state = experiment.state
+    summary: dict[str, Any] = {
+        "status": "running",
+        "seed": experiment.seed,
+        "steps": experiment.steps,
+        "step": state.step,
+        "parameters": {
+            "generator": sum(p.numel() for p in state.generator.parameters()),
+            "critic": sum(p.numel() for p in state.critic.parameters()),
+        },
+        **record.circumstances(experiment.device),
+        "started": record.read(folder.path).get("started", record.now()),
+    }
+    folder.write_record(summary)
+    try:
+        yield summary
+        summary |= {"status": "done", "fingerprint": state.fingerprint()}
+    except BaseException as error:
+        summary |= record.of_failure(error)
+        raise
+    finally:
+        folder.write_record(summary | {"step": state.step, "ended": record.now()})
+
+
+def _train(
+    experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]], summary: dict[str, Any]
+) -> None:
+    """The loop. A step is due for a report, a picture or a checkpoint at its interval, and when it is the last."""
+    state, every = experiment.state, experiment.every
+    reporter = Reporter(experiment, folder, metrics)
+    with StopSignals() as stop, reporter:
+
+        def due(interval: int | None) -> bool:
+            is_last = state.step == experiment.steps or stop.received is not None
+            return is_last or (interval is not None and state.step % interval == 0)
+
+        for terms in experiment.start():
+            reporter.add(terms)
+
+            # Report: the first look at numbers that may still be on their way from the device.
+            if due(every.log) or due(every.evaluate):
+                evaluation = _evaluate(experiment) if due(every.evaluate) else {}
+                summary["final"] = reporter.report(evaluation)
+
+            # Draw.
+            if due(every.samples):
+                folder.write_samples(state.step, _picture(experiment))
+                folder.write_curves(pictures.curves(metrics, experiment.divergence.unit))
+
+            # Save, but never a state that has gone bad.
+            if due(every.checkpoint):
+                reporter.check()
+                folder.save_checkpoint(state, every.keep)
+
+            # Stop?
+            if stop.received is not None:
+                raise InterruptedRunError(
+                    f"{signal.Signals(stop.received).name} after step {state.step}, which is saved;"
+                    " the same command continues the run",
+                    stop.received,
+                )
+            reporter.resume_clock()
+
+
+def _evaluate(experiment: Experiment) -> dict[str, float]:
+    """The numbers of every metric, for samples of the averaged generator."""
+    numbers: dict[str, float] = {}
+    for metric in experiment.metrics.values():
+        average = experiment.state.average
+        fake = sampling.generate(average, sampling.latents(average, metric.samples, experiment.seed))
+        numbers |= metric(fake, experiment.dataset)
+    return numbers
+
+
+def _picture(experiment: Experiment) -> bytes:
+    """What the averaged generator makes of the same latents at every step."""
+    return sampling.picture(
+        experiment.state.average,
+        experiment.dataset,
+        seed=experiment.seed,
+        title=f"step {experiment.state.step}",
+        critic=experiment.state.critic,
+    )

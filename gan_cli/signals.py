@@ -1,0 +1,34 @@
+"""Stopping between two steps rather than in the middle of one."""
+
+import logging
+import signal
+import threading
+from types import FrameType
+
+logger = logging.getLogger(__name__)
+
+
+class StopSignals:
+    """While it is entered, the first SIGINT or SIGTERM is only noted; a second one acts as it always does."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._previous: dict[int, signal.Handlers] = {}
+
+    def __enter__(self) -> "StopSignals":
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._note)  # type: ignore[assignment]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._restore()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = number
+        self._restore()
+        logger.info("%s: stopping after this step; again to stop at once", signal.Signals(number).name)
+
+    def _restore(self) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)

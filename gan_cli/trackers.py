@@ -1,0 +1,56 @@
+"""Where the numbers and pictures of a run go besides its folder."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+
+from gan_cli.errors import ConfigError
+
+
+class Tracker(ABC):
+    """An observer of a run."""
+
+    @abstractmethod
+    def open(self, folder: Path, step: int) -> None:
+        """The run in `folder` starts, or goes on, at `step`."""
+
+    @abstractmethod
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        """The numbers of one log interval."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """The run has ended, well or badly."""
+
+
+class NoTracker(Tracker):
+    """Observes nothing."""
+
+    def open(self, folder: Path, step: int) -> None: ...
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TensorBoard(Tracker):
+    """Event files in `<run>/tensorboard`, for `tensorboard --logdir outputs`."""
+
+    def __init__(self) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ConfigError(
+                'tracker=tensorboard needs a package that is not installed: pip install "gan-cli[tensorboard]"'
+            ) from error
+        self._new_writer = SummaryWriter
+
+    def open(self, folder: Path, step: int) -> None:
+        self._writer = self._new_writer(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        for name, value in numbers.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._writer.close()
