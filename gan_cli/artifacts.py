@@ -47,7 +47,9 @@ class RunFolder:
             lock = FileLock(self.path / ".lock", timeout=0)
             lock.acquire()
         except Timeout:
-            raise ConfigError(f"{self.path} is in use by another process: wait for it, or choose another name=…") from None
+            raise ConfigError(
+                f"{self.path} is in use by another process: wait for it, or choose another name=…"
+            ) from None
         except OSError as error:
             raise ConfigError(
                 f"{self.path} cannot be written ({error.strerror}): choose another outputs=… or name=…"
@@ -116,7 +118,7 @@ class RunFolder:
 
     def save_checkpoint(self, train_state: TrainState, keep: int) -> Path:
         """Write the checkpoint of a step, and remove all but the newest `keep`."""
-        path = self.path / "checkpoints" / f"step-{train_state.step:07d}.pt"
+        path = self._checkpoint(train_state.step)
         with _explaining(path):
             path.parent.mkdir(exist_ok=True)
             state.save(train_state, path)
@@ -129,22 +131,37 @@ class RunFolder:
         """The checkpoints, oldest first."""
         return sorted((self.path / "checkpoints").glob("step-*.pt"))
 
-    def load_newest_checkpoint(self, device: Any = "cpu") -> tuple[Path, dict[str, Any]] | None:
-        """The newest checkpoint that is whole and its content; None where none was ever written.
+    def load_checkpoint(self, step: int | None = None, device: Any = "cpu") -> tuple[Path, dict[str, Any]] | None:
+        """The checkpoint of `step`, or the newest one that is whole, and its content; None where none was written.
 
-        A damaged one is passed over with a warning. Raises `ConfigError` when all are damaged, or when a file is no
-        checkpoint.
+        A damaged newest one is passed over with a warning. Raises `ConfigError` when what was asked for is damaged,
+        missing, or no checkpoint.
         """
-        for path in reversed(self.checkpoints()):
+        candidates = self.checkpoints()
+        if step is not None:
+            candidates = [self._checkpoint(step)]
+            if not candidates[0].exists():
+                steps = ", ".join(str(int(path.stem.removeprefix("step-"))) for path in self.checkpoints())
+                raise ConfigError(f"{self.path} has no checkpoint of step {step}, only of: {steps or 'none'}")
+        for path in reversed(candidates):
             try:
                 return path, state.load(path, device)
             except DamagedCheckpointError as error:
+                if len(candidates) == 1:
+                    raise ConfigError(
+                        f"{error}, and it is the only one: choose another name=… to start anew"
+                    ) from error
                 logger.warning("%s; trying the one before", error)
             except CheckpointError as error:
                 raise ConfigError(f"{error}: remove it to use the one before") from error
-        if self.checkpoints():
-            raise ConfigError(f"{self.path / 'checkpoints'} holds damaged files only: remove {self.path} to start again")
+        if candidates:
+            raise ConfigError(
+                f"{self.path / 'checkpoints'} holds damaged files only: choose another name=… to start anew"
+            )
         return None
+
+    def _checkpoint(self, step: int) -> Path:
+        return self.path / "checkpoints" / f"step-{step:07d}.pt"
 
     def _write(self, name: Path, content: bytes) -> None:
         path = self.path / name
@@ -168,6 +185,6 @@ def _explaining(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise CommandError(
-            f"{path} cannot be written ({error.strerror or error}): free some space or permit it, then run the same command"
-            " to go on from the last checkpoint"
+            f"{path} cannot be written ({error.strerror or error}): free some space or permit it, then run the"
+            " same command to go on from the last checkpoint"
         ) from error

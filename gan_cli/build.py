@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import partial
+from pydoc import ErrorDuringImport, locate
 from typing import Any, Literal, Union, get_args, get_origin
 
 import torch
-from hydra.utils import get_class
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from gan_cli.errors import ConfigError
@@ -60,10 +60,12 @@ def _target(node: Any, expected: type, key: str) -> Any:
     if not isinstance(target, str):
         raise ConfigError(f"{key} must be a node with a _target_: choose an option of the group with {key}=…")
     try:
-        found = get_class(target)
-    except (ImportError, ValueError) as error:
+        found = locate(target)
+    except ErrorDuringImport as error:
         raise ConfigError(f"{key}._target_={target} cannot be imported: {error}") from error
-    if not issubclass(found, expected):
+    if found is None:
+        raise ConfigError(f"{key}._target_={target} is not found: is its folder on PYTHONPATH?")
+    if not (isinstance(found, type) and issubclass(found, expected)):
         raise ConfigError(f"{key}._target_={target} is not a {expected.__name__}")
     return found
 

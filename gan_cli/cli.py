@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -23,6 +25,8 @@ from gan_cli.errors import CommandError, InterruptedRunError
 
 logger = logging.getLogger(__name__)
 
+SHOW_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
+
 PACKAGE = Path(__file__).parent
 # A wheel carries the configs inside the package, a checkout beside it.
 CONFIGS = next(path for path in (PACKAGE / "configs", PACKAGE.parent / "configs") if path.is_dir())
@@ -32,14 +36,12 @@ def train() -> None:
     """`gan-train`: compose and train one run, or with -m a sweep."""
     with _exit_codes("gan-train"):
         # Hydra ends with exit code 1 on any error; asked for a full error, it passes the exception on instead.
-        full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
         os.environ["HYDRA_FULL_ERROR"] = "1"
         spine.register()
         try:
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(_job)()
-        except (hydra.errors.HydraException, OmegaConfBaseException) as error:
-            if full_error:
-                raise
+        except ValueError as error:
+            # A job handles its own errors, so this one is of a config that does not compose.
             raise composition_error(error) from error
 
 
@@ -80,28 +82,24 @@ class SweepSummary(Callback):
 
 
 def _job(config: DictConfig) -> None:
-    """One run, in the folder that its name, or the sweep, gives it."""
+    """One run, in the folder that its name, or the sweep, gives it; no error but a stop reaches Hydra."""
     _log_to_terminal()
-    OmegaConf.resolve(config)
     hydra_config = HydraConfig.get()
-    files = {
-        "config.yaml": OmegaConf.to_yaml(config),
-        "overrides.yaml": OmegaConf.to_yaml(hydra_config.overrides.task),
-        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.masked_copy(HydraConfig.instance().cfg, "hydra")),
-    }
-    from gan_cli.run import run
-
     if hydra_config.mode is RunMode.RUN:
-        folder = Path(config.outputs, config.name)
-        run(config, folder, files)
-        print(folder / "samples.png")
+        with _exit_codes("gan-train"):
+            OmegaConf.resolve(config)
+            folder = Path(config.outputs, config.name)
+            _run(config, folder)
+            print(folder / "samples.png")
         return
 
     folder = Path(hydra_config.runtime.output_dir)
     try:
-        run(config, folder, files)
-    except InterruptedRunError:
-        raise
+        OmegaConf.resolve(config)
+        _run(config, folder)
+    except InterruptedRunError as error:
+        print(f"gan-train: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     except Exception as error:  # one bad run does not end a sweep; its run.json and the table tell of it
         from gan_cli.sweep import record_failure
 
@@ -109,19 +107,35 @@ def _job(config: DictConfig) -> None:
         logger.error("%s: %s", folder.name, error, exc_info=not isinstance(error, CommandError))
 
 
+def _run(config: DictConfig, folder: Path) -> None:
+    hydra_config = HydraConfig.get()
+    files = {
+        "config.yaml": OmegaConf.to_yaml(config),
+        "overrides.yaml": OmegaConf.to_yaml(hydra_config.overrides.task),
+        "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra_config})),
+    }
+    from gan_cli.run import run
+
+    run(config, folder, files)
+
+
 @contextmanager
 def _exit_codes(command: str) -> Iterator[None]:
     """End the process as README's table of exit codes says, with one line on stderr for a `CommandError`."""
     try:
         yield
-    except CommandError as error:
-        if os.environ.get("GAN_CLI_TRACEBACK") == "1":
-            raise
-        print(f"{command}: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    except (CommandError, HydraException, OmegaConfBaseException) as error:
+        if SHOW_TRACEBACKS:
+            traceback.print_exc()
+        reported = error if isinstance(error, CommandError) else composition_error(error)
+        print(f"{command}: {reported}", file=sys.stderr)
+        sys.exit(reported.exit_code)
     except KeyboardInterrupt:
         print(f"{command}: interrupted", file=sys.stderr)
         sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
 
 
 class _TerminalHandler(logging.Handler):

@@ -1,6 +1,7 @@
 """Hydra's complaints about a config that does not compose, in one line with the key and the remedy."""
 
 import re
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -13,17 +14,23 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from gan_cli.config import GROUPS
 from gan_cli.errors import ConfigError
 
 
-def composition_error(error: HydraException | OmegaConfBaseException) -> ConfigError:
+def composition_error(error: HydraException | OmegaConfBaseException | ValueError) -> ConfigError:
     """The same complaint as a `ConfigError`."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     match error, cause:
+        case ValueError(), _:
+            given = [
+                word for word in sys.argv if re.fullmatch(rf"({'|'.join(GROUPS)})=[^a-z]*(null|true|false)?", word)
+            ]
+            return ConfigError(f"{' '.join(given)} names no option of a group: {error}")
         case MissingConfigException(), _:
             return ConfigError(_unknown_option(error))
         case OverrideParseException(), _:
-            return ConfigError(f"{error.override} cannot be read as an override: write key=value")
+            return ConfigError(f"{error.override} cannot be read as key=value: {_first_line(error)}")
         case _, ConfigAttributeError() | ConfigKeyError():
             return ConfigError(_unknown_key(error, cause))
         case _, ValidationError():
@@ -43,18 +50,19 @@ def _unknown_option(error: MissingConfigException) -> str:
     wanted = error.missing_cfg_file or ""
     wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
     group, _, option = wanted.rpartition("/")
-    if not error.options:
-        return f"{group or wanted}={option} names no group of configs" if group else " ".join(str(error).split())
-    return f"{group}={option} is not an option: {did_you_mean(option, error.options)}"
+    if not group:
+        return " ".join(str(error).split())
+    remedy = did_you_mean(option, error.options) if error.options else "gan-train --help lists those there are"
+    return f"{group}={option} is not an option: {remedy}"
 
 
 def _unknown_key(error: Exception, cause: OmegaConfBaseException) -> str:
     match = re.search(r"Could not override '([^']+)'", str(error))
     key = match[1] if match else cause.full_key or str(cause.key)
     parent = cause.parent_node
-    known = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
-    missing = str(cause.key)
-    return f"{key}: there is no {missing} here: {did_you_mean(missing, known)}" if known else f"{key} is not a key of the config"
+    names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+    known = [name for name in names if not name.startswith("_")]
+    return f"{key} is not a key: {did_you_mean(str(cause.key), known) if known else 'nothing can be set here'}"
 
 
 def _first_line(error: Exception) -> str:

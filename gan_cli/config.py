@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
@@ -68,6 +68,9 @@ class Config:
     metric: Any = field(default_factory=dict)
 
 
+GROUPS = [option.name for option in fields(Config) if option.type is Any]
+
+
 def register() -> None:
     """Make the schema and the resolver of names known to Hydra and OmegaConf."""
     ConfigStore.instance().store(name="schema", node=Config)
@@ -84,15 +87,16 @@ def run_name(overrides: str) -> str:
 
 def validate(config: DictConfig) -> None:
     """Raise `ConfigError` for a value of the spine that no run can have."""
+    for group in GROUPS:
+        if OmegaConf.is_missing(config, group) or config[group] is None:
+            raise ConfigError(f"{group} has no value: choose an option with {group}=…")
     at_least_one = ["train.steps", "train.batch_size", *(f"every.{key}" for key in config.every)]
     for key in at_least_one:
         value = OmegaConf.select(config, key)
         if value is not None and value < 1:
             raise ConfigError(f"{key}={value} must be at least 1")
     if not 0 <= config.train.average_decay < 1:
-        raise ConfigError(
-            f"train.average_decay={config.train.average_decay} must be at least 0 and below 1"
-        )
+        raise ConfigError(f"train.average_decay={config.train.average_decay} must be at least 0 and below 1")
     if config.seed < 0:
         raise ConfigError(f"seed={config.seed} must be at least 0")
     name = PurePath(config.name)

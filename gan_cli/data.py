@@ -1,4 +1,4 @@
-"""Batches as a function of (seed, index), so that the order of the data survives an interruption without saved state."""
+"""Batches as a function of (seed, index): the order of the data outlives an interruption without saved state."""
 
 from typing import Protocol
 
@@ -51,9 +51,7 @@ class ImageBatches:
         epoch, position = divmod(index, len(self._images) // self._batch_size)
         if epoch != self._epoch:
             self._generator.manual_seed(stream(self._seed, "epoch", epoch))
-            self._order = torch.randperm(
-                len(self._images), generator=self._generator, device=self._images.device
-            )
+            self._order = torch.randperm(len(self._images), generator=self._generator, device=self._images.device)
             self._epoch = epoch
         start = position * self._batch_size
         images = to_unit_range(self._images[self._order[start : start + self._batch_size]])

@@ -86,18 +86,16 @@ def assemble(config: DictConfig) -> Experiment:
     )
 
 
-def generator(config: DictConfig, sample_shape: tuple[int, ...]) -> Generator:
+def new_generator(config: DictConfig, sample_shape: tuple[int, ...]) -> Generator:
     """The generator of a config, untrained, for samples of a shape."""
-    built: Generator = build(
-        config.model.generator, Generator, "model.generator", sample_shape=sample_shape
-    )
+    built: Generator = build(config.model.generator, Generator, "model.generator", sample_shape=sample_shape)
     return built
 
 
 def _state(config: DictConfig, dataset: Dataset, device: torch.device) -> TrainState:
     """Networks with initial weights that depend on the seed alone, and their optimizers."""
     torch.manual_seed(stream(config.seed, "initial weights"))
-    new_generator = generator(config, dataset.sample_shape).to(device)
+    generator = new_generator(config, dataset.sample_shape).to(device)
     critic: Critic = build(config.model.critic, Critic, "model.critic", sample_shape=dataset.sample_shape)
     critic.to(device)
 
@@ -108,10 +106,10 @@ def _state(config: DictConfig, dataset: Dataset, device: torch.device) -> TrainS
             return typing.cast(Optimizer, constructor())
 
     return TrainState(
-        generator=new_generator,
+        generator=generator,
         critic=critic,
-        average=averaged_copy(new_generator),
-        generator_optimizer=optimizer("generator", new_generator),
+        average=averaged_copy(generator),
+        generator_optimizer=optimizer("generator", generator),
         critic_optimizer=optimizer("critic", critic),
     )
 

@@ -28,16 +28,27 @@ def as_picture(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels.squeeze(2) if pixels.shape[2] == 1 else pixels)
 
 
-def image_grid(images: Tensor, at_least: int = 600) -> bytes:
-    """Images in [−1, 1] side by side, as near to a square as they go, enlarged to about `at_least` pixels."""
-    columns = math.ceil(math.sqrt(len(images)))
-    picture = as_picture(make_grid(as_uint8(images), nrow=columns, padding=2, pad_value=255))
+def enlarged(image: Tensor, at_least: int) -> Image.Image:
+    """A uint8 image for Pillow, each pixel a square, about `at_least` pixels wide or as wide as it was."""
+    picture = as_picture(image)
     factor = max(1, round(at_least / picture.width))
-    return _png_of(picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST))
+    return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+
+
+def image_grid(images: Tensor, at_least: int = 600) -> bytes:
+    """The PNG of images in [−1, 1] side by side, as near to a square as they go."""
+    columns = math.ceil(math.sqrt(len(images)))
+    buffer = io.BytesIO()
+    enlarged(make_grid(as_uint8(images), nrow=columns, padding=2, pad_value=255), at_least).save(buffer, format="png")
+    return buffer.getvalue()
 
 
 def point_plot(
-    real: Tensor, fake: Tensor, title: str, critic: Callable[[Tensor], Tensor] | None = None, density: Density | None = None
+    real: Tensor,
+    fake: Tensor,
+    title: str,
+    critic: Callable[[Tensor], Tensor] | None = None,
+    density: Density | None = None,
 ) -> bytes:
     """Real and generated points of toy data over the level lines of the critic; on the line, their densities."""
     figure = Figure(figsize=(6, 6), layout="constrained")
@@ -118,10 +129,4 @@ def _draw_curves(axes: Axes, metrics: Curves, names: Mapping[str, str], label: s
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
-
-
-def _png_of(picture: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="png")
     return buffer.getvalue()

@@ -121,9 +121,7 @@ class Reporter:
         raise DivergedError(f"diverged: {what}; last finite numbers: {finite}; last good checkpoint: {good}")
 
     def _show(self, numbers: Numbers, evaluation: Mapping[str, float]) -> None:
-        self._bar.set_postfix_str(
-            f"estimate {numbers['estimate']:.4f}, {numbers['images_per_second']:.0f} images/s"
-        )
+        self._bar.set_postfix_str(f"estimate {numbers['estimate']:.4f}, {numbers['images_per_second']:.0f} images/s")
         shown = ["estimate", "critic_loss", "generator_loss", *evaluation]
         values = ", ".join(f"{name} {numbers[name]:.4g}" for name in shown if name in numbers)
         width = len(str(self._experiment.steps))

@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,7 +45,7 @@ def _refuse_changes(folder: RunFolder, config: DictConfig) -> None:
     if before is None:
         return
     try:
-        changed = differences(OmegaConf.create(before), config)
+        changed = differences(typing.cast(DictConfig, OmegaConf.create(before)), config)
     except Exception as error:
         raise ConfigError(f"{folder.path}/.hydra/config.yaml is damaged: choose another name=…") from error
     if changed:
@@ -57,7 +58,7 @@ def _refuse_changes(folder: RunFolder, config: DictConfig) -> None:
 def _resume(experiment: Experiment, folder: RunFolder) -> list[dict[str, float]]:
     """Bring the state to that of the newest good checkpoint; returns the metrics up to there."""
     state = experiment.state
-    found = folder.load_newest_checkpoint(experiment.device)
+    found = folder.load_checkpoint(device=experiment.device)
     if found is not None:
         path, saved = found
         try:
@@ -77,6 +78,7 @@ def _recorded(experiment: Experiment, folder: RunFolder) -> Iterator[dict[str, A
         "seed": experiment.seed,
         "steps": experiment.steps,
         "step": state.step,
+        "sample_shape": list(experiment.dataset.sample_shape),
         "parameters": {
             "generator": sum(p.numel() for p in state.generator.parameters()),
             "critic": sum(p.numel() for p in state.critic.parameters()),
@@ -95,9 +97,7 @@ def _recorded(experiment: Experiment, folder: RunFolder) -> Iterator[dict[str, A
         folder.write_record(summary | {"step": state.step, "ended": record.now()})
 
 
-def _train(
-    experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]], summary: dict[str, Any]
-) -> None:
+def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]], summary: dict[str, Any]) -> None:
     """The loop. A step is due for a report, a picture or a checkpoint at its interval, and when it is the last."""
     state, every = experiment.state, experiment.every
     reporter = Reporter(experiment, folder, metrics)

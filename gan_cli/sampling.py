@@ -31,7 +31,13 @@ def generate(generator: Generator, latent: Tensor, batch_size: int = 500) -> Ten
 
 
 def picture(
-    generator: Generator, dataset: Dataset, *, seed: int, title: str, critic: Critic | None = None, n: int | None = None
+    generator: Generator,
+    dataset: Dataset,
+    *,
+    seed: int,
+    title: str,
+    critic: Critic | None = None,
+    n: int | None = None,
 ) -> bytes:
     """A PNG of `n` samples: images as a grid, points beside real ones over the level lines of the critic."""
     if not isinstance(dataset, Density):

@@ -56,7 +56,7 @@ class TrainState:
         digest = hashlib.sha256()
         for name, tensor in _tensors(self.state_dict()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def _parts(self) -> dict[str, Generator | Critic | Optimizer]:

@@ -9,7 +9,9 @@ from gan_cli.artifacts import RunFolder
 
 def runs(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     """The runs of a sweep by name, each with its run.json."""
-    return [(str(path.parent.relative_to(folder)), record.read(path.parent)) for path in sorted(folder.rglob("run.json"))]
+    return [
+        (str(path.parent.relative_to(folder)), record.read(path.parent)) for path in sorted(folder.rglob("run.json"))
+    ]
 
 
 def table(folder: Path) -> str:
@@ -27,7 +29,10 @@ def table(folder: Path) -> str:
         )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
-        "  ".join(cell.ljust(width) if column < 2 else cell.rjust(width) for column, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.ljust(width) if column < 2 else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in lines)

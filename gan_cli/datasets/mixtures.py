@@ -12,9 +12,7 @@ from gan_cli.datasets.base import Density
 class Mixture(Density):
     """Isotropic Gaussians with a weight each: the modes that a generator should find."""
 
-    def __init__(
-        self, means: Sequence[Sequence[float]], deviations: Sequence[float], weights: Sequence[float]
-    ) -> None:
+    def __init__(self, means: Sequence[Sequence[float]], deviations: Sequence[float], weights: Sequence[float]) -> None:
         self.means = torch.tensor(means)
         """Shape `(modes, dimensions)`."""
         self.deviations = torch.tensor(deviations)
@@ -67,9 +65,7 @@ class Mixture1d(Mixture):
     all of its exact divergences.
     """
 
-    def __init__(
-        self, means: Sequence[float], deviations: Sequence[float], weights: Sequence[float]
-    ) -> None:
+    def __init__(self, means: Sequence[float], deviations: Sequence[float], weights: Sequence[float]) -> None:
         if not len(means) == len(deviations) == len(weights) > 0:
             raise ValueError("means, deviations and weights must have one entry for each mode")
         if min(deviations) <= 0:

@@ -39,5 +39,5 @@ class Divergence(ABC):
     def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
         """What the generator minimises, a scalar; `real` is given where the divergence pairs samples."""
 
-    def constrain(self, critic: nn.Module) -> None:
+    def constrain(self, critic: nn.Module) -> None:  # noqa: B027 - most need nothing
         """Bring the critic back into its class of functions after an update; most divergences need nothing."""

@@ -13,7 +13,7 @@ class Metric(ABC):
     samples: int
     """How many samples it wants."""
 
-    def check(self, dataset: Dataset) -> None:
+    def check(self, dataset: Dataset) -> None:  # noqa: B027 - most take any
         """Raise `ValueError` where the metric does not apply to this data."""
 
     @abstractmethod

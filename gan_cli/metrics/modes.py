@@ -36,7 +36,5 @@ class ModeCoverage(Metric):
 
     def __call__(self, fake: Tensor, dataset: Dataset) -> dict[str, float]:
         assert isinstance(dataset, Mixture)
-        modes, share = mode_coverage(
-            fake, dataset.means.to(fake), dataset.deviations.to(fake), self.radius
-        )
+        modes, share = mode_coverage(fake, dataset.means.to(fake), dataset.deviations.to(fake), self.radius)
         return {"modes": modes, "high_quality_share": share}

@@ -22,12 +22,13 @@ class Generator(nn.Module, ABC):
             raise ValueError(f"latent_size={latent_size} must be at least 1")
         self.latent_size = latent_size
         self.latent = latent
-        self._draw = {"normal": torch.randn, "uniform": _symmetric_uniform}[latent]
 
     def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """`n` latents on the device of the parameters, from `generator` or from torch's own stream."""
         device = next(self.parameters()).device
-        return self._draw(n, self.latent_size, generator=generator, device=device)
+        if self.latent == "normal":
+            return torch.randn(n, self.latent_size, generator=generator, device=device)
+        return 2 * torch.rand(n, self.latent_size, generator=generator, device=device) - 1
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor: ...
@@ -38,9 +39,3 @@ class Critic(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor: ...
-
-
-def _symmetric_uniform(
-    *size: int, generator: torch.Generator | None = None, device: torch.device | None = None
-) -> Tensor:
-    return 2 * torch.rand(*size, generator=generator, device=device) - 1

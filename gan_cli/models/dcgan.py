@@ -25,7 +25,7 @@ def _pyramid(sample_shape: tuple[int, ...], width: int) -> tuple[int, list[int]]
         )
     if width < 1:
         raise ValueError(f"width={width} must be at least 1")
-    channels = []
+    channels: list[int] = []
     while side % 2 == 0 and side >= 8:
         side //= 2
         channels.append(width * min(8, 2 ** len(channels)))

@@ -1,0 +1,142 @@
+"""What `gan-sample` writes: grids, folders of pictures, walks through the latents, points."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+from torchvision.utils import make_grid
+
+from gan_cli import pictures, record, sampling
+from gan_cli.artifacts import RunFolder
+from gan_cli.build import build
+from gan_cli.datasets.base import Dataset
+from gan_cli.errors import ConfigError
+from gan_cli.experiment import new_generator
+from gan_cli.models.base import Generator
+
+WALKS = 16
+WALK_STOPS = 8
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a run has learned."""
+
+    config: DictConfig
+    step: int
+    generator: Generator
+    sample_shape: tuple[int, ...]
+
+    @property
+    def draws_images(self) -> bool:
+        """Whether its samples are images and not points."""
+        return len(self.sample_shape) == 3
+
+
+def load_run(path: Path, step: int | None = None, weights: str = "average") -> TrainedRun:
+    """The generator of a run from its newest whole checkpoint, or from that of `step`. Raises `ConfigError`."""
+    folder = RunFolder(path)
+    text = folder.read_config()
+    if text is None:
+        raise ConfigError(f"{path} is not the folder of a run: it has no .hydra/config.yaml")
+    found = folder.load_checkpoint(step)
+    if found is None:
+        raise ConfigError(f"{path} has no checkpoint yet: wait for its first, or set every.checkpoint")
+    checkpoint, state = found
+    try:
+        config = OmegaConf.create(text)
+        assert isinstance(config, DictConfig)
+        sample_shape = tuple(record.read(path)["sample_shape"])
+        generator = new_generator(config, sample_shape)
+        generator.load_state_dict(state["average" if weights == "average" else "generator"])
+    except (KeyError, RuntimeError) as error:
+        raise ConfigError(f"{checkpoint} does not fit the model that {path}/.hydra/config.yaml describes") from error
+    return TrainedRun(config, state["step"], generator.requires_grad_(False).eval(), sample_shape)
+
+
+def write_samples(
+    run: Path, out: Path, n: int | None, seed: int, step: int | None = None, weights: str = "average"
+) -> None:
+    """Write what the suffix of `out` asks for. Raises `ConfigError` for anything it cannot be."""
+    if n is not None and n < 1:
+        raise ConfigError(f"-n {n} must be at least 1")
+    trained = load_run(run, step, weights)
+    writers: dict[str, Callable[[TrainedRun, Path, int | None, int], None]] = (
+        {".png": _grid, ".gif": _walk, ".npy": _array, "": _folder}
+        if trained.draws_images
+        else {".png": _points, ".npy": _array}
+    )
+    if out.suffix not in writers:
+        known = ", ".join(suffix or "a folder without a suffix" for suffix in writers)
+        raise ConfigError(f"--out {out}: samples of {run} can be written as {known}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        writers[out.suffix](trained, out, n, seed)
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
+
+
+def _generate(trained: TrainedRun, n: int, seed: int) -> Tensor:
+    return sampling.generate(trained.generator, sampling.latents(trained.generator, n, seed))
+
+
+def _grid(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
+    out.write_bytes(pictures.image_grid(_generate(trained, n or sampling.GRID_IMAGES, seed)))
+
+
+def _points(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
+    dataset: Dataset = build(trained.config.dataset, Dataset, "dataset")
+    title = f"step {trained.step}"
+    out.write_bytes(sampling.picture(trained.generator, dataset, seed=seed, title=title, n=n))
+
+
+def _array(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
+    """Points as float32; images as uint8 of shape `(n, channels, height, width)`."""
+    if trained.draws_images:
+        samples = pictures.as_uint8(_generate(trained, n or sampling.GRID_IMAGES, seed))
+    else:
+        samples = _generate(trained, n or sampling.PLOTTED_POINTS, seed)
+    np.save(out, samples.numpy())
+
+
+def _folder(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
+    n = n or sampling.GRID_IMAGES
+    out.mkdir(exist_ok=True)
+    if any(out.iterdir()):
+        raise ConfigError(f"--out {out} is not empty: choose another folder")
+    digits = max(5, len(str(n - 1)))
+    index = 0
+    # Part by part, so that a folder may hold more samples than memory.
+    for latents in sampling.latents(trained.generator, n, seed).split(500):
+        for image in pictures.as_uint8(sampling.generate(trained.generator, latents)):
+            pictures.as_picture(image).save(out / f"{index:0{digits}d}.png")
+            index += 1
+
+
+def _walk(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
+    """An endless film of walks side by side, each along great arcs between random latents and back to the first."""
+    frames = n or 96
+    size = trained.generator.latent_size
+    stops = sampling.latents(trained.generator, WALKS * WALK_STOPS, seed).reshape(WALKS, WALK_STOPS, size)
+    film = []
+    for frame in range(frames):
+        leg, position = divmod(frame * WALK_STOPS / frames, 1)
+        start, end = stops[:, int(leg)], stops[:, (int(leg) + 1) % WALK_STOPS]
+        images = sampling.generate(trained.generator, slerp(start, end, position))
+        film.append(pictures.enlarged(make_grid(pictures.as_uint8(images), nrow=4, padding=2, pad_value=255), 480))
+    film[0].save(out, save_all=True, append_images=film[1:], duration=80, loop=0)
+
+
+def slerp(start: Tensor, end: Tensor, position: float) -> Tensor:
+    """Spherical interpolation, row by row, of shape `(n, size)`: it keeps the length that Gaussian latents have."""
+    lengths = start.norm(dim=1, keepdim=True) * end.norm(dim=1, keepdim=True)
+    cosine = ((start * end).sum(1, keepdim=True) / lengths).clamp(-1, 1)
+    angle = cosine.acos()
+    sine = angle.sin()
+    straight = torch.lerp(start, end, position)
+    curved = (torch.sin((1 - position) * angle) * start + torch.sin(position * angle) * end) / sine
+    return torch.where(sine.abs() < 1e-6, straight, curved)
