@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import state
 from gan_cli.errors import CommandError, ConfigError
@@ -25,12 +26,24 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read_config(self) -> str | None:
-        """The composed config of the run that is in this folder, as yaml; None where there is no run."""
+    def read_config(self) -> DictConfig | None:
+        """The composed config of the run that is in this folder; None where there is no run.
+
+        Raises `ConfigError` when it cannot be read.
+        """
+        path = self.path / CONFIG
         try:
-            return (self.path / CONFIG).read_text()
+            config = OmegaConf.create(path.read_text(encoding="utf-8"))
+            if not isinstance(config, DictConfig):
+                raise TypeError("it is a list")
+            OmegaConf.resolve(config)
         except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise ConfigError(f"{path} cannot be read ({error.strerror}): choose another name=…") from error
+        except Exception as error:  # whatever yaml and OmegaConf trip over
+            raise ConfigError(f"{path} is damaged: restore it, or choose another run") from error
+        return config
 
     @contextmanager
     def claimed(self) -> Iterator[None]:

@@ -6,7 +6,6 @@ import typing
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import partial
 from pydoc import ErrorDuringImport, locate
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -17,7 +16,7 @@ from gan_cli.errors import ConfigError
 
 
 def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
-    """The object that a `_target_` node describes, an instance of `expected`; a partial one stays a callable.
+    """The object that a `_target_` node describes, an instance of `expected`; the injected complete a partial node.
 
     Classes are checked before they are called, so a config can start nothing but this project's parts and torch's
     optimizers; arguments are checked against the annotations of the constructor.
@@ -37,11 +36,8 @@ def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in arguments | injected:
             raise ConfigError(f"{key}.{name} is missing: {constructor.__name__} needs it")
-    made = partial(constructor, **arguments, **injected)
-    if node.get("_partial_", False):
-        return made
     with naming(key):
-        return made()
+        return constructor(**arguments, **injected)
 
 
 @contextmanager
@@ -65,8 +61,10 @@ def _target(node: Any, expected: type, key: str) -> Any:
         raise ConfigError(f"{key}._target_={target} cannot be imported: {error}") from error
     if found is None:
         raise ConfigError(f"{key}._target_={target} is not found: is its folder on PYTHONPATH?")
-    if not (isinstance(found, type) and issubclass(found, expected)):
-        raise ConfigError(f"{key}._target_={target} is not a {expected.__name__}")
+    if not (isinstance(found, type) and issubclass(found, expected)) or inspect.isabstract(found):
+        raise ConfigError(
+            f"{key}._target_={target} is not a concrete {expected.__name__}: choose an option of the group with {key}=…"
+        )
     return found
 
 
@@ -88,6 +86,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return value in arguments
     if origin in (Union, types.UnionType):
         return any(_fits(value, argument) for argument in arguments)
+    if origin is tuple and Ellipsis not in arguments:
+        return isinstance(value, list) and len(value) == len(arguments) and all(map(_fits, value, arguments))
     if origin in (Sequence, list, tuple):
         return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
     if hint in (int, float):
@@ -102,7 +102,8 @@ def _in_words(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(_in_words(argument) for argument in arguments if argument is not torch.Tensor)
     if origin in (Sequence, list, tuple):
-        return f"a list, each item {_in_words(arguments[0])}"
+        length = f" of {len(arguments)}" if origin is tuple and Ellipsis not in arguments else ""
+        return f"a list{length}, each item {_in_words(arguments[0])}"
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
     return words.get(hint, f"a {getattr(hint, '__name__', hint)}")
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -47,7 +47,7 @@ def train() -> None:
 
 def sample() -> None:
     """`gan-sample`: pictures from the generator of a run."""
-    parser = argparse.ArgumentParser(prog="gan-sample", description="Draw samples from the generator of a run.")
+    parser = _Parser(prog="gan-sample", description="Draw samples from the generator of a run.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
     parser.add_argument("-n", type=int, help="number of samples; of a walk, its frames (default: 64)")
     parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
@@ -136,6 +136,13 @@ def _exit_codes(command: str) -> Iterator[None]:
     except Exception:
         traceback.print_exc()
         sys.exit(1)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists the options\n")
 
 
 class _TerminalHandler(logging.Handler):

@@ -2,31 +2,26 @@
 
 import re
 import sys
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
     OmegaConfBaseException,
     ValidationError,
 )
 
 from gan_cli.config import GROUPS
-from gan_cli.errors import ConfigError
+from gan_cli.errors import ConfigError, did_you_mean
 
 
 def composition_error(error: HydraException | OmegaConfBaseException | ValueError) -> ConfigError:
     """The same complaint as a `ConfigError`."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     match error, cause:
-        case ValueError(), _:
-            given = [
-                word for word in sys.argv if re.fullmatch(rf"({'|'.join(GROUPS)})=[^a-z]*(null|true|false)?", word)
-            ]
-            return ConfigError(f"{' '.join(given)} names no option of a group: {error}")
         case MissingConfigException(), _:
             return ConfigError(_unknown_option(error))
         case OverrideParseException(), _:
@@ -35,15 +30,18 @@ def composition_error(error: HydraException | OmegaConfBaseException | ValueErro
             return ConfigError(_unknown_key(error, cause))
         case _, ValidationError():
             return ConfigError(f"{cause.full_key}: {_first_line(cause)}")
-        case _:
+        case MissingMandatoryValue(), _:
+            return ConfigError(f"{error.full_key} has no value: set {error.full_key}=…")
+        case InterpolationResolutionError(), _:
+            words = " ".join(word for word in sys.argv if "${" in word)
+            return ConfigError(f"{words or error.full_key} refers to nothing: {_first_line(error)}")
+        case HydraException() | OmegaConfBaseException(), _:
             return ConfigError(" ".join(str(error).split()))
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The remedy for a misspelt name: the nearest known one, or all of them."""
-    names = sorted(map(str, known))
-    close = get_close_matches(name, names, n=1)
-    return f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names)}"
+        case _:
+            given = [
+                word for word in sys.argv if re.fullmatch(rf"({'|'.join(GROUPS)})=[^a-z]*(null|true|false)?", word)
+            ]
+            return ConfigError(f"{' '.join(given)} names no option of a group: {error}" if given else str(error))
 
 
 def _unknown_option(error: MissingConfigException) -> str:

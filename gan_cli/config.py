@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from gan_cli.errors import ConfigError
+from gan_cli.errors import ConfigError, did_you_mean
 
 
 class Schedule(Enum):
@@ -90,6 +90,16 @@ def validate(config: DictConfig) -> None:
     for group in GROUPS:
         if OmegaConf.is_missing(config, group) or config[group] is None:
             raise ConfigError(f"{group} has no value: choose an option with {group}=…")
+    # Hydra lets +key=… past the schema.
+    for prefix, node, schema in (
+        ("", config, Config),
+        ("train.", config.train, TrainConfig),
+        ("every.", config.every, EveryConfig),
+    ):
+        known = [option.name for option in fields(schema)]
+        for key in map(str, node):
+            if key not in known:
+                raise ConfigError(f"{prefix}{key} is not a key: {did_you_mean(key, known)}")
     at_least_one = ["train.steps", "train.batch_size", *(f"every.{key}" for key in config.every)]
     for key in at_least_one:
         value = OmegaConf.select(config, key)

@@ -1,5 +1,8 @@
 """The ways a command can end badly, each with its exit code."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class CommandError(Exception):
     """An end that is reported in one line, without a traceback."""
@@ -25,3 +28,10 @@ class InterruptedRunError(CommandError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The remedy for a misspelt name: the nearest known one, or all of them."""
+    names = sorted(map(str, known))
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names)}"

@@ -100,10 +100,8 @@ def _state(config: DictConfig, dataset: Dataset, device: torch.device) -> TrainS
     critic.to(device)
 
     def optimizer(side: str, network: nn.Module) -> Optimizer:
-        key = f"optimizer.{side}"
-        constructor = build(config.optimizer[side], Optimizer, key, params=network.parameters())
-        with naming(key):
-            return typing.cast(Optimizer, constructor())
+        built = build(config.optimizer[side], Optimizer, f"optimizer.{side}", params=network.parameters())
+        return typing.cast(Optimizer, built)
 
     return TrainState(
         generator=generator,

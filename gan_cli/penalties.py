@@ -60,7 +60,7 @@ class Weighted(Penalty):
     weight: float
 
     def __post_init__(self) -> None:
-        if self.weight < 0:
+        if not self.weight >= 0:
             raise ValueError(f"weight={self.weight} must be 0 or more")
 
 

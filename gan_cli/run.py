@@ -2,13 +2,12 @@
 
 import logging
 import signal
-import typing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gan_cli import pictures, record, sampling
 from gan_cli.artifacts import RunFolder
@@ -44,10 +43,7 @@ def _refuse_changes(folder: RunFolder, config: DictConfig) -> None:
     before = folder.read_config()
     if before is None:
         return
-    try:
-        changed = differences(typing.cast(DictConfig, OmegaConf.create(before)), config)
-    except Exception as error:
-        raise ConfigError(f"{folder.path}/.hydra/config.yaml is damaged: choose another name=…") from error
+    changed = differences(before, config)
     if changed:
         raise ConfigError(
             f"{folder.path} was trained with another config: {', '.join(changed)};"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -40,17 +40,17 @@ class TrainedRun:
 def load_run(path: Path, step: int | None = None, weights: str = "average") -> TrainedRun:
     """The generator of a run from its newest whole checkpoint, or from that of `step`. Raises `ConfigError`."""
     folder = RunFolder(path)
-    text = folder.read_config()
-    if text is None:
+    config = folder.read_config()
+    if config is None:
         raise ConfigError(f"{path} is not the folder of a run: it has no .hydra/config.yaml")
     found = folder.load_checkpoint(step)
     if found is None:
         raise ConfigError(f"{path} has no checkpoint yet: wait for its first, or set every.checkpoint")
+    sample_shape = tuple(record.read(path).get("sample_shape", ()))
+    if not sample_shape:
+        raise ConfigError(f"{path}/run.json is missing or damaged: the same gan-train command writes it anew")
     checkpoint, state = found
     try:
-        config = OmegaConf.create(text)
-        assert isinstance(config, DictConfig)
-        sample_shape = tuple(record.read(path)["sample_shape"])
         generator = new_generator(config, sample_shape)
         generator.load_state_dict(state["average" if weights == "average" else "generator"])
     except (KeyError, RuntimeError) as error:

@@ -170,7 +170,7 @@ def _decode_all(
             reason = f"cannot be decoded ({error})"
         else:
             return None
-        if False:
+        if stop:
             # Here, where it keeps the pool from starting on the images that follow.
             raise _unusable(path, reason)
         return reason

@@ -68,7 +68,7 @@ class Mixture1d(Mixture):
     def __init__(self, means: Sequence[float], deviations: Sequence[float], weights: Sequence[float]) -> None:
         if not len(means) == len(deviations) == len(weights) > 0:
             raise ValueError("means, deviations and weights must have one entry for each mode")
-        if min(deviations) <= 0:
+        if not all(deviation > 0 for deviation in deviations):
             raise ValueError(f"deviations={list(deviations)} must all be above 0")
         if min(weights) <= 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
             raise ValueError(f"weights={list(weights)} must be above 0 and add up to 1")

@@ -27,17 +27,16 @@ def log_softplus(v: Tensor) -> Tensor:
     return torch.where(small, v, softplus(v.masked_fill(small, 0.0)).log())
 
 
-def lambert_w_of_exp(y: Tensor) -> Tensor:
-    """W(e^y), the w > 0 with w + log w = y, without overflow; its first derivative w/(1 + w) is exact."""
+def log_lambert_w_of_exp(y: Tensor) -> Tensor:
+    """log W(e^y), the s with e^s + s = y, without overflow; its first derivative 1/(1 + e^s) is exact."""
     with torch.no_grad():
-        # In s = log w the equation e^s + s = y is convex and increasing: Newton converges from either start.
+        # The equation is convex and increasing in s: Newton converges from either start.
         exact = y.to(torch.promote_types(y.dtype, torch.float32))
         s = torch.where(exact > 1, exact.clamp(min=1).log(), exact)
         for _ in range(8):
             s = s - (s.exp() + s - exact) / (s.exp() + 1)
-        w = s.exp()
     # One more Newton step, differentiable in y.
-    return (w * (1 + y - s) / (1 + w)).to(y.dtype)
+    return (s - (s.exp() + s - y) / (s.exp() + 1)).to(y.dtype)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,8 +233,9 @@ class Jeffreys(FDivergence):
         return (u - 1) * u.log()
 
     def conjugate(self, t: Tensor) -> Tensor:
-        w = lambert_w_of_exp(1 - t)
-        return w + 1 / w + t - 2
+        # W + 1/W + t − 2 for W = W(e^(1 − t)), in the logarithm of W because 1/W² would overflow in the derivative.
+        s = log_lambert_w_of_exp(1 - t)
+        return s.exp() + torch.exp(-s) + t - 2
 
     def activation(self, v: Tensor) -> Tensor:
         return v

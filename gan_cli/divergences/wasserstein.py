@@ -38,7 +38,7 @@ class WeightClippedWasserstein(Wasserstein):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.clip <= 0:
+        if not self.clip > 0:
             raise ValueError(f"clip={self.clip} must be above 0")
 
     @torch.no_grad()

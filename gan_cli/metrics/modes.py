@@ -25,7 +25,7 @@ class ModeCoverage(Metric):
     def __init__(self, samples: int, radius: float) -> None:
         if samples < 1:
             raise ValueError(f"samples={samples} must be at least 1")
-        if radius <= 0:
+        if not radius > 0:
             raise ValueError(f"radius={radius} must be above 0")
         self.samples = samples
         self.radius = radius

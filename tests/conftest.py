@@ -1,0 +1,94 @@
+"""What several tests share: the commands, as processes of their own and inside this one, and composed configs."""
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import hydra
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from gan_cli import cli, config
+
+TINY = ("dataset=ring", "model.generator.hidden=[16]", "model.critic.hidden=[16]", "train.batch_size=16")
+"""A run whose step takes a millisecond."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Finished]
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """For a process that uses one thread and keeps its data in this test's folder."""
+    return {**os.environ, "GAN_CLI_DATA": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def gan_train(tmp_path: Path, environment: dict[str, str]) -> Command:
+    """`python -m gan_cli ARGUMENTS` in a process of its own, in an empty folder."""
+
+    def call(*arguments: str, **variables: str) -> Finished:
+        command = [sys.executable, "-m", "gan_cli", *arguments]
+        options = {"cwd": tmp_path, "env": environment | variables, "stdin": subprocess.DEVNULL, "timeout": 300}
+        done = subprocess.run(command, capture_output=True, text=True, **options)
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return call
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """`inside("gan-train", …)`: a command's entry point called in this process, which saves torch's import."""
+
+    def call(command: str, *arguments: str) -> Finished:
+        monkeypatch.setattr(sys, "argv", [command, *arguments])
+        capsys.readouterr()
+        code = 0
+        with _logging_restored():
+            try:
+                {"gan-train": cli.train, "gan-sample": cli.sample}[command]()
+            except SystemExit as error:
+                code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        said = capsys.readouterr()
+        return Finished(code, said.out, said.err)
+
+    return call
+
+
+def compose(*overrides: str) -> DictConfig:
+    """The config of a run called "test", as `gan-train` composes it."""
+    config.register()
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
+        composed = hydra.compose("config", ["name=test", *overrides])
+    OmegaConf.resolve(composed)
+    return composed
+
+
+@contextmanager
+def _logging_restored() -> Iterator[None]:
+    """The commands set up the program's logger for a process of their own."""
+    package = logging.getLogger("gan_cli")
+    before = package.level, package.propagate, package.handlers[:]
+    try:
+        yield
+    finally:
+        package.level, package.propagate, package.handlers[:] = before
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Every file below `folder` with its content, every folder with None."""
+    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}

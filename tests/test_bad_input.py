@@ -1,0 +1,285 @@
+"""Whatever the user gets wrong ends in one line and exit code 2, before any training and with nothing written."""
+
+import hashlib
+import pickle
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY, compose, tree
+from omegaconf import OmegaConf
+from PIL import Image
+
+from gan_cli import training
+from gan_cli.run import run
+
+RING = "dataset=ring"
+RUN = " ".join([*TINY, "train.steps=8"])
+SAMPLE = "--out new.png"
+STEP_4 = "checkpoints/step-0000004.pt"
+
+# The command, and two fragments of the line that answers it: what is wrong, and the remedy.
+TRAINING = [
+    # Unknown options and keys
+    ("divergence=wgan_pg", "divergence=wgan_pg is not an option", "did you mean wgan_lp?"),
+    ("divergence/penalty=r3", "divergence/penalty=r3 is not an option", "choose one of interpolate"),
+    ("dataset=cifar", "dataset=cifar is not an option", "choose one of fashion_mnist, folder"),
+    ("divergance=kl", "divergance is not a key", "did you mean divergence?"),
+    ("sede=1", "sede is not a key", "did you mean seed?"),
+    ("train.step=5", "train.step is not a key", "did you mean steps?"),
+    ("model.generator.hiden=[16]", "model.generator.hiden is not a key", "did you mean hidden?"),
+    ("optimizer.critic.rate=1", "optimizer.critic.rate is not a key", "choose one of betas, eps, fused, lr"),
+    ("divergence.penalty.weight=1", "divergence.penalty.weight is not a key", "nothing can be set here"),
+    ("+model.generator.hiden=[16]", "model.generator.hiden is not an option of Generator", "did you mean hidden?"),
+    ("+train.warmup=3", "train.warmup is not a key", "choose one of average_decay"),
+    ("+trian.steps=3", "trian is not a key", "did you mean train?"),
+    # Words that are no overrides
+    ("train.steps", "train.steps cannot be read as key=value", "Error parsing override"),
+    ("train.steps=[", "train.steps=[ cannot be read as key=value", "at input '['"),
+    ("divergence=kl,js", "divergence=kl,js", "add --multirun"),
+    ("'name=${nope}'", "name=${nope} refers to nothing", "'nope' not found"),
+    # Wrong types
+    ("train.steps=many", "train.steps: Value 'many'", "Integer"),
+    ("train.steps=1.5", "train.steps: Value '1.5'", "Integer"),
+    ("every.log=null", "every.log", "not Optional"),
+    ("train.schedule=sinus", "train.schedule", "one of [constant, linear, cosine]"),
+    ("train.generator=stuck", "train.generator", "one of [trained, frozen]"),
+    ("train=null", "train", "not Optional"),
+    ("dataset.modes=eight", "dataset.modes=eight", "must be a whole number"),
+    ("dataset.modes=null", "dataset.modes=null", "must be a whole number"),
+    ("divergence.critic_steps=true", "divergence.critic_steps=True", "must be a whole number"),
+    ("model.generator.activation=gelu", "model.generator.activation=gelu", "one of relu, leaky_relu"),
+    ("model.generator.hidden=16", "model.generator.hidden=16", "must be a list, each item a whole number"),
+    ("model.critic.hidden=[16,wide]", "model.critic.hidden=[16, 'wide']", "each item a whole number"),
+    ("optimizer.generator.betas=[0.5]", "optimizer.generator.betas=[0.5]", "must be a list of 2"),
+    ("optimizer.critic.lr=fast", "optimizer.critic.lr=fast", "must be a number"),
+    # Values out of range
+    ("seed=-1", "seed=-1", "at least 0"),
+    ("train.steps=0", "train.steps=0", "at least 1"),
+    ("train.batch_size=0", "train.batch_size=0", "at least 1"),
+    ("train.average_decay=1", "train.average_decay=1.0", "below 1"),
+    ("train.average_decay=-0.1", "train.average_decay=-0.1", "at least 0"),
+    ("train.average_decay=nan", "train.average_decay=nan", "at least 0"),
+    ("every.log=0", "every.log=0", "at least 1"),
+    ("every.samples=0", "every.samples=0", "at least 1"),
+    ("every.checkpoint=-1", "every.checkpoint=-1", "at least 1"),
+    ("every.evaluate=0", "every.evaluate=0", "at least 1"),
+    ("every.keep=0", "every.keep=0", "at least 1"),
+    ("dataset.deviation=0", "dataset.deviation=0", "above 0"),
+    ("dataset=mixture1d dataset.weights=[0.5,0.6]", "dataset.weights=[0.5, 0.6]", "add up to 1"),
+    ("model.generator.latent_size=0", "model.generator.latent_size=0", "at least 1"),
+    ("model.critic.hidden=[16,0]", "model.critic.hidden=[16, 0]", "at least 1"),
+    ("divergence.critic_steps=0", "divergence.critic_steps=0", "at least 1"),
+    ("divergence=wgan_clip divergence.clip=nan", "divergence.clip=nan", "above 0"),
+    ("divergence=alpha divergence.alpha=1", "divergence.alpha=1", "use divergence=kl"),
+    ("divergence=wgan_gp divergence.penalty.weight=-1", "divergence.penalty.weight=-1", "0 or more"),
+    ("optimizer.generator.lr=-1", "optimizer.generator", "Invalid learning rate"),
+    ("device.threads=0", "device.threads=0", "at least 1"),
+    # Missing values
+    ("dataset=folder", "dataset.path has no value", "set dataset.path=…"),
+    ("train.steps='???'", "train.steps has no value", "set train.steps=…"),
+    ("model=null", "model=null", "names no option"),
+    ("~model", "model has no value", "choose an option with model=…"),
+    # Data
+    ("dataset=folder dataset.path=nowhere", "dataset.path=nowhere does not exist", "name the folder"),
+    ("dataset=folder dataset.path=file.txt", "dataset.path=file.txt is a file", "name the folder"),
+    ("dataset=folder dataset.path=empty", "dataset.path=empty holds nothing", "files are taken that end in .jpg"),
+    ("dataset=folder dataset.path=texts", "dataset.path=texts holds no images", "files are taken that end in .jpg"),
+    ("dataset=folder dataset.path=truncated", "truncated/bad.png", "dataset.on_bad_image=skip"),
+    ("dataset=folder dataset.path=texts dataset.channels=2", "dataset.channels=2", "1 (grey) or 3 (colour)"),
+    ("dataset=mnist dataset.root=idx", "idx/train-images-idx3-ubyte", "choose another dataset.root"),
+    ("dataset=mnist5k train.batch_size=5001", "train.batch_size=5001 is larger", "choose a smaller one"),
+    # Parts that do not fit together
+    (f"{RING} model=dcgan", "model.generator: takes square images", "choose model=mlp"),
+    ("dataset=mnist5k dataset.resolution=30", "not 30", "choose another dataset.resolution"),
+    (f"{RING} model.generator.normalization=instance", "model.generator.normalization=instance", "use layer"),
+    (
+        f"{RING} divergence=wgan_gp model.critic.normalization=batch",
+        "model.critic.normalization=batch",
+        "use layer, spectral or none, or divergence/penalty=none",
+    ),
+    ("dataset=swiss_roll metric=[modes]", "metric.modes", "dataset=ring, grid or mixture1d"),
+    # Targets that are not of the kind
+    ("divergence._target_=os.system", "divergence._target_=os.system is not", "choose an option"),
+    ("dataset._target_=subprocess.Popen", "dataset._target_=subprocess.Popen is not", "choose an option"),
+    (
+        "model.critic._target_=gan_cli.models.mlp.Generator",
+        "model.critic._target_=gan_cli.models.mlp.Generator is not a concrete Critic",
+        "choose an option",
+    ),
+    (
+        "divergence.penalty._target_=gan_cli.penalties.Penalty",
+        "divergence.penalty._target_=gan_cli.penalties.Penalty is not a concrete Penalty",
+        "choose an option",
+    ),
+    ("divergence._target_=nowhere.Thing", "divergence._target_=nowhere.Thing is not found", "PYTHONPATH"),
+    # Places that cannot be written
+    (f"{RING} outputs=file.txt", "file.txt", "choose another outputs=…"),
+    (f"{RING} outputs=file.txt/below", "file.txt/below", "choose another outputs=…"),
+    (f"{RING} outputs=/proc/gan", "/proc/gan", "choose another outputs=…"),
+    (f"{RING} name={'x' * 300}", "File name too long", "choose another name=…"),
+    (f"{RING} name=../elsewhere", "name=../elsewhere", "set outputs=…"),
+    (f"{RING} name=/elsewhere", "name=/elsewhere", "set outputs=…"),
+    (f"{RING} name=sweeps/mine", "name=sweeps/mine", "set outputs=…"),
+    (f"{RING} name=", "name=", "set outputs=…"),
+    (f"{RING} name=notes", "outputs/notes holds files that are not a run's", "choose another name=…"),
+    # Runs that cannot be continued
+    (f"{RUN} name=good seed=1", "outputs/good was trained with another config: seed=0 (now 1)", "restore"),
+    (f"{RUN} name=other_model", f"outputs/other_model/{STEP_4} belongs to another model", "remove it"),
+    (f"{RUN} name=no_run", f"outputs/no_run/{STEP_4} is not a checkpoint of a run", "remove it"),
+    (f"{RUN} name=pickled", f"outputs/pickled/{STEP_4} is not a checkpoint of tensors alone", "remove it"),
+    (f"{RUN} name=bare_pickle", f"outputs/bare_pickle/{STEP_4} is not a checkpoint of tensors alone", "remove it"),
+    (f"{RUN} name=damaged", f"outputs/damaged/{STEP_4} is damaged", "choose another name=…"),
+    (f"{RUN} name=no_digest", f"outputs/no_digest/{STEP_4} or its .sha256", "choose another name=…"),
+    (f"{RUN} name=bad_yaml", "outputs/bad_yaml/.hydra/config.yaml is damaged", "choose another run"),
+    (f"{RUN} name=list_yaml", "outputs/list_yaml/.hydra/config.yaml is damaged", "choose another run"),
+    (f"{RUN} name=binary_yaml", "outputs/binary_yaml/.hydra/config.yaml is damaged", "choose another run"),
+]
+
+SAMPLING = [
+    (f"nowhere {SAMPLE}", "nowhere is not the folder of a run", ".hydra/config.yaml"),
+    (f"file.txt {SAMPLE}", "file.txt is not the folder of a run", ".hydra/config.yaml"),
+    (f"outputs/notes {SAMPLE}", "outputs/notes is not the folder of a run", ".hydra/config.yaml"),
+    (f"outputs/no_checkpoint {SAMPLE}", "outputs/no_checkpoint has no checkpoint yet", "every.checkpoint"),
+    (f"outputs/good {SAMPLE} --step 3", "outputs/good has no checkpoint of step 3", "only of: 4"),
+    (f"outputs/good {SAMPLE} -n 0", "-n 0", "at least 1"),
+    (f"outputs/good {SAMPLE} -n many", "argument -n: invalid int value: 'many'", "--help lists the options"),
+    (f"outputs/good {SAMPLE} --weights best", "argument --weights: invalid choice: 'best'", "average"),
+    ("outputs/good", "required: --out", "--help lists the options"),
+    ("outputs/good --out new.jpg", "--out new.jpg", "can be written as .png, .npy"),
+    ("outputs/good --out walk.gif", "--out walk.gif", "can be written as .png, .npy"),
+    ("outputs/good --out file.txt/new.png", "--out file.txt/new.png cannot be written", "choose another place"),
+    (f"outputs/damaged {SAMPLE}", f"outputs/damaged/{STEP_4} is damaged", "it is the only one"),
+    (f"outputs/pickled {SAMPLE}", f"outputs/pickled/{STEP_4} is not a checkpoint of tensors alone", "remove it"),
+    (f"outputs/other_model {SAMPLE}", f"outputs/other_model/{STEP_4} does not fit the model", ".hydra/config.yaml"),
+    (f"outputs/no_record {SAMPLE}", "outputs/no_record/run.json", "the same gan-train command"),
+    (f"outputs/bad_record {SAMPLE}", "outputs/bad_record/run.json", "the same gan-train command"),
+    (f"outputs/bad_yaml {SAMPLE}", "outputs/bad_yaml/.hydra/config.yaml is damaged", "choose another run"),
+]
+
+
+class Payload:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return Path.write_text, (self.file, "this code ran")
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory) -> Path:
+    """A folder with everything that the commands of the tables speak of."""
+    root = tmp_path_factory.mktemp("workspace")
+    (root / "file.txt").write_text("text")
+    for name in ("empty", "texts", "truncated", "idx", "outputs/notes"):
+        (root / name).mkdir(parents=True)
+    (root / "texts" / "a.txt").write_text("text")
+    (root / "outputs" / "notes" / "a.txt").write_text("text")
+    (root / "idx" / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03")
+    Image.effect_noise((64, 64), 50).save(root / "truncated" / "bad.png")
+    image = (root / "truncated" / "bad.png").read_bytes()
+    (root / "truncated" / "bad.png").write_bytes(image[: len(image) // 2])
+
+    def train(name: str, *overrides: str) -> Path:
+        config = compose(*TINY, "train.steps=4", *overrides)
+        run(config, root / "outputs" / name, {"config.yaml": OmegaConf.to_yaml(config)})
+        return root / "outputs" / name
+
+    good = train("good")
+    wider = train("wider", "model.generator.hidden=[24]") / STEP_4
+
+    def copy(name: str) -> Path:
+        return shutil.copytree(good, root / "outputs" / name)
+
+    def with_checkpoint(name: str) -> Path:
+        return copy(name) / STEP_4
+
+    def signed(path: Path) -> None:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        path.with_name(f"{path.name}.sha256").write_text(f"{digest}  {path.name}\n")
+
+    other = with_checkpoint("other_model")
+    shutil.copyfile(wider, other)
+    tensor = with_checkpoint("no_run")
+    torch.save([torch.zeros(3)], tensor)
+    pickled = with_checkpoint("pickled")
+    state = torch.load(good / STEP_4, weights_only=True)
+    torch.save(state | {"extra": Payload(root / "ran")}, pickled)
+    bare = with_checkpoint("bare_pickle")
+    bare.write_bytes(pickle.dumps({"step": 4, "extra": Payload(root / "ran")}))
+    for path in (other, tensor, pickled, bare):
+        signed(path)
+
+    damaged = with_checkpoint("damaged")
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    (copy("no_digest") / f"{STEP_4}.sha256").unlink()
+    (copy("bad_yaml") / ".hydra" / "config.yaml").write_text("seed: [0")
+    (copy("binary_yaml") / ".hydra" / "config.yaml").write_bytes(b"\xff\xfe\x80")
+    (copy("list_yaml") / ".hydra" / "config.yaml").write_text("[0]")
+    shutil.rmtree(copy("no_checkpoint") / "checkpoints")
+    (copy("no_record") / "run.json").unlink()
+    (copy("bad_record") / "run.json").write_text("{")
+    return root
+
+
+def refused(command, arguments, inside, workspace, monkeypatch) -> str:
+    """What `command` says in its one line, after all that holds of every refusal."""
+    monkeypatch.chdir(workspace)
+    monkeypatch.setenv("GAN_CLI_DATA", str(workspace / "data"))
+    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("training began"))
+    before = tree(workspace)
+    finished = inside(command, *shlex.split(arguments))
+    assert tree(workspace) == before
+    assert finished.code == 2, finished.err
+    assert finished.out == ""
+    (line,) = finished.err.splitlines()
+    assert line.startswith(f"{command}: ")
+    return line
+
+
+@pytest.mark.parametrize(("arguments", "wrong", "remedy"), TRAINING, ids=[row[0][:60] for row in TRAINING])
+def test_gan_train_refuses(arguments, wrong, remedy, inside, workspace, monkeypatch):
+    on_ring = arguments if "dataset=" in arguments else f"{RING} {arguments}"
+    line = refused("gan-train", on_ring, inside, workspace, monkeypatch)
+    assert wrong in line
+    assert remedy in line
+
+
+@pytest.mark.parametrize(("arguments", "wrong", "remedy"), SAMPLING, ids=[row[0][:60] for row in SAMPLING])
+def test_gan_sample_refuses(arguments, wrong, remedy, inside, workspace, monkeypatch):
+    line = refused("gan-sample", arguments, inside, workspace, monkeypatch)
+    assert wrong in line
+    assert remedy in line
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_gan_train_refuses_a_device_that_is_not_there(inside, workspace, monkeypatch):
+    line = refused("gan-train", f"{RING} device=cuda", inside, workspace, monkeypatch)
+    assert "device.kind=cuda" in line
+    assert "use device=cpu" in line
+
+
+def test_gan_sample_refuses_a_folder_that_holds_files(inside, workspace, monkeypatch):
+    line = refused("gan-sample", "outputs/good --out texts", inside, workspace, monkeypatch)
+    assert "--out texts" in line
+
+
+def test_the_code_in_the_pickled_checkpoint_would_run_elsewhere(workspace):
+    """So that it is no dud that the tables find harmless."""
+    torch.load(workspace / "outputs" / "pickled" / STEP_4, weights_only=False)
+    assert (workspace / "ran").read_text() == "this code ran"
+    (workspace / "ran").unlink()
+
+
+def test_the_good_run_and_its_command_are_accepted(inside, workspace, monkeypatch):
+    """So that it is the mistakes that the tables' commands are refused for."""
+    monkeypatch.chdir(workspace)
+    assert inside("gan-train", *shlex.split(RUN), "name=good").code == 0
+    assert inside("gan-sample", "outputs/good", *shlex.split(SAMPLE)).code == 0
+    assert (workspace / "new.png").stat().st_size > 0

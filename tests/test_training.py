@@ -1,0 +1,308 @@
+"""The training step, the averaged generator, the order of the data, and the state on disk."""
+
+import math
+from itertools import islice
+
+import pytest
+import torch
+from torch import nn
+
+from gan_cli import state as checkpoints
+from gan_cli.data import DensityBatches, ImageBatches, batches
+from gan_cli.datasets.base import Images, to_unit_range
+from gan_cli.datasets.mixtures import Ring
+from gan_cli.divergences.fgan import Gan
+from gan_cli.divergences.relativistic import Relativistic
+from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
+from gan_cli.models import mlp
+from gan_cli.penalties import R1R2, Interpolate
+from gan_cli.state import TrainState, averaged_copy
+from gan_cli.training import constant, cosine, critic_step, generator_step, linear, train, update_average
+
+RING = Ring(modes=8, radius=2.0, deviation=0.02)
+GAN = Gan(generator_loss="non_saturating")
+
+
+def new_state(seed=0, lr=1e-3, normalization="none", hidden=(16,)):
+    torch.manual_seed(seed)
+    generator = mlp.Generator((2,), 4, "normal", hidden, "relu", normalization)
+    critic = mlp.Critic((2,), hidden, "leaky_relu", "none")
+    return TrainState(
+        generator=generator,
+        critic=critic,
+        average=averaged_copy(generator),
+        generator_optimizer=torch.optim.Adam(generator.parameters(), lr, betas=(0.5, 0.999)),
+        critic_optimizer=torch.optim.Adam(critic.parameters(), lr, betas=(0.5, 0.999)),
+    )
+
+
+def source(batch_size=32, seed=0):
+    return batches(RING, batch_size, seed, torch.device("cpu"))
+
+
+def weights(network: nn.Module):
+    return torch.cat([p.detach().flatten().clone() for p in network.parameters()])
+
+
+def test_training_is_an_iterator_that_gives_detached_scalars():
+    state = new_state()
+    terms = list(islice(train(state, GAN, source(), steps=10, seed=0), 3))
+    assert state.step == 3
+    for step in terms:
+        assert set(step) == {
+            "estimate",
+            "penalty",
+            "critic_loss",
+            "critic_gradient_norm",
+            "generator_loss",
+            "generator_gradient_norm",
+        }
+        assert all(value.shape == () and not value.requires_grad for value in step.values())
+
+
+def test_the_critic_is_frozen_while_the_generator_learns():
+    state = new_state()
+    critic, generator = weights(state.critic), weights(state.generator)
+    generator_step(state, GAN, source()(0))
+    assert torch.equal(weights(state.critic), critic)
+    assert not torch.equal(weights(state.generator), generator)
+    assert all(p.grad is None for p in state.critic.parameters())
+
+
+def test_the_generator_is_frozen_while_the_critic_learns():
+    state = new_state()
+    critic, generator = weights(state.critic), weights(state.generator)
+    critic_step(state, GAN, source()(0))
+    assert torch.equal(weights(state.generator), generator)
+    assert not torch.equal(weights(state.critic), critic)
+
+
+def test_critic_loss_is_the_penalty_less_the_estimate():
+    divergence = Wasserstein(penalty=Interpolate(10.0))
+    terms = critic_step(new_state(), divergence, source()(0))
+    torch.testing.assert_close(terms["critic_loss"], terms["penalty"] - terms["estimate"])
+    assert terms["penalty"] > 0
+
+
+def test_critic_steps_follow_the_divergence_and_use_batches_of_their_own():
+    asked = []
+
+    def recording(index):
+        asked.append(index)
+        return source()(index)
+
+    list(islice(train(new_state(), Wasserstein(critic_steps=3), recording, steps=2, seed=0), 2))
+    assert asked == [0, 1, 2, 3, 4, 5]
+
+
+def test_clipping_holds_after_every_step():
+    state = new_state()
+    for _ in islice(train(state, WeightClippedWasserstein(clip=0.01, critic_steps=2), source(), steps=3, seed=0), 3):
+        assert weights(state.critic).abs().max() <= 0.01 + 1e-9
+
+
+def test_a_frozen_generator_leaves_the_critic_to_train_alone():
+    state = new_state()
+    generator, critic = weights(state.generator), weights(state.critic)
+    (terms,) = islice(train(state, GAN, source(), steps=1, seed=0, train_generator=False), 1)
+    assert "generator_loss" not in terms
+    assert torch.equal(weights(state.generator), generator)
+    assert not torch.equal(weights(state.critic), critic)
+
+
+def test_a_pairing_divergence_is_given_the_scores_of_real_samples():
+    class Spy(Relativistic):
+        def generator_objective(self, fake, real):
+            seen.append(real)
+            return super().generator_objective(fake, real)
+
+    seen = []
+    generator_step(new_state(), Spy(), source()(0))
+    assert seen[0] is not None
+    assert seen[0].shape == (32,)
+    assert not seen[0].requires_grad
+
+
+@pytest.mark.parametrize("position", [0, 7])
+def test_a_step_depends_on_the_seed_and_its_index_alone(position):
+    """Whatever was drawn before from torch's global stream makes no difference."""
+    results = []
+    for noise in (0, 5):
+        state = new_state()
+        state.step = position
+        iterator = train(state, GAN, source(), steps=100, seed=3)
+        torch.randn(noise)
+        next(iterator)
+        torch.randn(noise)
+        next(iterator)
+        results.append(state.fingerprint())
+    assert results[0] == results[1]
+
+
+def test_another_seed_gives_another_run():
+    fingerprints = set()
+    for seed in (0, 1):
+        state = new_state()
+        list(train(state, GAN, source(), steps=3, seed=seed))
+        fingerprints.add(state.fingerprint())
+    assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [(constant, [1, 1, 1, 1]), (linear, [1, 0.75, 0.5, 0.25]), (cosine, [(1 + math.cos(math.pi * t)) / 2 for t in (0, 0.25, 0.5, 0.75)])],
+)  # fmt: skip
+def test_schedule_scales_the_learning_rate_of_each_step(schedule, expected):
+    state = new_state(lr=1e-3)
+    rates = [
+        (state.generator_optimizer.param_groups[0]["lr"], state.critic_optimizer.param_groups[0]["lr"])
+        for _ in train(state, GAN, source(), steps=4, seed=0, schedule=schedule)
+    ]
+    assert [rate[0] for rate in rates] == pytest.approx([1e-3 * factor for factor in expected])
+    assert [rate[1] for rate in rates] == pytest.approx([1e-3 * factor for factor in expected])
+
+
+def test_average_moves_by_its_decay_and_copies_counters():
+    state = new_state(normalization="batch")
+    before = {name: tensor.clone() for name, tensor in state.average.state_dict().items()}
+    with torch.no_grad():
+        for parameter in state.generator.parameters():
+            parameter.add_(1.0)
+    state.generator(torch.randn(8, 4))
+    update_average(state, decay=0.75)
+    current = state.generator.state_dict()
+    for name, tensor in state.average.state_dict().items():
+        expected = current[name] if not tensor.is_floating_point() else 0.75 * before[name] + 0.25 * current[name]
+        torch.testing.assert_close(tensor, expected)
+
+
+def test_without_decay_the_average_is_the_generator():
+    state = new_state()
+    list(train(state, GAN, source(), steps=3, seed=0, average_decay=0.0))
+    assert torch.equal(weights(state.average), weights(state.generator))
+
+
+def test_a_gan_brings_the_points_to_the_ring():
+    """Convergence in a few seconds: the mean distance to the ring falls far below that of the first samples."""
+    state = new_state(lr=2e-3, hidden=(64, 64))
+    latent = state.generator.sample_latent(500, torch.Generator().manual_seed(0))
+    distances = []
+    for steps in (1, 1000):
+        list(train(state, Relativistic(penalty=R1R2(0.1)), source(64), steps=steps, seed=0))
+        with torch.no_grad():
+            distances.append((state.average(latent).norm(dim=1) - 2).abs().mean().item())
+    assert distances[1] < 0.25 * distances[0]
+
+
+def ramp(n=10, mirror=False):
+    images = torch.arange(n, dtype=torch.uint8)[:, None, None, None].repeat(1, 1, 2, 2)
+    images[:, :, :, 1] += 100
+    return Images(images, mirror=mirror)
+
+
+def identities(batch):
+    return batch.add(1).mul(127.5).round()[:, 0, 0, 0].int().tolist()
+
+
+def test_batches_are_a_function_of_seed_and_index():
+    whole = ImageBatches(ramp(), 3, 0, torch.device("cpu"))
+    forward = [identities(whole(index)) for index in range(9)]
+    again = ImageBatches(ramp(), 3, 0, torch.device("cpu"))
+    assert [identities(again(index)) for index in reversed(range(9))] == forward[::-1]
+    other = ImageBatches(ramp(), 3, 1, torch.device("cpu"))
+    assert [identities(other(index)) for index in range(9)] != forward
+
+
+def test_an_epoch_holds_no_image_twice_and_each_has_its_own_order():
+    source = ImageBatches(ramp(), 3, 0, torch.device("cpu"))
+    epochs = [sum((identities(source(3 * epoch + k)) for k in range(3)), []) for epoch in range(30)]
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 30
+    assert set(sum(epochs, [])) == set(range(10))
+
+
+def test_images_are_scaled_to_the_unit_range_exactly():
+    values = to_unit_range(torch.tensor([0, 255], dtype=torch.uint8))
+    assert values.tolist() == [-1.0, 1.0]
+
+
+def test_mirroring_flips_about_half_of_the_images_and_the_same_ones_each_time():
+    source = ImageBatches(ramp(200, mirror=True), 200, 0, torch.device("cpu"))
+    batch = source(0)
+    flipped = batch[:, 0, 0, 0] > batch[:, 0, 0, 1]
+    assert 70 < flipped.sum() < 130
+    assert torch.equal(batch, source(0))
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(ValueError, match="batch_size=11"):
+        batches(ramp(), 11, 0, torch.device("cpu"))
+
+
+def test_points_are_drawn_anew_for_every_index():
+    source = DensityBatches(RING, 16, 0, torch.device("cpu"))
+    assert not torch.equal(source(0), source(1))
+    assert torch.equal(source(0), source(0))
+
+
+def test_state_survives_the_disk_bit_for_bit(tmp_path):
+    state = new_state()
+    list(train(state, GAN, source(), steps=3, seed=0))
+    checkpoints.save(state, tmp_path / "state.pt")
+    other = new_state(seed=9)
+    assert other.fingerprint() != state.fingerprint()
+    other.load_state_dict(checkpoints.load(tmp_path / "state.pt"))
+    assert other.fingerprint() == state.fingerprint()
+    assert other.step == 3
+
+
+def test_fingerprint_sees_a_change_in_one_bit_of_any_part():
+    state = new_state()
+    list(train(state, GAN, source(), steps=1, seed=0))
+    seen = {state.fingerprint()}
+    for tensor in (
+        next(state.generator.parameters()),
+        next(state.critic.parameters()),
+        next(state.average.parameters()),
+        next(iter(state.critic_optimizer.state.values()))["exp_avg"],
+    ):
+        with torch.no_grad():
+            flat = tensor.view(-1)
+            flat[0] = torch.nextafter(flat[0], torch.tensor(9e9))
+        seen.add(state.fingerprint())
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize("where", [0, 100, -1])
+def test_a_flipped_byte_is_found(tmp_path, where):
+    path = tmp_path / "state.pt"
+    checkpoints.save(new_state(), path)
+    content = bytearray(path.read_bytes())
+    content[where] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(checkpoints.DamagedCheckpointError, match=r"state\.pt is damaged"):
+        checkpoints.load(path)
+
+
+def test_a_failed_save_leaves_the_old_checkpoint_and_no_litter(tmp_path, monkeypatch):
+    path = tmp_path / "state.pt"
+    state = new_state()
+    checkpoints.save(state, path)
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints.os, "fsync", full_disk)
+    state.step = 5
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save(state, path)
+    assert checkpoints.load(path)["step"] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["state.pt", "state.pt.sha256"]
+
+
+def test_a_state_with_a_nan_is_not_finite():
+    state = new_state()
+    assert state.is_finite()
+    with torch.no_grad():
+        next(state.average.parameters()).view(-1)[0] = math.nan
+    assert not state.is_finite()
