@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import io
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -94,13 +95,16 @@ def save(state: TrainState, path: Path) -> str:
 
     The digest goes to `path` + ".sha256" in the form that `sha256sum -c` reads.
     """
+    # By way of memory: of a disk that is full, torch's own writer tells in a RuntimeError.
+    content = io.BytesIO()
+    torch.save(state.state_dict(), content)
+    digest = hashlib.sha256(content.getbuffer()).hexdigest()
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
-            torch.save(state.state_dict(), file)
+            file.write(content.getbuffer())
             file.flush()
             os.fsync(file.fileno())
-        digest = file_digest(temporary)
         digest_path(path).write_text(f"{digest}  {path.name}\n")
         temporary.replace(path)
     finally:

@@ -1,0 +1,43 @@
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(READY): pyproject.toml
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(READY)
+
+.PHONY: setup
+setup: $(READY) ## create .venv and install everything into it
+
+.PHONY: train
+train: $(READY) ## train the default run: digits on the CPU in minutes
+	@$(VENV)/bin/gan-train
+
+.PHONY: test
+test: lint $(READY) ## check style and types, then run the default tests
+	$(PYTHON) -m pytest
+
+.PHONY: test-slow
+test-slow: $(READY) ## run the tests that take minutes: wheel, kill -9, downloads
+	$(PYTHON) -m pytest -m slow
+
+.PHONY: lint
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+.PHONY: gallery
+gallery: $(READY) ## draw docs/ring.png: the same ring, eight divergences
+	$(PYTHON) docs/gallery.py
+
+.PHONY: clean
+clean: ## remove what the targets above made, but no run
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,350 @@
+"""The commands from outside: help, exit codes, signals, sweeps, and the files that a run leaves behind."""
+
+import hashlib
+import json
+import re
+import resource
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import TINY, tree
+from omegaconf import OmegaConf
+from PIL import Image
+
+from gan_cli.cli import CONFIGS
+
+OPTIONS = {path.relative_to(CONFIGS).with_suffix("") for path in CONFIGS.rglob("*.yaml")} - {Path("config")}
+DIVERGES = ("divergence=kl", "optimizer.critic.lr=30", "every.log=1", "every.checkpoint=1", "train.steps=50")
+REPORTED = {
+    "step",
+    "images_seen",
+    "seconds",
+    "estimate",
+    "penalty",
+    "critic_loss",
+    "critic_gradient_norm",
+    "generator_loss",
+    "generator_gradient_norm",
+    "generator_learning_rate",
+    "critic_learning_rate",
+    "images_per_second",
+}
+
+
+def record(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text())
+
+
+def lines(file: Path) -> list[dict]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def assert_checkpoints_verify(folder: Path, names: list[str]) -> None:
+    """By the tool that the digests are written for."""
+    assert sorted(path.name for path in folder.glob("*.pt")) == names
+    assert {path.name for path in folder.iterdir()} == {*names, *(f"{name}.sha256" for name in names)}
+    digests = [f"{name}.sha256" for name in names]
+    subprocess.run(["sha256sum", "--check", "--strict", *digests], cwd=folder, check=True, capture_output=True)
+
+
+# Help and Hydra's flags
+
+
+def test_help_lists_every_group_and_option_and_imports_no_torch(environment):
+    command = [sys.executable, "-X", "importtime", "-m", "gan_cli", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines()}
+    assert "gan_cli.cli" in imported
+    assert not {"torch", "torchvision", "matplotlib", "numpy"} & imported
+    groups = dict(re.findall(r"^(\S+): (.*)$", done.stdout.split("== Groups")[1], re.MULTILINE))
+    for option in OPTIONS:
+        assert option.name in groups[str(option.parent)].split(", ")
+    for key in ("seed", "steps", "batch_size", "average_decay", "checkpoint", "keep"):
+        assert re.search(rf"^ *{key}: ", done.stdout, re.MULTILINE)
+
+
+def test_cfg_job_prints_the_whole_config_and_runs_nothing(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finished = inside("gan-train", "divergence=wgan_gp", "dataset=ring", "train.steps=7", "--cfg", "job")
+    config = OmegaConf.create(finished.out)
+    assert finished.code == 0
+    assert finished.err == ""
+    assert config.divergence.penalty._target_ == "gan_cli.penalties.Interpolate"
+    assert config.dataset._target_ == "gan_cli.datasets.mixtures.Ring"
+    assert (config.train.steps, config.every.keep, config.seed) == (7, 3, 0)
+    assert tree(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("divergence=wgan_", {"divergence=wgan_clip", "divergence=wgan_gp", "divergence=wgan_lp"}),
+        ("divergence/penalty=r1", {"divergence/penalty=r1", "divergence/penalty=r1_r2"}),
+        ("train.s", {"train.steps=", "train.schedule="}),
+        ("nothing.here", set()),
+    ],
+)
+def test_the_shell_completes_options_and_keys(typed, offered, inside, monkeypatch):
+    line = f"gan-train {typed}"
+    monkeypatch.setenv("COMP_LINE", line)
+    monkeypatch.setenv("COMP_POINT", str(len(line)))
+    finished = inside("gan-train", "--shell-completion", "query=bash")
+    assert finished.code == 0
+    assert set(finished.out.split()) == offered
+
+
+# Exit codes
+
+
+def test_a_mistake_is_one_line_without_a_traceback_and_exit_code_2(gan_train, tmp_path):
+    finished = gan_train("dataset=ring", "seed=-1")
+    assert (finished.code, finished.out) == (2, "")
+    assert finished.err == "gan-train: seed=-1 must be at least 0\n"
+    assert tree(tmp_path) == {}
+
+
+def test_full_errors_show_the_traceback_of_a_mistake(gan_train):
+    finished = gan_train("dataset=ring", "seed=-1", HYDRA_FULL_ERROR="1")
+    assert finished.code == 2
+    assert finished.err.startswith("Traceback (most recent call last)")
+    assert finished.err.endswith("gan-train: seed=-1 must be at least 0\n")
+
+
+def test_an_error_of_the_program_has_a_traceback_and_exit_code_1(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("gan_cli.run.pictures.curves", lambda *_: 1 / 0)
+    finished = inside("gan-train", *TINY, "train.steps=1", "name=run")
+    assert finished.code == 1
+    assert "ZeroDivisionError" in finished.err
+    assert (record(tmp_path / "outputs/run")["status"], record(tmp_path / "outputs/run")["exit_code"]) == ("failed", 1)
+
+
+def test_a_run_that_diverges_keeps_the_last_good_state_and_says_so(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finished = inside("gan-train", *TINY, *DIVERGES, "name=run")
+    folder = tmp_path / "outputs" / "run"
+    assert finished.code == 3
+    message = finished.err.splitlines()[-1]
+    found = re.fullmatch(
+        r"gan-train: diverged: (\w+) is (\S+) at step (\d+); last finite numbers: (.*);"
+        r" last good checkpoint: outputs/run/checkpoints/step-(\d+)\.pt",
+        message,
+    )
+    assert found, message
+    step, good = int(found[3]), int(found[5])
+    assert good == step - 1 >= 1
+    assert found[2] in ("inf", "-inf", "nan")
+    assert "estimate" in found[4]
+    assert not re.search(r"\b(inf|nan)\b", found[4])
+    kept = record(folder)
+    assert (kept["status"], kept["exit_code"], kept["step"]) == ("diverged", 3, step)
+    assert f"gan-train: {kept['error']}" == message
+    assert lines(folder / "metrics.jsonl")[-1]["step"] == good
+    assert_checkpoints_verify(folder / "checkpoints", [f"step-{n:07d}.pt" for n in range(max(1, good - 2), good + 1)])
+
+
+@contextmanager
+def files_of_at_most(size: int):
+    """A disk that has room for no larger file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_ends_the_run_in_one_line_and_leaves_the_checkpoint_before(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    # The checkpoint is 2 MB, the pictures some 100 KB.
+    command = ["gan-train", "dataset=ring", "model.generator.hidden=[256,256]", "name=run"]
+    assert inside(*command, "train.steps=2").code == 0
+    folder = tmp_path / "outputs" / "run"
+    with files_of_at_most(1_000_000):
+        finished = inside(*command, "train.steps=4")
+    assert finished.code == 1
+    complaint = [line for line in finished.err.splitlines() if not line.startswith(("continuing", "step"))]
+    assert complaint == [
+        "gan-train: outputs/run/checkpoints/step-0000004.pt cannot be written (File too large): free some space or"
+        " permit it, then run the same command to go on from the last checkpoint"
+    ]
+    assert record(folder)["status"] == "failed"
+    assert [path.name for path in (folder / "checkpoints").glob("*.pt*")] != []
+    assert not list(folder.rglob("*.tmp"))
+    assert_checkpoints_verify(folder / "checkpoints", ["step-0000002.pt"])
+
+    finished = inside(*command, "train.steps=4")
+    assert finished.code == 0
+    assert "continuing outputs/run from step 2" in finished.err
+    assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [2, 4]
+    assert_checkpoints_verify(folder / "checkpoints", ["step-0000002.pt", "step-0000004.pt"])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_run_after_a_checkpoint_and_the_same_command_continues(
+    number, code, environment, inside, tmp_path, monkeypatch
+):
+    arguments = [*TINY, "every.log=5", "every.samples=null", "every.checkpoint=null"]
+    command = [sys.executable, "-m", "gan_cli", *arguments, "train.steps=100000000"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        # The first lines of the log mean that it trains.
+        assert "step" in process.stderr.readline()
+        assert "step" in process.stderr.readline()
+        process.send_signal(number)
+        *_, last = process.stderr.read().splitlines()
+    assert process.returncode == code
+    found = re.fullmatch(
+        rf"gan-train: {number.name} after step (\d+), which is saved; the same command continues the run", last
+    )
+    assert found, last
+    step = int(found[1])
+    (folder,) = (tmp_path / "outputs").iterdir()
+    kept = record(folder)
+    assert (kept["status"], kept["exit_code"], kept["step"]) == ("interrupted", code, step)
+    assert lines(folder / "metrics.jsonl")[-1]["step"] == step
+    assert_checkpoints_verify(folder / "checkpoints", [f"step-{step:07d}.pt"])
+
+    monkeypatch.chdir(tmp_path)
+    finished = inside("gan-train", *arguments, f"train.steps={step + 5}")
+    assert finished.code == 0
+    assert f"continuing outputs/{folder.name} from step {step}" in finished.err
+    assert (record(folder)["status"], record(folder)["step"]) == ("done", step + 5)
+
+
+# Sweeps
+
+
+def test_a_sweep_goes_on_after_bad_runs_and_ends_with_a_table_of_all(gan_train, tmp_path):
+    finished = gan_train(
+        "-m", *TINY, *DIVERGES, "every.log=10", "optimizer.critic.lr=-1,30,1e-4", "name=rate-${optimizer.critic.lr}"
+    )
+    (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    rows = [line.split() for line in finished.out.split(f"{sweep.name}\n")[1].splitlines()]
+    assert rows[0] == ["run", "status", "step", "estimate", "seconds", "images/s"]
+    assert [row[:2] for row in rows[1:]] == [["rate--1", "failed"], ["rate-0.0001", "done"], ["rate-30", "diverged"]]
+    assert rows[2][2] == "50"
+    assert float(rows[2][3]) == pytest.approx(record(sweep / "rate-0.0001")["final"]["estimate"], abs=1e-4)
+    assert finished.code == 2
+    assert [record(sweep / name)["exit_code"] for name in ("rate--1", "rate-30")] == [2, 3]
+    # Failures are shown as they happen.
+    assert re.search(r"^error: rate--1: optimizer.critic: Invalid learning rate", finished.err, re.MULTILINE)
+    assert re.search(r"^error: rate-30: diverged: ", finished.err, re.MULTILINE)
+    assert "Traceback" not in finished.err
+
+
+def test_a_sweep_whose_runs_are_all_done_exits_0(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finished = inside("gan-train", "-m", *TINY, "train.steps=1", "seed=0,1", "name=seed-${seed}")
+    (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
+    assert finished.code == 0
+    assert [(record(sweep / f"seed-{n}")["status"], record(sweep / f"seed-{n}")["seed"]) for n in (0, 1)] == [
+        ("done", 0),
+        ("done", 1),
+    ]
+
+
+# The folder of a run
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory):
+    """A run by `gan-train` in a process of its own: what it printed, and its folder."""
+    root = tmp_path_factory.mktemp("finished")
+    every = ["every.log=4", "every.samples=8", "every.checkpoint=4", "every.evaluate=8"]
+    command = [sys.executable, "-m", "gan_cli", *TINY, "metric=[modes]", "train.steps=18", "seed=3", *every, "name=run"]
+    done = subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    return done, root / "outputs" / "run"
+
+
+def test_a_run_prints_its_picture_and_a_line_an_interval_where_there_is_no_terminal(finished_run):
+    done, _ = finished_run
+    assert done.stdout == "outputs/run/samples.png\n"
+    assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
+        f"step {step:2d} of 18" for step in (4, 8, 12, 16, 18)
+    ]
+
+
+def test_the_folder_of_a_run_holds_its_files_and_no_others(finished_run):
+    _, folder = finished_run
+    kept = [f"checkpoints/step-00000{step}.pt" for step in (12, 16, 18)]
+    assert {name for name, content in tree(folder).items() if content is not None} == {
+        ".hydra/config.yaml",
+        ".hydra/hydra.yaml",
+        ".hydra/overrides.yaml",
+        ".lock",
+        "curves.png",
+        "metrics.jsonl",
+        "run.json",
+        "samples.png",
+        "samples/step-0000008.png",
+        "samples/step-0000016.png",
+        "samples/step-0000018.png",
+        "train.log",
+        *kept,
+        *(f"{name}.sha256" for name in kept),
+    }
+
+
+def test_the_record_of_a_run_is_complete(finished_run):
+    _, folder = finished_run
+    kept = record(folder)
+    assert (kept["status"], kept["seed"], kept["steps"], kept["step"]) == ("done", 3, 18, 18)
+    assert kept["sample_shape"] == [2]
+    # 16·16 + 16 and 16·2 + 2 weights from latents of 16; 2·16 + 16 and 16 + 1 of the critic
+    assert kept["parameters"] == {"generator": 306, "critic": 65}
+    assert set(kept["versions"]) == {"gan-cli", "python", "torch", "torchvision", "numpy"}
+    assert kept["device"].startswith(("cpu", "NVIDIA"))
+    assert "git_commit" in kept
+    assert kept["threads"] >= 1
+    assert kept["started"] <= kept["ended"]
+    assert kept["final"] == lines(folder / "metrics.jsonl")[-1]
+    assert re.fullmatch(r"[0-9a-f]{64}", kept["fingerprint"])
+
+
+def test_every_line_of_the_metrics_has_every_number(finished_run):
+    _, folder = finished_run
+    numbers = lines(folder / "metrics.jsonl")
+    assert [line["step"] for line in numbers] == [4, 8, 12, 16, 18]
+    assert [line["images_seen"] for line in numbers] == [64, 128, 192, 256, 288]
+    evaluated = {"modes", "high_quality_share"}
+    for line in numbers:
+        assert set(line) == REPORTED | (evaluated if line["step"] in (8, 16, 18) else set())
+    seconds = [line["seconds"] for line in numbers]
+    assert seconds == sorted(seconds)
+    assert seconds[0] > 0
+
+
+def test_the_pictures_of_a_run_open(finished_run):
+    _, folder = finished_run
+    for path in folder.rglob("*.png"):
+        with Image.open(path) as image:
+            assert image.format == "PNG"
+            assert min(image.size) >= 400
+            assert len(image.convert("L").getcolors()) > 2
+    newest = (folder / "samples" / "step-0000018.png").read_bytes()
+    assert (folder / "samples.png").read_bytes() == newest
+    assert (folder / "samples" / "step-0000008.png").read_bytes() != newest
+
+
+def test_the_digests_of_the_checkpoints_verify(finished_run):
+    _, folder = finished_run
+    assert_checkpoints_verify(folder / "checkpoints", [f"step-00000{step}.pt" for step in (12, 16, 18)])
+    path = folder / "checkpoints" / "step-0000018.pt"
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (folder / "checkpoints" / "step-0000018.pt.sha256").read_text() == f"{digest}  step-0000018.pt\n"
+
+
+def test_the_config_of_a_run_is_kept_with_what_was_asked_for(finished_run):
+    _, folder = finished_run
+    config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    overrides = OmegaConf.load(folder / ".hydra" / "overrides.yaml")
+    assert (config.seed, config.train.steps, config.name) == (3, 18, "run")
+    assert config.model.generator.hidden == [16]
+    assert set(TINY) <= set(overrides)
+    assert OmegaConf.load(folder / ".hydra" / "hydra.yaml").hydra.runtime.choices.dataset == "ring"
+    log = (folder / "train.log").read_text()
+    assert re.search(r"^\S+ \S+ DEBUG step 18 of 18: estimate ", log, re.MULTILINE)

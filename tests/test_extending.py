@@ -1,0 +1,58 @@
+"""docs/extending.md, carried out: its files, out of the tree, through the real command."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.test_divergence_laws import LAWS
+
+PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
+FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("elsewhere")
+    files = FILE.findall(PAGE.read_text())
+    assert len(files) == 8
+    for name, content in files:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [["divergence=vincze", "dataset=cauchy", "model=sines"], ["divergence=wgan_gp", "divergence/penalty=drift"]],
+    ids=" ".join,
+)
+def test_the_page_works_as_written(elsewhere, choice):
+    command = [sys.executable, "-m", "gan_cli", "--config-dir=conf", "train.steps=3", *choice]
+    environment = os.environ | {"PYTHONPATH": str(elsewhere)}
+    result = subprocess.run(
+        [*command, f"name={len(choice)}"], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert (elsewhere / "outputs" / str(len(choice)) / "samples.png").exists()
+
+
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+def test_the_pages_divergence_obeys_the_laws(elsewhere, monkeypatch, law):
+    monkeypatch.syspath_prepend(elsewhere)
+    from mine import VinczeLeCam
+
+    law(VinczeLeCam(generator_loss="minimax"))
+
+
+def test_the_pages_density_is_that_of_its_samples(elsewhere, monkeypatch):
+    monkeypatch.syspath_prepend(elsewhere)
+    from mine_data import Cauchy
+
+    x = torch.linspace(-5, 5, 11, dtype=torch.float64)[:, None]
+    torch.testing.assert_close(Cauchy(2.0).log_density(x), torch.distributions.Cauchy(0.0, 2.0).log_prob(x[:, 0]))
