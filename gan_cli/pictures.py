@@ -12,8 +12,6 @@ from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from gan_cli.datasets.base import Density
-
 Curves = Sequence[Mapping[str, float]]
 
 
@@ -43,21 +41,17 @@ def image_grid(images: Tensor, at_least: int = 600) -> bytes:
     return buffer.getvalue()
 
 
-def point_plot(
-    real: Tensor,
-    fake: Tensor,
-    title: str,
-    critic: Callable[[Tensor], Tensor] | None = None,
-    density: Density | None = None,
-) -> bytes:
-    """Real and generated points of toy data over the level lines of the critic; on the line, their densities."""
+def point_plot(real: Tensor, fake: Tensor, title: str, critic: Callable[[Tensor], Tensor] | None = None) -> bytes:
+    """Real and generated points, shape `(n, dimensions)`, with what the critic thinks of the space around them.
+
+    On a line they are histograms beside the critic's score; in the plane they lie over its level lines; of more
+    dimensions the first two are shown.
+    """
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title)
-    if real.shape[1] == 1:
-        _draw_line(axes, real, fake, critic, density)
-    else:
-        _draw_plane(axes, real, fake, critic)
+    draw = _draw_line if real.shape[1] == 1 else _draw_plane
+    draw(axes, real.cpu(), fake.cpu(), critic)
     axes.legend(loc="upper right")
     return _png(figure)
 
@@ -65,38 +59,32 @@ def point_plot(
 def _draw_plane(axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor] | None) -> None:
     low, high = _limits(real)
     if critic is not None and real.shape[1] == 2:
-        ticks = [torch.linspace(low[i], high[i], 120, device=real.device) for i in range(2)]
-        mesh = torch.cartesian_prod(*ticks)
-        with torch.no_grad():
-            scores = critic(mesh).reshape(120, 120).T.cpu().numpy()
-        drawn = axes.contour(ticks[0].cpu(), ticks[1].cpu(), scores, levels=15, cmap="Greys", linewidths=0.8, zorder=0)
-        axes.clabel(drawn, fontsize=6)
+        x, y = (torch.linspace(low[i], high[i], 120) for i in range(2))
+        scores = critic(torch.cartesian_prod(x, y)).reshape(120, 120).T
+        if scores.max() > scores.min():
+            drawn = axes.contour(x, y, scores, levels=15, cmap="Greys", linewidths=0.8, zorder=0)
+            axes.clabel(drawn, fontsize=6)
     for points, colour, label in ((real, "tab:orange", "real"), (fake, "tab:blue", "fake")):
-        shown = points.cpu().numpy()
-        axes.scatter(shown[:, 0], shown[:, 1], s=4, c=colour, alpha=0.5, linewidths=0, label=label)
+        axes.scatter(points[:, 0], points[:, 1], s=4, c=colour, alpha=0.5, linewidths=0, label=label)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="x₁", ylabel="x₂", aspect="equal")
 
 
-def _draw_line(
-    axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor] | None, density: Density | None
-) -> None:
+def _draw_line(axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor] | None) -> None:
     low, high = (limit[0] for limit in _limits(real))
-    x = torch.linspace(low, high, 400, device=real.device)[:, None]
     bins = np.linspace(low, high, 80).tolist()
-    axes.hist(fake[:, 0].cpu().numpy(), bins=bins, density=True, color="tab:blue", alpha=0.5, label="fake")
-    if density is not None:
-        axes.plot(x[:, 0].cpu(), density.log_density(x).exp().cpu(), color="tab:orange", label="real")
+    axes.hist(real[:, 0].numpy(), bins=bins, density=True, color="tab:orange", histtype="step", label="real")
+    axes.hist(fake[:, 0].numpy(), bins=bins, density=True, color="tab:blue", alpha=0.5, label="fake")
     axes.set(xlim=(low, high), xlabel="x", ylabel="density")
     if critic is not None:
+        x = torch.linspace(low, high, 400)
         scale = axes.twinx()
-        with torch.no_grad():
-            scale.plot(x[:, 0].cpu(), critic(x).cpu(), color="grey", linewidth=0.8)
+        scale.plot(x, critic(x[:, None]), color="grey", linewidth=0.8)
         scale.set_ylabel("critic's score (grey)")
 
 
 def _limits(real: Tensor) -> tuple[list[float], list[float]]:
-    """A frame around the data with a margin of a quarter, square in the plane."""
-    low, high = real.min(0).values, real.max(0).values
+    """A frame around nearly all of the data with a margin of a quarter, square in the plane."""
+    low, high = torch.quantile(real, torch.tensor([0.005, 0.995]), dim=0)
     middle, half = (low + high) / 2, (high - low).max() * 0.75
     return (middle - half).tolist(), (middle + half).tolist()
 

@@ -1,7 +1,10 @@
 """Samples of a generator as a function of a seed."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_cli import pictures
 from gan_cli.datasets.base import Dataset, Density
@@ -19,15 +22,29 @@ def latents(generator: Generator, n: int, seed: int) -> Tensor:
     return generator.sample_latent(n, source)
 
 
-@torch.no_grad()
-def generate(generator: Generator, latent: Tensor, batch_size: int = 500) -> Tensor:
-    """The samples of the latents, with the generator in evaluation mode; it is left in the mode it was in."""
-    was_training = generator.training
-    generator.eval()
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Look at a network without a trace: no gradients, and nothing that a forward pass would update."""
+    was_training = network.training
+    network.eval()
     try:
-        return torch.cat([generator(part) for part in latent.split(batch_size)])
+        with torch.no_grad():
+            yield
     finally:
-        generator.train(was_training)
+        network.train(was_training)
+
+
+def generate(generator: Generator, latent: Tensor, batch_size: int = 500) -> Tensor:
+    """The samples of the latents, `batch_size` at a time."""
+    with evaluating(generator):
+        return torch.cat([generator(part) for part in latent.split(batch_size)])
+
+
+def real_points(dataset: Density, n: int, seed: int, device: torch.device | str) -> Tensor:
+    """`n` points of the data that no batch of a run holds."""
+    source = torch.Generator(device)
+    source.manual_seed(stream(seed, "real samples"))
+    return dataset.sample(n, source)
 
 
 def picture(
@@ -43,6 +60,8 @@ def picture(
     if not isinstance(dataset, Density):
         return pictures.image_grid(generate(generator, latents(generator, n or GRID_IMAGES, seed)))
     fake = generate(generator, latents(generator, n or PLOTTED_POINTS, seed))
-    source = torch.Generator(fake.device)
-    source.manual_seed(stream(seed, "real samples"))
-    return pictures.point_plot(dataset.sample(len(fake), source), fake, title, critic, dataset)
+    real = real_points(dataset, len(fake), seed, fake.device)
+    if critic is None:
+        return pictures.point_plot(real, fake, title)
+    with evaluating(critic):
+        return pictures.point_plot(real, fake, title, lambda x: critic(x.to(fake.device)).cpu())

@@ -150,8 +150,12 @@ def test_another_seed_gives_another_run():
 
 @pytest.mark.parametrize(
     ("schedule", "expected"),
-    [(constant, [1, 1, 1, 1]), (linear, [1, 0.75, 0.5, 0.25]), (cosine, [(1 + math.cos(math.pi * t)) / 2 for t in (0, 0.25, 0.5, 0.75)])],
-)  # fmt: skip
+    [
+        (constant, [1, 1, 1, 1]),
+        (linear, [1, 0.75, 0.5, 0.25]),
+        (cosine, [(1 + math.cos(math.pi * progress)) / 2 for progress in (0, 0.25, 0.5, 0.75)]),
+    ],
+)
 def test_schedule_scales_the_learning_rate_of_each_step(schedule, expected):
     state = new_state(lr=1e-3)
     rates = [
@@ -215,10 +219,10 @@ def test_batches_are_a_function_of_seed_and_index():
 
 def test_an_epoch_holds_no_image_twice_and_each_has_its_own_order():
     source = ImageBatches(ramp(), 3, 0, torch.device("cpu"))
-    epochs = [sum((identities(source(3 * epoch + k)) for k in range(3)), []) for epoch in range(30)]
+    epochs = [[i for k in range(3) for i in identities(source(3 * epoch + k))] for epoch in range(30)]
     assert all(len(set(epoch)) == 9 for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 30
-    assert set(sum(epochs, [])) == set(range(10))
+    assert {image for epoch in epochs for image in epoch} == set(range(10))
 
 
 def test_images_are_scaled_to_the_unit_range_exactly():

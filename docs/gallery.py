@@ -1,0 +1,59 @@
+"""Draws docs/ring.png: the same ring, the same seed, eight divergences side by side.
+
+make gallery
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gan_cli import record
+from gan_cli.build import build
+from gan_cli.datasets.mixtures import Mixture
+from gan_cli.metrics.modes import mode_coverage
+from gan_cli.sample import load_run
+from gan_cli.sampling import generate, latents, real_points
+
+DIVERGENCES = ["gan", "kl", "reverse_kl", "js", "pearson", "squared_hellinger", "wgan_gp", "relativistic"]
+SWEEP = Path("outputs/sweeps/gallery")
+PICTURE = Path(__file__).with_name("ring.png")
+COMMAND = [
+    "gan-train",
+    "-m",
+    "dataset=ring",
+    f"divergence={','.join(DIVERGENCES)}",
+    "seed=0",
+    "optimizer=adam_wgan_gp",
+    "optimizer.generator.lr=1e-3",
+    "optimizer.critic.lr=1e-3",
+    "train.steps=4000",
+    "train.batch_size=128",
+    "train.schedule=linear",
+    "every.samples=null",
+    f"hydra.sweep.dir={SWEEP}",
+]
+
+
+def main() -> None:
+    subprocess.run([Path(sys.executable).with_name(COMMAND[0]), *COMMAND[1:]], check=False)
+    figure = Figure(figsize=(12, 6.4), layout="constrained")
+    runs = {divergence: next(SWEEP.glob(f"*divergence={divergence},*")) for divergence in DIVERGENCES}
+    for axes, (divergence, folder) in zip(figure.subplots(2, 4).flat, runs.items(), strict=True):
+        run = load_run(folder)
+        ring: Mixture = build(run.config.dataset, Mixture, "dataset")
+        real = real_points(ring, 2500, seed=0, device="cpu")
+        fake = generate(run.generator, latents(run.generator, 2500, seed=0))
+        modes, share = mode_coverage(fake, ring.means, ring.deviations, radius=3.0)
+        axes.scatter(*real.T, s=3, c="tab:orange", linewidths=0)
+        axes.scatter(*fake.T, s=3, c="tab:blue", alpha=0.5, linewidths=0)
+        axes.set(title=f"{divergence}\n{modes} of 8 modes, {share:.0%} within 3 sd", xlim=(-3, 3), ylim=(-3, 3))
+        axes.set(xticks=[], yticks=[], aspect="equal")
+        print(f"{divergence:20} {record.read(folder)['status']:10} {modes} modes, {share:.1%} within 3 sd")
+    figure.savefig(PICTURE, dpi=80)
+    print(PICTURE)
+
+
+if __name__ == "__main__":
+    main()
