@@ -52,7 +52,7 @@ class RunFolder:
         Raises `ConfigError` when another process holds it, when it holds something other than a run, or when it
         cannot be written.
         """
-        ours = {".hydra", ".lock"}
+        ours = {".hydra", ".lock", "train.log"}  # what is there before the config, should a run be killed so early
         try:
             if self.path.is_dir() and self.read_config() is None and {p.name for p in self.path.iterdir()} - ours:
                 raise ConfigError(f"{self.path} holds files that are not a run's: choose another name=…")
@@ -136,8 +136,9 @@ class RunFolder:
             path.parent.mkdir(exist_ok=True)
             state.save(train_state, path)
         for old in self.checkpoints()[:-keep]:
-            old.unlink()
+            # In this order a kill leaves no digest without its file; the file is found again next time.
             state.digest_path(old).unlink(missing_ok=True)
+            old.unlink()
         return path
 
     def checkpoints(self) -> list[Path]:

@@ -17,11 +17,11 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from tqdm import tqdm
 
 from gan_cli import config as spine
 from gan_cli.composition import composition_error
 from gan_cli.errors import CommandError, InterruptedRunError
+from gan_cli.help import page as help_page
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,11 @@ def train() -> None:
         # Hydra ends with exit code 1 on any error; asked for a full error, it passes the exception on instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         spine.register()
+        overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
         try:
+            if set(sys.argv[1:]) - set(overrides) in ({"--help"}, {"-h"}):
+                print(help_page(CONFIGS, overrides))
+                return
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(_job)()
         except ValueError as error:
             # A job handles its own errors, so this one is of a config that does not compose.
@@ -130,6 +134,9 @@ def _exit_codes(command: str) -> Iterator[None]:
         reported = error if isinstance(error, CommandError) else composition_error(error)
         print(f"{command}: {reported}", file=sys.stderr)
         sys.exit(reported.exit_code)
+    except BrokenPipeError:  # such as by `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except KeyboardInterrupt:
         print(f"{command}: interrupted", file=sys.stderr)
         sys.exit(130)
@@ -149,6 +156,8 @@ class _TerminalHandler(logging.Handler):
     """Writes above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
         prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
         tqdm.write(prefix + self.format(record), file=sys.stderr)
 

@@ -52,7 +52,7 @@ def point_plot(real: Tensor, fake: Tensor, title: str, critic: Callable[[Tensor]
     axes.set_title(title)
     draw = _draw_line if real.shape[1] == 1 else _draw_plane
     draw(axes, real.cpu(), fake.cpu(), critic)
-    axes.legend(loc="upper right")
+    axes.legend(loc="upper right", markerscale=3)
     return _png(figure)
 
 

@@ -4,6 +4,7 @@ import logging
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,13 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     _refuse_changes(folder, config)
     experiment = assemble(config)
     with folder.claimed():
-        metrics = _resume(experiment, folder)
+        _resume(experiment, folder)
         folder.write_config(config_files)
         if experiment.state.step >= experiment.steps and record.read(path).get("status") == "done":
             logger.info("%s is done; train.steps=… beyond %d continues it", path, experiment.state.step)
             return
-        with _recorded(experiment, folder) as summary:
+        metrics = folder.rewind_metrics(experiment.state.step)
+        with _recorded(experiment, folder, metrics) as summary:
             _train(experiment, folder, metrics, summary)
 
 
@@ -51,8 +53,8 @@ def _refuse_changes(folder: RunFolder, config: DictConfig) -> None:
         )
 
 
-def _resume(experiment: Experiment, folder: RunFolder) -> list[dict[str, float]]:
-    """Bring the state to that of the newest good checkpoint; returns the metrics up to there."""
+def _resume(experiment: Experiment, folder: RunFolder) -> None:
+    """Bring the state to that of the newest good checkpoint."""
     state = experiment.state
     found = folder.load_checkpoint(device=experiment.device)
     if found is not None:
@@ -62,11 +64,10 @@ def _resume(experiment: Experiment, folder: RunFolder) -> list[dict[str, float]]
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"{path} belongs to another model: remove it to use the one before") from error
         logger.info("continuing %s from step %d", folder.path, state.step)
-    return folder.rewind_metrics(state.step)
 
 
 @contextmanager
-def _recorded(experiment: Experiment, folder: RunFolder) -> Iterator[dict[str, Any]]:
+def _recorded(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]]) -> Iterator[dict[str, Any]]:
     """Keep run.json in step with how the run stands, however it ends."""
     state = experiment.state
     summary: dict[str, Any] = {
@@ -82,6 +83,8 @@ def _recorded(experiment: Experiment, folder: RunFolder) -> Iterator[dict[str, A
         **record.circumstances(experiment.device),
         "started": record.read(folder.path).get("started", record.now()),
     }
+    if metrics:
+        summary["final"] = metrics[-1]
     folder.write_record(summary)
     try:
         yield summary
@@ -98,13 +101,11 @@ def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, fl
     state, every = experiment.state, experiment.every
     reporter = Reporter(experiment, folder, metrics)
     with StopSignals() as stop, reporter:
-
-        def due(interval: int | None) -> bool:
-            is_last = state.step == experiment.steps or stop.received is not None
-            return is_last or (interval is not None and state.step % interval == 0)
-
         for terms in experiment.start():
             reporter.add(terms)
+            signal_number = stop.received
+            is_last = state.step == experiment.steps or signal_number is not None
+            due = partial(_due, state.step, is_last)
 
             # Report: the first look at numbers that may still be on their way from the device.
             if due(every.log) or due(every.evaluate):
@@ -122,13 +123,17 @@ def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, fl
                 folder.save_checkpoint(state, every.keep)
 
             # Stop?
-            if stop.received is not None:
+            if signal_number is not None:
                 raise InterruptedRunError(
-                    f"{signal.Signals(stop.received).name} after step {state.step}, which is saved;"
+                    f"{signal.Signals(signal_number).name} after step {state.step}, which is saved;"
                     " the same command continues the run",
-                    stop.received,
+                    signal_number,
                 )
             reporter.resume_clock()
+
+
+def _due(step: int, is_last: bool, interval: int | None) -> bool:
+    return is_last or (interval is not None and step % interval == 0)
 
 
 def _evaluate(experiment: Experiment) -> dict[str, float]:

@@ -60,7 +60,7 @@ def test_help_lists_every_group_and_option_and_imports_no_torch(environment):
     imported = {line.rsplit("|", 1)[1].strip() for line in done.stderr.splitlines()}
     assert "gan_cli.cli" in imported
     assert not {"torch", "torchvision", "matplotlib", "numpy"} & imported
-    groups = dict(re.findall(r"^(\S+): (.*)$", done.stdout.split("== Groups")[1], re.MULTILINE))
+    groups = dict(re.findall(r"^(\S+): (.*)$", done.stdout.split("==")[2], re.MULTILINE))
     for option in OPTIONS:
         assert option.name in groups[str(option.parent)].split(", ")
     for key in ("seed", "steps", "batch_size", "average_decay", "checkpoint", "keep"):
@@ -173,7 +173,6 @@ def test_a_full_disk_ends_the_run_in_one_line_and_leaves_the_checkpoint_before(i
         " permit it, then run the same command to go on from the last checkpoint"
     ]
     assert record(folder)["status"] == "failed"
-    assert [path.name for path in (folder / "checkpoints").glob("*.pt*")] != []
     assert not list(folder.rglob("*.tmp"))
     assert_checkpoints_verify(folder / "checkpoints", ["step-0000002.pt"])
 

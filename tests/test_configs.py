@@ -1,0 +1,220 @@
+"""Every option of every group builds and takes a step; the files and imports of the package keep to the design."""
+
+import hashlib
+import inspect
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from pydoc import locate
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, compose
+from omegaconf import OmegaConf
+from PIL import Image
+
+import gan_cli
+from gan_cli.cli import CONFIGS
+from gan_cli.config import GROUPS
+from gan_cli.datasets import images
+from gan_cli.experiment import assemble
+from gan_cli.run import run
+
+PACKAGE = Path(gan_cli.__path__[0])
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "configs" not in path.parts)
+YAMLS = {str(path.relative_to(CONFIGS).with_suffix("")): path for path in sorted(CONFIGS.rglob("*.yaml"))}
+INJECTED = {"sample_shape", "params"}
+"""What a constructor is given when a run is built, and no yaml holds."""
+
+
+def options(group: str) -> list[str]:
+    return [path.stem for path in sorted((CONFIGS / group).glob("*.yaml"))]
+
+
+def assert_takes_a_step(*overrides: str) -> None:
+    experiment = assemble(compose("train.steps=1", *overrides))
+    untrained = experiment.state.fingerprint()
+    (terms,) = experiment.start()
+    assert {"estimate", "penalty", "critic_loss", "generator_loss"} <= terms.keys()
+    assert all(math.isfinite(value) for value in terms.values())
+    assert experiment.state.step == 1
+    assert experiment.state.fingerprint() != untrained
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch) -> Path:
+    """A root with small stand-ins for all data that are not in the package: no test asks the network."""
+    monkeypatch.setenv("GAN_CLI_DATA", str(tmp_path))
+    generator = np.random.default_rng(0)
+    for published in (images.MNIST, images.FASHION_MNIST):
+        for name in published.digests:
+            shape = (600, 28, 28) if "images" in name else (600,)
+            header = bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes()
+            raw = header + generator.integers(0, 10, shape, dtype=np.uint8).tobytes()
+            file = tmp_path / published.name / "raw" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(raw)
+            monkeypatch.setitem(published.digests, name, hashlib.md5(raw, usedforsecurity=False).hexdigest())
+    (tmp_path / "images").mkdir()
+    for index in range(8):
+        pixels = generator.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{index}.png")
+    return tmp_path
+
+
+# Every option
+
+
+def test_every_group_of_the_config_has_options():
+    assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == {*GROUPS, "experiment"}
+    assert all(options(group) for group in GROUPS)
+
+
+@pytest.mark.parametrize("divergence", options("divergence"))
+def test_every_divergence_takes_a_step(divergence):
+    assert_takes_a_step(*TINY, f"divergence={divergence}")
+
+
+@pytest.mark.parametrize("penalty", options("divergence/penalty"))
+@pytest.mark.parametrize("divergence", ["gan", "wgan_clip", "hinge", "relativistic"])
+def test_every_penalty_takes_a_step_with_a_divergence_of_every_family(penalty, divergence):
+    assert_takes_a_step(*TINY, f"divergence={divergence}", f"divergence/penalty={penalty}")
+
+
+@pytest.mark.parametrize("model", options("model"))
+def test_every_model_takes_a_step_on_images(model):
+    assert_takes_a_step("dataset=mnist5k", "dataset.resolution=8", f"model={model}", "train.batch_size=8")
+
+
+@pytest.mark.parametrize("optimizer", options("optimizer"))
+def test_every_optimizer_takes_a_step(optimizer):
+    assert_takes_a_step(*TINY, f"optimizer={optimizer}")
+
+
+@pytest.mark.parametrize("device", options("device"))
+def test_every_device_takes_a_step(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device")
+    assert_takes_a_step(*TINY, f"device={device}")
+
+
+@pytest.mark.parametrize("dataset", options("dataset"))
+def test_every_data_set_makes_a_run_with_pictures(dataset, data):
+    small = ["train.batch_size=8", "train.steps=1"]
+    if "resolution" in OmegaConf.load(YAMLS[f"dataset/{dataset}"]):
+        small += ["dataset.resolution=8", "model.generator.width=4", "model.critic.width=4"]
+    if dataset == "folder":
+        small += [f"dataset.path={data / 'images'}"]
+    run(compose(f"dataset={dataset}", *small), data / "run", {"config.yaml": ""})
+    assert json.loads((data / "run" / "run.json").read_text())["status"] == "done"
+    with Image.open(data / "run" / "samples.png") as picture:
+        picture.load()
+
+
+@pytest.mark.parametrize("metric", options("metric"))
+def test_every_metric_is_reported(metric, tmp_path):
+    without, reported = set(), set()
+    for chosen, names in (("[]", without), (f"[{metric}]", reported)):
+        run(compose(*TINY, f"metric={chosen}", "train.steps=1"), tmp_path / chosen, {"config.yaml": ""})
+        names.update(json.loads((tmp_path / chosen / "run.json").read_text())["final"])
+    assert without < reported
+
+
+@pytest.mark.parametrize("tracker", options("tracker"))
+def test_every_tracker_follows_a_run(tracker, tmp_path):
+    if tracker == "tensorboard":
+        pytest.importorskip("tensorboard")
+    run(compose(*TINY, f"tracker={tracker}", "train.steps=1"), tmp_path / "run", {"config.yaml": ""})
+    assert (tmp_path / "run" / "tensorboard").exists() == (tracker == "tensorboard")
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monkeypatch):
+    monkeypatch.chdir(data)
+    arguments = [f"experiment={experiment}", "train.steps=1"]
+    if "dataset.path" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():
+        arguments += [f"dataset.path={data / 'images'}"]
+    finished = inside("gan-train", *arguments)
+    assert finished.code == 0, finished.err
+    (folder,) = (data / "outputs").iterdir()
+    assert json.loads((folder / "run.json").read_text())["status"] == "done"
+
+
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_the_header_of_every_recipe_has_its_command(experiment):
+    text = YAMLS[f"experiment/{experiment}"].read_text()
+    header = [line for line in text.splitlines() if line.startswith("#") and "@package" not in line]
+    assert f"gan-train experiment={experiment}" in " ".join(header)
+
+
+# What stands in the yaml files
+
+
+def leaves(node: dict) -> list[dict]:
+    below = [leaf for child in node.values() if isinstance(child, dict) for leaf in leaves(child)]
+    return [node, *below] if "_target_" in node else below
+
+
+@pytest.mark.parametrize("name", YAMLS.keys() - {"config"})
+def test_every_knob_of_a_part_stands_in_its_yaml(name):
+    node = OmegaConf.to_container(OmegaConf.load(YAMLS[name]))
+    nested = {key for default in node.pop("defaults", []) if isinstance(default, dict) for key in default}
+    if name.startswith("experiment/"):
+        assert not leaves(node)
+        return
+    assert leaves(node)
+    for leaf in leaves(node):
+        knobs = inspect.signature(locate(leaf["_target_"])).parameters.keys() - INJECTED - nested
+        shown = leaf.keys() - {"_target_", "_partial_"}
+        # Of torch's own classes, those that a recipe may want.
+        assert shown == knobs if leaf["_target_"].startswith("gan_cli.") else shown < knobs
+
+
+@pytest.mark.parametrize("name", YAMLS)
+def test_every_yaml_says_what_it_is_in_its_first_line(name):
+    assert YAMLS[name].read_text().startswith("# ")
+
+
+# The package
+
+
+def test_the_parts_load_neither_hydra_nor_the_rest_of_the_program():
+    """Each with all that it imports, one after the other in one process that stops at the first that does."""
+    leaves = {"divergences", "models", "datasets", "metrics", "penalties.py", "training.py", "state.py", "data.py"}
+    parts = [path.relative_to(PACKAGE.parent) for path in MODULES if leaves & set(path.relative_to(PACKAGE).parts)]
+    names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in parts]
+    assert len(names) > 20
+    outside = {"hydra", "omegaconf", "gan_cli.cli", "gan_cli.config", "gan_cli.build", "gan_cli.run"}
+    program = f"""
+import importlib, sys
+for name in {names}:
+    importlib.import_module(name)
+    loaded = {outside} & sys.modules.keys()
+    assert not loaded, f"{{name}} loads {{loaded}}"
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_only_the_outside_of_the_package_knows_hydra():
+    knowing = {path.name for path in MODULES if any("import hydra" in s or "from hydra" in s for s in lines(path))}
+    assert "cli.py" in knowing
+    assert knowing <= {"cli.py", "config.py", "composition.py", "build.py"}
+
+
+def test_packages_are_empty():
+    assert [path for path in MODULES if path.name == "__init__.py" and path.read_text()] == []
+
+
+def test_files_stay_short():
+    # Eleven divergences are one family, to be read side by side.
+    long = {path.name for path in MODULES if len(lines(path)) > 300}
+    assert long <= {"fgan.py"}
+    assert not list(PACKAGE.rglob("utils.py"))
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
