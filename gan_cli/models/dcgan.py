@@ -1,6 +1,6 @@
 """The DCGAN of Radford, Metz and Chintala (2016, arXiv 1511.06434), for square images of 8 to 128 pixels.
 
-The side is halved as long as it stays even and at least 4, so 28 goes 28, 14, 7 and 64 goes 64, 32, 16, 8, 4.
+The side is halved, rounding up, until it is 4 or less: 28 goes 28, 14, 7, 4 and 64 goes 64, 32, 16, 8, 4.
 """
 
 from itertools import pairwise
@@ -14,22 +14,22 @@ from gan_cli.models.layers import Activation, Normalization, nonlinearity, norma
 Upsampling = Literal["transposed", "resize"]
 
 
-def _pyramid(sample_shape: tuple[int, ...], width: int) -> tuple[int, list[int]]:
-    """The smallest side, and the channels at each side from the smallest to half the image's."""
+def _pyramid(sample_shape: tuple[int, ...], width: int) -> list[tuple[int, int]]:
+    """Channels and side of each level, from the image down: the channels double from `width` to 8 · `width`."""
     if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
         raise ValueError(f"takes square images, not samples of shape {sample_shape}: choose model=mlp")
-    side = sample_shape[1]
+    channels, side, _ = sample_shape
     if side % 4 or not 8 <= side <= 128:
         raise ValueError(
             f"takes sides divisible by 4 from 8 to 128, not {side}: choose another dataset.resolution, or model=mlp"
         )
     if width < 1:
         raise ValueError(f"width={width} must be at least 1")
-    channels: list[int] = []
-    while side % 2 == 0 and side >= 8:
-        side //= 2
-        channels.append(width * min(8, 2 ** len(channels)))
-    return side, channels[::-1]
+    levels = [(channels, side)]
+    while side > 4:
+        side = (side + 1) // 2
+        levels.append((width * min(8, 2 ** (len(levels) - 1)), side))
+    return levels
 
 
 def _initialize(module: nn.Module) -> None:
@@ -54,21 +54,18 @@ class Generator(base.Generator):
         upsampling: Upsampling,
     ) -> None:
         super().__init__(latent_size, latent)
-        side, channels = _pyramid(sample_shape, width)
-        projection = nn.ConvTranspose2d(latent_size, channels[0], side)
+        levels = _pyramid(sample_shape, width)[::-1]
+        channels, side = levels[0]
         layers: list[nn.Module] = [
             nn.Unflatten(1, (latent_size, 1, 1)),
-            *normalized(projection, normalization, channels[0]),
-            nonlinearity(activation),
+            *normalized(nn.ConvTranspose2d(latent_size, channels, side), normalization, channels),
         ]
-        for inputs, outputs in pairwise(channels):
-            *resizing, convolution = _doubling(inputs, outputs, upsampling)
-            layers += [
-                *resizing,
-                *normalized(convolution, normalization, outputs),
-                nonlinearity(activation),
-            ]
-        layers += [*_doubling(channels[-1], sample_shape[0], upsampling), nn.Tanh()]
+        for (inputs, _), (outputs, side) in pairwise(levels):
+            *resizing, convolution = _doubling(inputs, outputs, side, upsampling)
+            is_last = side == sample_shape[1]
+            layers += [nonlinearity(activation), *resizing]
+            layers += normalized(convolution, _at_the_edge(normalization) if is_last else normalization, outputs)
+        layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
 
@@ -88,13 +85,17 @@ class Critic(base.Critic):
         normalization: Normalization,
     ) -> None:
         super().__init__()
-        side, channels = _pyramid(sample_shape, width)
-        channels = channels[::-1]
-        layers: list[nn.Module] = [nn.Conv2d(sample_shape[0], channels[0], 4, 2, 1), nonlinearity(activation)]
-        for inputs, outputs in pairwise(channels):
-            convolution = nn.Conv2d(inputs, outputs, 4, 2, 1)
-            layers += [*normalized(convolution, normalization, outputs), nonlinearity(activation)]
-        layers += [nn.Flatten(), nn.Linear(channels[-1] * side * side, 1), nn.Flatten(0)]
+        levels = _pyramid(sample_shape, width)
+        layers: list[nn.Module] = []
+        for (inputs, side), (outputs, _) in pairwise(levels):
+            # Four pixels wide halves an even side, three an odd one.
+            convolution = nn.Conv2d(inputs, outputs, 4 - side % 2, stride=2, padding=1)
+            is_first = side == sample_shape[1]
+            layers += normalized(convolution, _at_the_edge(normalization) if is_first else normalization, outputs)
+            layers.append(nonlinearity(activation))
+        channels, side = levels[-1]
+        score = nn.Linear(channels * side * side, 1)
+        layers += [nn.Flatten(), *normalized(score, _at_the_edge(normalization), 1), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
 
@@ -103,8 +104,13 @@ class Critic(base.Critic):
         return score
 
 
-def _doubling(inputs: int, outputs: int, upsampling: Upsampling) -> list[nn.Module]:
-    """Layers that double the side; `resize` avoids the chequerboard of transposed convolutions."""
+def _at_the_edge(normalization: Normalization) -> Normalization:
+    """Next to the image and the score only weights are normalised, never features."""
+    return "spectral" if normalization == "spectral" else "none"
+
+
+def _doubling(inputs: int, outputs: int, side: int, upsampling: Upsampling) -> list[nn.Module]:
+    """Layers from half of `side`, rounded up, to `side`; `resize` leaves no chequerboard."""
     if upsampling == "transposed":
-        return [nn.ConvTranspose2d(inputs, outputs, 4, 2, 1)]
-    return [nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(inputs, outputs, 3, 1, 1)]
+        return [nn.ConvTranspose2d(inputs, outputs, 4 - side % 2, stride=2, padding=1)]
+    return [nn.Upsample(size=(side, side), mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1)]

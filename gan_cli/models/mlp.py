@@ -64,7 +64,8 @@ class Critic(base.Critic):
     ) -> None:
         super().__init__()
         layers, features = _hidden_layers(prod(sample_shape), hidden, activation, normalization)
-        self.layers = nn.Sequential(nn.Flatten(), *layers, nn.Linear(features, 1), nn.Flatten(0))
+        score = normalized(nn.Linear(features, 1), "spectral" if normalization == "spectral" else "none", 1)
+        self.layers = nn.Sequential(nn.Flatten(), *layers, *score, nn.Flatten(0))
 
     def forward(self, x: Tensor) -> Tensor:
         score: Tensor = self.layers(x)
