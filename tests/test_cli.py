@@ -18,7 +18,7 @@ from PIL import Image
 from gan_cli.cli import CONFIGS
 
 OPTIONS = {path.relative_to(CONFIGS).with_suffix("") for path in CONFIGS.rglob("*.yaml")} - {Path("config")}
-DIVERGES = ("divergence=kl", "optimizer.critic.lr=30", "every.log=1", "every.checkpoint=1", "train.steps=50")
+DIVERGES = ("divergence=kl", "optimizer.critic.lr=30", "every.checkpoint=1", "train.steps=50")
 REPORTED = {
     "step",
     "images_seen",
@@ -123,9 +123,11 @@ def test_an_error_of_the_program_has_a_traceback_and_exit_code_1(inside, tmp_pat
     assert (record(tmp_path / "outputs/run")["status"], record(tmp_path / "outputs/run")["exit_code"]) == ("failed", 1)
 
 
-def test_a_run_that_diverges_keeps_the_last_good_state_and_says_so(inside, tmp_path, monkeypatch):
+@pytest.mark.parametrize("log", [1, 50])
+def test_a_run_that_diverges_keeps_the_last_good_state_and_says_so(log, inside, tmp_path, monkeypatch):
+    """Whether it is a report or the saving of a checkpoint that finds out."""
     monkeypatch.chdir(tmp_path)
-    finished = inside("gan-train", *TINY, *DIVERGES, "name=run")
+    finished = inside("gan-train", *TINY, *DIVERGES, f"every.log={log}", "name=run")
     folder = tmp_path / "outputs" / "run"
     assert finished.code == 3
     message = finished.err.splitlines()[-1]
@@ -143,7 +145,7 @@ def test_a_run_that_diverges_keeps_the_last_good_state_and_says_so(inside, tmp_p
     kept = record(folder)
     assert (kept["status"], kept["exit_code"], kept["step"]) == ("diverged", 3, step)
     assert f"gan-train: {kept['error']}" == message
-    assert lines(folder / "metrics.jsonl")[-1]["step"] == good
+    assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [n for n in range(1, step) if n % log == 0]
     assert_checkpoints_verify(folder / "checkpoints", [f"step-{n:07d}.pt" for n in range(max(1, good - 2), good + 1)])
 
 

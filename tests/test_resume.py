@@ -126,9 +126,10 @@ def test_metrics_beyond_the_checkpoint_are_taken_back(tmp_path):
     train(tmp_path / "whole", "train.steps=10", *every)
     train(tmp_path / "crashed", "train.steps=4", *every)
     whole = (tmp_path / "whole" / "metrics.jsonl").read_text().splitlines(keepends=True)
-    assert json.loads(whole[2])["step"] == 6
+    beyond = json.loads(whole[2])
+    assert beyond["step"] == 6
     with (tmp_path / "crashed" / "metrics.jsonl").open("a") as file:
-        file.write(whole[2].replace('"estimate": ', '"estimate": 9') + whole[3][:40])
+        file.write(json.dumps(beyond | {"estimate": 99.0}) + "\n" + whole[3][:40])
     train(tmp_path / "crashed", "train.steps=10", *every)
     assert metrics(tmp_path / "crashed") == metrics(tmp_path / "whole")
     assert [line["step"] for line in metrics(tmp_path / "crashed")] == [2, 4, 6, 8, 10]
