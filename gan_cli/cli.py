@@ -167,6 +167,7 @@ def _log_to_terminal() -> None:
     package = logging.getLogger("gan_cli")
     package.setLevel(logging.DEBUG)
     package.propagate = False
+    logging.raiseExceptions = False  # a full disk is told of once, by what could not be written, not by every log line
     if not any(isinstance(handler, _TerminalHandler) for handler in package.handlers):
         handler = _TerminalHandler(logging.INFO if sys.stderr.isatty() else logging.DEBUG)
         package.addHandler(handler)
