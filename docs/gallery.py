@@ -16,22 +16,15 @@ from gan_cli.metrics.modes import mode_coverage
 from gan_cli.sample import load_run
 from gan_cli.sampling import generate, latents, real_points
 
-DIVERGENCES = ["gan", "kl", "reverse_kl", "js", "pearson", "squared_hellinger", "wgan_gp", "relativistic"]
+DIVERGENCES = ["gan", "kl", "reverse_kl", "js", "pearson", "squared_hellinger", "hinge", "relativistic"]
 SWEEP = Path("outputs/sweeps/gallery")
 PICTURE = Path(__file__).with_name("ring.png")
 COMMAND = [
     "gan-train",
     "-m",
-    "dataset=ring",
+    "experiment=ring",
     f"divergence={','.join(DIVERGENCES)}",
-    "seed=0",
-    "optimizer=adam_wgan_gp",
-    "optimizer.generator.lr=1e-3",
-    "optimizer.critic.lr=1e-3",
-    "train.steps=4000",
-    "train.batch_size=128",
-    "train.schedule=linear",
-    "every.samples=null",
+    "train.steps=3000",
     f"hydra.sweep.dir={SWEEP}",
 ]
 
@@ -39,7 +32,7 @@ COMMAND = [
 def main() -> None:
     subprocess.run([Path(sys.executable).with_name(COMMAND[0]), *COMMAND[1:]], check=False)
     figure = Figure(figsize=(12, 6.4), layout="constrained")
-    runs = {divergence: next(SWEEP.glob(f"*divergence={divergence},*")) for divergence in DIVERGENCES}
+    runs = {divergence: next(SWEEP.glob(f"divergence={divergence},*")) for divergence in DIVERGENCES}
     for axes, (divergence, folder) in zip(figure.subplots(2, 4).flat, runs.items(), strict=True):
         run = load_run(folder)
         ring: Mixture = build(run.config.dataset, Mixture, "dataset")

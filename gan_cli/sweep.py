@@ -14,23 +14,25 @@ def runs(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+COLUMNS = {"estimate": ".4f", "seconds": ".1f", "images_per_second": ".0f"}
+"""The final numbers that the table shows, and how."""
+
+
 def table(folder: Path) -> str:
-    """Status, final estimate and time of every run, in columns."""
+    """Status, final estimate and time of every run; a run goes by the overrides that not all of them have."""
+    found = runs(folder)
+    shared = set.intersection(*(set(name.split(",")) for name, _ in found)) if len(found) > 1 else set()
     rows = [("run", "status", "step", "estimate", "seconds", "images/s")]
-    for name, run in runs(folder):
+    for name, run in found:
+        label = ",".join(part for part in name.split(",") if part not in shared)
         final = run.get("final", {})
-        rows.append(
-            (
-                name,
-                run.get("status", "unreadable"),
-                str(run.get("step", "")),
-                *(_number(final.get(key), form) for key, form in COLUMNS.items()),
-            )
-        )
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        numbers = [format(final[key], form) if key in final else "" for key, form in COLUMNS.items()]
+        rows.append((label, run.get("status", "unreadable"), str(run.get("step", "")), *numbers))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # Words to the left, numbers to the right.
     lines = [
         "  ".join(
-            cell.ljust(width) if column < 2 else cell.rjust(width)
+            cell.rjust(width) if column > 1 else cell.ljust(width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in rows
@@ -38,16 +40,9 @@ def table(folder: Path) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-COLUMNS = {"estimate": ".4f", "seconds": ".1f", "images_per_second": ".0f"}
-
-
 def exit_code(folder: Path) -> int:
     """0 when every run of the sweep is done, else the exit code of the first that is not."""
     return next((run.get("exit_code", 1) for _, run in runs(folder) if run.get("status") != "done"), 0)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
 
 
 def record_failure(folder: Path, error: Exception) -> None:
