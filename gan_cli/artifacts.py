@@ -116,7 +116,7 @@ class RunFolder:
                 numbers = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if isinstance(numbers, dict) and "step" in numbers:
+            if isinstance(numbers, dict) and isinstance(numbers.get("step"), int):
                 lines.append(numbers)
         return lines
 

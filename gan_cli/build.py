@@ -1,18 +1,18 @@
 """From config nodes to checked objects: every message names the config key that is at fault."""
 
 import inspect
+import math
 import types
 import typing
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pydoc import ErrorDuringImport, locate
 from typing import Any, Literal, Union, get_args, get_origin
 
 import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from gan_cli.errors import ConfigError
+from gan_cli.errors import ConfigError, did_you_mean
 
 
 def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
@@ -29,7 +29,8 @@ def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
         if name in ("_target_", "_partial_"):
             continue
         if name not in parameters or name in injected:
-            raise ConfigError(f"{key}.{name} is not an option of {constructor.__name__}{_hint(name, parameters)}")
+            remedy = did_you_mean(str(name), parameters.keys() - injected.keys())
+            raise ConfigError(f"{key}.{name} is not an option of {constructor.__name__}: {remedy}")
         if OmegaConf.is_missing(node, name):
             raise ConfigError(f"{key}.{name} has no value: set {key}.{name}=…")
         arguments[name] = _argument(node[name], hints.get(name, Any), f"{key}.{name}")
@@ -42,11 +43,11 @@ def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
 
 @contextmanager
 def naming(key: str) -> Iterator[None]:
-    """Turn a `ValueError` into a `ConfigError` that begins with the config key."""
+    """Turn what a constructor raises for values it cannot take into a `ConfigError` that begins with the config key."""
     try:
         yield
-    except ValueError as error:
-        message = str(error)
+    except (ValueError, TypeError, RuntimeError, MemoryError, OverflowError) as error:
+        message = (str(error) or type(error).__name__).splitlines()[0]
         names_option = "=" in message.split(" ", 1)[0]
         raise ConfigError(f"{key}.{message}" if names_option else f"{key}: {message}") from error
 
@@ -70,7 +71,9 @@ def _target(node: Any, expected: type, key: str) -> Any:
 
 def _argument(value: Any, hint: Any, key: str) -> Any:
     if isinstance(value, DictConfig):
-        return build(value, hint if isinstance(hint, type) else object, key)
+        if not inspect.isabstract(hint):
+            raise ConfigError(f"{key} must be {_in_words(hint)}, and not a node of its own")
+        return build(value, hint, key)
     if isinstance(value, ListConfig):
         value = OmegaConf.to_container(value, resolve=True)
     if not _fits(value, hint):
@@ -82,6 +85,8 @@ def _argument(value: Any, hint: Any, key: str) -> Any:
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value read from yaml can be passed where `hint` is annotated."""
     origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
     if origin is Literal:
         return value in arguments
     if origin in (Union, types.UnionType):
@@ -91,7 +96,8 @@ def _fits(value: Any, hint: Any) -> bool:
     if origin in (Sequence, list, tuple):
         return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
     if hint in (int, float):
-        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+        is_number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+        return is_number and math.isfinite(value)
     return not isinstance(hint, type) or isinstance(value, hint)
 
 
@@ -104,10 +110,5 @@ def _in_words(hint: Any) -> str:
     if origin in (Sequence, list, tuple):
         length = f" of {len(arguments)}" if origin is tuple and Ellipsis not in arguments else ""
         return f"a list{length}, each item {_in_words(arguments[0])}"
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    words = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", type(None): "null"}
     return words.get(hint, f"a {getattr(hint, '__name__', hint)}")
-
-
-def _hint(name: object, known: Iterable[str]) -> str:
-    close = get_close_matches(str(name), list(known), n=1)
-    return f": did you mean {close[0]}?" if close else ""

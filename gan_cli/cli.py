@@ -81,6 +81,9 @@ class SweepSummary(Callback):
 
         folder = Path(config.hydra.sweep.dir)
         print(f"\n{folder}\n{sweep.table(folder)}")
+        if not sweep.runs(folder):
+            print("gan-train: the sweep has no runs: its overrides match no option", file=sys.stderr)
+            raise SystemExit(2)
         if code := sweep.exit_code(folder):
             raise SystemExit(code)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import PurePath
@@ -71,15 +72,31 @@ class Config:
 GROUPS = [option.name for option in fields(Config) if option.type is Any]
 
 
+FREE = re.compile(r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset\.root")
+"""The keys that a run may change when it resumes, since they do not change what is computed at a step."""
+
+
 def register() -> None:
-    """Make the schema and the resolver of names known to Hydra and OmegaConf."""
+    """Make the schema and the resolvers of names known to Hydra and OmegaConf."""
     ConfigStore.instance().store(name="schema", node=Config)
     OmegaConf.register_new_resolver("run_name", run_name, replace=True)
+    OmegaConf.register_new_resolver("member_name", member_name, replace=True)
 
 
-def run_name(overrides: str) -> str:
-    """The folder's name for a run with these overrides, as Hydra joins them: short and without separators."""
-    name = re.sub(r"[^\w.=,+~@-]+", "-", overrides).strip("-.")
+def run_name(overrides: Sequence[str]) -> str:
+    """The folder's name for a run with these overrides: equal for all those that continue one another."""
+    return _folder_name([override for override in overrides if not FREE.fullmatch(override.split("=")[0])])
+
+
+def member_name(overrides: Sequence[str], name: str) -> str:
+    """The folder's name for a run of a sweep: `name` where it was given, else what tells it from all others."""
+    if any(override.startswith("name=") for override in overrides):
+        return _folder_name([name])
+    return _folder_name([override for override in overrides if not override.startswith("outputs=")])
+
+
+def _folder_name(overrides: Sequence[str]) -> str:
+    name = re.sub(r"[^\w.=,+~@-]+", "-", ",".join(sorted(overrides))).strip("-.")
     if len(name) > 120:
         name = f"{name[:110]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return name or "default"
@@ -138,5 +155,4 @@ def _identity(config: DictConfig) -> dict[str, Any]:
             leaves[key] = node
 
     walk(OmegaConf.to_container(config, resolve=True, enum_to_str=True), "")
-    free = re.compile(r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*")
-    return {key: value for key, value in leaves.items() if not free.fullmatch(key)}
+    return {key: value for key, value in leaves.items() if not FREE.fullmatch(key)}

@@ -8,6 +8,9 @@ import torch
 
 from gan_cli.errors import ConfigError
 
+# What torch chose, for the runs of a sweep that follow one with another setting.
+DEFAULT_THREADS = torch.get_num_threads()
+
 
 @dataclass(frozen=True)
 class Device:
@@ -26,8 +29,7 @@ class Device:
         available = torch.cuda.is_available()
         if self.kind == "cuda" and not available:
             raise ConfigError("device.kind=cuda, but torch finds no CUDA device: use device=cpu or device=auto")
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
+        torch.set_num_threads(self.threads or DEFAULT_THREADS)
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.deterministic)

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from gan_cli import training
 from gan_cli.build import build, naming
-from gan_cli.config import EveryConfig, GeneratorTraining, validate
+from gan_cli.config import EveryConfig, GeneratorTraining, Schedule, validate
 from gan_cli.data import Batches, batches
 from gan_cli.datasets.base import Dataset
 from gan_cli.device import Device
@@ -40,6 +40,8 @@ class Experiment:
     batches: Batches
     metrics: dict[str, Metric]
     tracker: Tracker
+    extends_exactly: bool
+    """Whether more steps leave those already taken as they would have been."""
     start: Callable[[], Iterator[training.Terms]]
     """Begins, or goes on with, the training of `state`."""
 
@@ -59,7 +61,10 @@ def assemble(config: DictConfig) -> Experiment:
         source = batches(dataset, config.train.batch_size, config.seed, device)
     state = _state(config, dataset, device)
     _check_independence(state.critic, divergence)
-    _dry_pass(state, source(0), divergence)
+    with naming("train"):
+        first = source(0)
+    with naming("model"):
+        _dry_pass(state, first, divergence)
     return Experiment(
         seed=config.seed,
         steps=config.train.steps,
@@ -72,6 +77,7 @@ def assemble(config: DictConfig) -> Experiment:
         batches=source,
         metrics=metrics,
         tracker=tracker,
+        extends_exactly=config.train.schedule is Schedule.constant,
         start=partial(
             training.train,
             state,

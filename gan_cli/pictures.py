@@ -27,9 +27,9 @@ def as_picture(image: Tensor) -> Image.Image:
 
 
 def enlarged(image: Tensor, at_least: int) -> Image.Image:
-    """A uint8 image for Pillow, each pixel a square, about `at_least` pixels wide or as wide as it was."""
+    """A uint8 image for Pillow, each pixel a square, at least `at_least` pixels wide."""
     picture = as_picture(image)
-    factor = max(1, round(at_least / picture.width))
+    factor = math.ceil(at_least / picture.width)
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
 
 
@@ -62,7 +62,7 @@ def _draw_plane(axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor
         x, y = (torch.linspace(low[i], high[i], 120) for i in range(2))
         scores = critic(torch.cartesian_prod(x, y)).reshape(120, 120).T
         if scores.max() > scores.min():
-            drawn = axes.contour(x, y, scores, levels=15, cmap="Greys", linewidths=0.8, zorder=0)
+            drawn = axes.contour(x, y, scores, levels=15, colors="0.6", linewidths=0.8, zorder=0)
             axes.clabel(drawn, fontsize=6)
     for points, colour, label in ((real, "tab:orange", "real"), (fake, "tab:blue", "fake")):
         axes.scatter(points[:, 0], points[:, 1], s=4, c=colour, alpha=0.5, linewidths=0, label=label)
@@ -95,7 +95,7 @@ def curves(metrics: Curves, estimate_unit: str) -> bytes:
     panels = figure.subplots(3, 1, sharex=True)
     unit = f" ({estimate_unit})" if estimate_unit else ""
     _draw_curves(panels[0], metrics, {"estimate": "estimate"}, f"estimate{unit}")
-    _draw_curves(panels[1], metrics, {"critic_loss": "critic", "generator_loss": "generator"}, f"loss{unit}")
+    _draw_curves(panels[1], metrics, {"critic_loss": "critic", "generator_loss": "generator"}, "loss")
     norms = {"critic_gradient_norm": "critic", "generator_gradient_norm": "generator"}
     _draw_curves(panels[2], metrics, norms, "gradient norm (loss per weight)")
     panels[2].set_yscale("log")

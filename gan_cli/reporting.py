@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch.optim import Optimizer
@@ -70,12 +70,13 @@ class Reporter:
         if not state.is_finite():
             self._diverged(f"the weights after step {state.step} are not finite")
 
-    def report(self, evaluation: Mapping[str, float]) -> Numbers:
+    def report(self, evaluate: Callable[[], Mapping[str, float]]) -> Numbers:
         """One line of metrics.jsonl: the means over the interval. Raises `DivergedError` as `check` does."""
         names, values = self._find_non_finite()
         # The values have arrived, so the steps are over: only now is the interval's time known on a GPU.
         self._interval_seconds += time.perf_counter() - self._resumed
         self._seconds += self._interval_seconds
+        evaluation = evaluate()
         state, divergence = self._experiment.state, self._experiment.divergence
         images_per_step = self._experiment.batch_size * divergence.critic_steps
         numbers: Numbers = {

@@ -64,6 +64,13 @@ def _resume(experiment: Experiment, folder: RunFolder) -> None:
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"{path} belongs to another model: remove it to use the one before") from error
         logger.info("continuing %s from step %d", folder.path, state.step)
+        before = record.read(folder.path)
+        if before.get("steps") != experiment.steps and not experiment.extends_exactly:
+            logger.warning(
+                "train.schedule depends on train.steps, which was %s: the learning rates jump", before.get("steps")
+            )
+        if before.get("dataset") not in (None, experiment.dataset.fingerprint()):
+            raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
 
 
 @contextmanager
@@ -75,6 +82,7 @@ def _recorded(experiment: Experiment, folder: RunFolder, metrics: list[dict[str,
         "seed": experiment.seed,
         "steps": experiment.steps,
         "step": state.step,
+        "dataset": experiment.dataset.fingerprint(),
         "sample_shape": list(experiment.dataset.sample_shape),
         "parameters": {
             "generator": sum(p.numel() for p in state.generator.parameters()),
@@ -109,8 +117,7 @@ def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, fl
 
             # Report: the first look at numbers that may still be on their way from the device.
             if due(every.log) or due(every.evaluate):
-                evaluation = _evaluate(experiment) if due(every.evaluate) else {}
-                summary["final"] = reporter.report(evaluation)
+                summary["final"] = reporter.report(partial(_evaluate, experiment) if due(every.evaluate) else dict)
 
             # Draw.
             if due(every.samples):

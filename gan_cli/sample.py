@@ -53,7 +53,7 @@ def load_run(path: Path, step: int | None = None, weights: str = "average") -> T
     try:
         generator = new_generator(config, sample_shape)
         generator.load_state_dict(state["average" if weights == "average" else "generator"])
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, RuntimeError, TypeError) as error:
         raise ConfigError(f"{checkpoint} does not fit the model that {path}/.hydra/config.yaml describes") from error
     return TrainedRun(config, state["step"], generator.requires_grad_(False).eval(), sample_shape)
 

@@ -64,4 +64,6 @@ def picture(
     if critic is None:
         return pictures.point_plot(real, fake, title)
     with evaluating(critic):
-        return pictures.point_plot(real, fake, title, lambda x: critic(x.to(fake.device)).cpu())
+        return pictures.point_plot(
+            real, fake, f"{title} (grey: the critic's score)", lambda x: critic(x.to(fake.device)).cpu()
+        )

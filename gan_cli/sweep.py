@@ -41,11 +41,16 @@ def table(folder: Path) -> str:
 
 
 def exit_code(folder: Path) -> int:
-    """0 when every run of the sweep is done, else the exit code of the first that is not."""
-    return next((run.get("exit_code", 1) for _, run in runs(folder) if run.get("status") != "done"), 0)
+    """0 when every run of the sweep is done, else the exit code of the first that is not, or was refused."""
+    bad = [run for _, run in runs(folder) if run.get("status") != "done" or "refused" in run]
+    return bad[0].get("exit_code", 1) if bad else 0
 
 
 def record_failure(folder: Path, error: Exception) -> None:
-    """Leave a run.json for a run that was refused before it could write its own."""
-    if not record.read(folder):
-        RunFolder(folder).write_record(record.of_failure(error))
+    """Leave a trace in run.json of a run that was refused before it could start; one that ran has its own."""
+    known = record.read(folder)
+    failure = record.of_failure(error)
+    if not known:
+        RunFolder(folder).write_record(failure)
+    elif known.get("error") != failure["error"]:
+        RunFolder(folder).write_record(known | {"refused": failure["error"], "exit_code": failure["exit_code"]})

@@ -104,11 +104,16 @@ def generator_step(state: TrainState, divergence: Divergence, real: Tensor) -> T
 
 @torch.no_grad()
 def update_average(state: TrainState, decay: float) -> None:
-    """Move the averaged generator by 1 − `decay` towards the generator; counters are copied."""
+    """Move the averaged generator by 1 − `decay` towards the generator.
+
+    Parameters and the statistics of batch norms are averaged; other buffers, such as the singular vectors of spectral
+    norms, would lose their meaning and are copied.
+    """
     average, current = state.average.state_dict(), state.generator.state_dict()
-    floating = [name for name, tensor in average.items() if tensor.is_floating_point()]
-    torch._foreach_lerp_([average[name] for name in floating], [current[name] for name in floating], 1 - decay)
-    for name in average.keys() - set(floating):
+    parameters = {name for name, _ in state.average.named_parameters()}
+    averaged = [name for name in average if name in parameters or name.endswith(("running_mean", "running_var"))]
+    torch._foreach_lerp_([average[name] for name in averaged], [current[name] for name in averaged], 1 - decay)
+    for name in average.keys() - set(averaged):
         average[name].copy_(current[name])
 
 

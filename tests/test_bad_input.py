@@ -54,7 +54,7 @@ TRAINING = [
     ("model.generator.hidden=16", "model.generator.hidden=16", "must be a list, each item a whole number"),
     ("model.critic.hidden=[16,wide]", "model.critic.hidden=[16, 'wide']", "each item a whole number"),
     ("optimizer.generator.betas=[0.5]", "optimizer.generator.betas=[0.5]", "must be a list of 2"),
-    ("optimizer.critic.lr=fast", "optimizer.critic.lr=fast", "must be a number"),
+    ("optimizer.critic.lr=fast", "optimizer.critic.lr=fast", "must be a finite number"),
     # Values out of range
     ("seed=-1", "seed=-1", "at least 0"),
     ("train.steps=0", "train.steps=0", "at least 1"),
@@ -72,7 +72,7 @@ TRAINING = [
     ("model.generator.latent_size=0", "model.generator.latent_size=0", "at least 1"),
     ("model.critic.hidden=[16,0]", "model.critic.hidden=[16, 0]", "at least 1"),
     ("divergence.critic_steps=0", "divergence.critic_steps=0", "at least 1"),
-    ("divergence=wgan_clip divergence.clip=nan", "divergence.clip=nan", "above 0"),
+    ("divergence=wgan_clip divergence.clip=nan", "divergence.clip=nan", "must be a finite number"),
     ("divergence=alpha divergence.alpha=1", "divergence.alpha=1", "use divergence=kl"),
     ("divergence=wgan_gp divergence.penalty.weight=-1", "divergence.penalty.weight=-1", "0 or more"),
     ("optimizer.generator.lr=-1", "optimizer.generator", "Invalid learning rate"),

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import TINY, compose
 from omegaconf import OmegaConf
+from PIL import Image
 
 from gan_cli import state as checkpoints
 from gan_cli.artifacts import RunFolder
@@ -194,7 +195,7 @@ def test_a_changed_config_is_refused_with_every_difference(tmp_path, inside, mon
         "divergence._target_=gan_cli.divergences.fgan.Gan (now gan_cli.divergences.margin.Hinge)",
         "divergence.generator_loss=non_saturating (now (none))",
         "model.generator.hidden=[16] (now [17])",
-        "optimizer.critic.lr=0.0002 (now 0.001)",
+        "optimizer.critic.lr=0.0005 (now 0.001)",
         "seed=0 (now 1)",
     ):
         assert difference in line
@@ -272,3 +273,18 @@ def test_a_run_survives_kill_9_at_ten_random_moments(tmp_path, environment):
     for _ in range(9):
         killed.kill_after_seconds(choice.uniform(2, 8))
     killed.assert_ends_as_an_uninterrupted_run()
+
+
+def test_changed_data_are_refused(tmp_path, inside, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    for value in range(4):
+        Image.new("RGB", (8, 8), (value, 0, 0)).save(tmp_path / "images" / f"{value}.png")
+    words = ("gan-train", "dataset=folder", "dataset.path=images", "dataset.resolution=8", "dataset.root=cache")
+    words += ("model.generator.width=2", "model.critic.width=2", "train.batch_size=2", "name=run")
+    assert inside(*words, "train.steps=1").code == 0
+    assert inside(*words, "train.steps=2").code == 0
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "images" / "0.png")
+    finished = inside(*words, "train.steps=3")
+    assert finished.code == 2
+    assert "outputs/run was trained on other data" in finished.err

@@ -1,5 +1,6 @@
 """The two kinds of data: densities that are sampled without end, and images that lie in memory."""
 
+import hashlib
 from abc import ABC, abstractmethod
 
 import torch
@@ -10,6 +11,10 @@ class Dataset(ABC):
     """Real samples, each of shape `sample_shape`."""
 
     sample_shape: tuple[int, ...]
+
+    def fingerprint(self) -> str | None:
+        """A digest of the data where the config does not determine them; None where it does."""
+        return None
 
 
 class Density(Dataset):
@@ -41,6 +46,9 @@ class Images(Dataset):
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.images.contiguous().numpy().data).hexdigest()
 
 
 def to_unit_range(images: Tensor) -> Tensor:
