@@ -56,6 +56,9 @@ def _refuse_changes(folder: RunFolder, config: DictConfig) -> None:
 def _resume(experiment: Experiment, folder: RunFolder) -> None:
     """Bring the state to that of the newest good checkpoint."""
     state = experiment.state
+    before = record.read(folder.path)
+    if before.get("dataset") not in (None, experiment.dataset.fingerprint()):
+        raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
     found = folder.load_checkpoint(device=experiment.device)
     if found is not None:
         path, saved = found
@@ -64,13 +67,10 @@ def _resume(experiment: Experiment, folder: RunFolder) -> None:
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"{path} belongs to another model: remove it to use the one before") from error
         logger.info("continuing %s from step %d", folder.path, state.step)
-        before = record.read(folder.path)
         if before.get("steps") != experiment.steps and not experiment.extends_exactly:
             logger.warning(
                 "train.schedule depends on train.steps, which was %s: the learning rates jump", before.get("steps")
             )
-        if before.get("dataset") not in (None, experiment.dataset.fingerprint()):
-            raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
 
 
 @contextmanager

@@ -287,4 +287,15 @@ def test_changed_data_are_refused(tmp_path, inside, monkeypatch):
     Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "images" / "0.png")
     finished = inside(*words, "train.steps=3")
     assert finished.code == 2
-    assert "outputs/run was trained on other data" in finished.err
+    (line,) = finished.err.splitlines()
+    assert line.startswith("gan-train: outputs/run was trained on other data: ")
+
+
+def test_a_schedule_that_steps_have_changed_is_said(tmp_path, inside, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for schedule, warned in (("linear", True), ("constant", False)):
+        words = ("gan-train", *TINY, f"train.schedule={schedule}", f"name={schedule}")
+        assert inside(*words, "train.steps=2").code == 0
+        finished = inside(*words, "train.steps=4")
+        assert finished.code == 0
+        assert ("train.schedule depends on train.steps, which was 2" in finished.err) is warned
