@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from gan_cli.state import CheckpointError, DamagedCheckpointError, TrainState
 logger = logging.getLogger(__name__)
 
 CONFIG = Path(".hydra", "config.yaml")
+
+INFINITY = "Infinity"
 
 
 class RunFolder:
@@ -93,17 +96,17 @@ class RunFolder:
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Replace run.json."""
-        self._write(Path("run.json"), (json.dumps(record, indent=2) + "\n").encode())
+        self._write(Path("run.json"), (json.dumps(_in_json(record), indent=2) + "\n").encode())
 
     def append_metrics(self, numbers: Mapping[str, float]) -> None:
         """Add one line to metrics.jsonl."""
         with _explaining(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(numbers, allow_nan=False) + "\n")
+            file.write(json.dumps(_in_json(numbers), allow_nan=False) + "\n")
 
     def rewind_metrics(self, step: int) -> list[dict[str, float]]:
         """Drop the lines beyond `step` from metrics.jsonl, and a line cut short; returns the others."""
         kept = [line for line in self.read_metrics() if line["step"] <= step]
-        text = "".join(json.dumps(line) + "\n" for line in kept)
+        text = "".join(json.dumps(_in_json(line)) + "\n" for line in kept)
         self._write(Path("metrics.jsonl"), text.encode())
         return kept
 
@@ -117,7 +120,7 @@ class RunFolder:
             except json.JSONDecodeError:
                 continue
             if isinstance(numbers, dict) and isinstance(numbers.get("step"), int):
-                lines.append(numbers)
+                lines.append({name: math.inf if value == INFINITY else value for name, value in numbers.items()})
         return lines
 
     def write_curves(self, png: bytes) -> None:
@@ -128,6 +131,10 @@ class RunFolder:
         """Add the picture of a step, which is also the new samples.png."""
         self._write(Path("samples", f"step-{step:07d}.png"), png)
         self._write(Path("samples.png"), png)
+
+    def write_figure(self, name: str, png: bytes) -> None:
+        """Replace a picture of the run as a whole."""
+        self._write(Path(name), png)
 
     def save_checkpoint(self, train_state: TrainState, keep: int) -> Path:
         """Write the checkpoint of a step, and remove all but the newest `keep`."""
@@ -190,6 +197,13 @@ class RunFolder:
                 temporary.replace(path)
             finally:
                 temporary.unlink(missing_ok=True)
+
+
+def _in_json(value: Any) -> Any:
+    """A divergence may be infinite, for which JSON has no number."""
+    if isinstance(value, Mapping):
+        return {name: _in_json(child) for name, child in value.items()}
+    return INFINITY if value == math.inf else value
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import inspect
 import math
 import types
 import typing
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pydoc import ErrorDuringImport, locate
 from typing import Any, Literal, Union, get_args, get_origin
@@ -70,11 +70,11 @@ def _target(node: Any, expected: type, key: str) -> Any:
 
 
 def _argument(value: Any, hint: Any, key: str) -> Any:
-    if isinstance(value, DictConfig):
+    if isinstance(value, DictConfig) and get_origin(hint) is not Mapping:
         if not inspect.isabstract(hint):
             raise ConfigError(f"{key} must be {_in_words(hint)}, and not a node of its own")
         return build(value, hint, key)
-    if isinstance(value, ListConfig):
+    if isinstance(value, DictConfig | ListConfig):
         value = OmegaConf.to_container(value, resolve=True)
     if not _fits(value, hint):
         shown = "null" if value is None else value
@@ -93,6 +93,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, argument) for argument in arguments)
     if origin is tuple and Ellipsis not in arguments:
         return isinstance(value, list) and len(value) == len(arguments) and all(map(_fits, value, arguments))
+    if origin is Mapping:
+        return isinstance(value, dict) and all(_fits(item, arguments[1]) for item in value.values())
     if origin in (Sequence, list, tuple):
         return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
     if hint in (int, float):
@@ -110,5 +112,7 @@ def _in_words(hint: Any) -> str:
     if origin in (Sequence, list, tuple):
         length = f" of {len(arguments)}" if origin is tuple and Ellipsis not in arguments else ""
         return f"a list{length}, each item {_in_words(arguments[0])}"
+    if origin is Mapping:
+        return f"a mapping, each value {_in_words(arguments[1])}"
     words = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", type(None): "null"}
     return words.get(hint, f"a {getattr(hint, '__name__', hint)}")

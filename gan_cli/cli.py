@@ -1,12 +1,14 @@
 """The commands. torch is imported only once a config is known to compose, so that help and mistakes answer at once."""
 
 import argparse
+import io
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,17 +21,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_cli import config as spine
-from gan_cli.composition import composition_error
+from gan_cli.catalogue import CONFIGS
+from gan_cli.composition import composition_error, members
 from gan_cli.errors import CommandError, InterruptedRunError
 from gan_cli.help import page as help_page
 
 logger = logging.getLogger(__name__)
 
 SHOW_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
-
-PACKAGE = Path(__file__).parent
-# A wheel carries the configs inside the package, a checkout beside it.
-CONFIGS = next(path for path in (PACKAGE / "configs", PACKAGE.parent / "configs") if path.is_dir())
 
 
 def train() -> None:
@@ -73,6 +72,20 @@ def sample() -> None:
         write_samples(**vars(arguments))
 
 
+def divergence() -> None:
+    """`gan-divergence`: list, check and draw the divergences, or compute them between known densities."""
+    from gan_cli import divergence_command
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may lack a sign
+    parser = _Parser(prog="gan-divergence", description="List, check, draw and compute the divergences.")
+    divergence_command.add_arguments(parser)
+    arguments = parser.parse_args()
+    with _exit_codes("gan-divergence"):
+        arguments.run(arguments)
+        sys.stdout.flush()
+
+
 class SweepSummary(Callback):
     """Ends a sweep with the table of its runs."""
 
@@ -97,7 +110,6 @@ def _job(config: DictConfig) -> None:
             OmegaConf.resolve(config)
             folder = Path(config.outputs, config.name)
             _run(config, folder)
-            print(folder / "samples.png")
         return
 
     folder = Path(hydra_config.runtime.output_dir)
@@ -121,9 +133,16 @@ def _run(config: DictConfig, folder: Path) -> None:
         "overrides.yaml": OmegaConf.to_yaml(hydra_config.overrides.task),
         "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra_config})),
     }
+    if config.study:
+        from gan_cli.study import run_study
+
+        run_study(config, folder, files, partial(members, hydra_config.overrides.task))
+        return
     from gan_cli.run import run
 
     run(config, folder, files)
+    if hydra_config.mode is RunMode.RUN:
+        print(folder / "samples.png")
 
 
 @contextmanager

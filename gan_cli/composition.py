@@ -1,10 +1,14 @@
-"""Hydra's complaints about a config that does not compose, in one line with the key and the remedy."""
+"""What this program asks of Hydra beyond a run: the configs of a study's members, and complaints in one line."""
 
+import itertools
 import re
 import sys
+from collections.abc import Mapping, Sequence
 
+from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
@@ -14,8 +18,31 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from gan_cli.config import GROUPS
+from gan_cli.config import GROUPS, folder_name
 from gan_cli.errors import ConfigError, did_you_mean
+
+
+def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -> dict[str, DictConfig]:
+    """The resolved configs of the members of a study, by name: each has the study's overrides and, after them, its own.
+
+    Needs Hydra to be initialised, as it is within a job. Raises as composing a run does.
+    """
+    configs = {}
+    for member, own in of_members.items():
+        for values in itertools.product(*map(_values, own)):
+            swept = [value for value, override in zip(values, own, strict=True) if value != override]
+            name = folder_name([member, *swept])
+            configs[name] = compose("config", [*overrides, "study=null", f"name={member}", *values])
+            OmegaConf.resolve(configs[name])
+    return configs
+
+
+def _values(override: str) -> list[str]:
+    """An override that holds several values as one override for each."""
+    parsed = OverridesParser.create().parse_override(override)
+    if not parsed.is_sweep_override():
+        return [override]
+    return [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]
 
 
 def composition_error(error: HydraException | OmegaConfBaseException | ValueError) -> ConfigError:

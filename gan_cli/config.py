@@ -67,6 +67,7 @@ class Config:
     device: Any = MISSING
     tracker: Any = MISSING
     metric: Any = field(default_factory=dict)
+    study: dict[str, Any] | None = field(default_factory=dict)
 
 
 GROUPS = [option.name for option in fields(Config) if option.type is Any]
@@ -85,18 +86,19 @@ def register() -> None:
 
 def run_name(overrides: Sequence[str]) -> str:
     """The folder's name for a run with these overrides: equal for all those that continue one another."""
-    return _folder_name([override for override in overrides if not FREE.fullmatch(override.split("=")[0])])
+    return folder_name(sorted(override for override in overrides if not FREE.fullmatch(override.split("=")[0])))
 
 
 def member_name(overrides: Sequence[str], name: str) -> str:
     """The folder's name for a run of a sweep: `name` where it was given, else what tells it from all others."""
     if any(override.startswith("name=") for override in overrides):
-        return _folder_name([name])
-    return _folder_name([override for override in overrides if not override.startswith("outputs=")])
+        return folder_name([name])
+    return folder_name(sorted(override for override in overrides if not override.startswith("outputs=")))
 
 
-def _folder_name(overrides: Sequence[str]) -> str:
-    name = re.sub(r"[^\w.=,+~@-]+", "-", ",".join(sorted(overrides))).strip("-.")
+def folder_name(parts: Sequence[str]) -> str:
+    """The parts in one name that any file system takes."""
+    name = re.sub(r"[^\w.=,+~@-]+", "-", ",".join(parts)).strip("-.")
     if len(name) > 120:
         name = f"{name[:110]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return name or "default"

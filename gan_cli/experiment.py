@@ -18,7 +18,7 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.device import Device
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
-from gan_cli.metrics.base import Metric
+from gan_cli.metrics.base import Metric, Subject
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
 from gan_cli.state import TrainState, averaged_copy
@@ -45,6 +45,12 @@ class Experiment:
     start: Callable[[], Iterator[training.Terms]]
     """Begins, or goes on with, the training of `state`."""
 
+    @property
+    def subject(self) -> Subject:
+        """The players as they stand."""
+        state = self.state
+        return Subject(state.generator, state.average, state.critic, self.divergence, self.dataset, self.seed)
+
 
 def assemble(config: DictConfig) -> Experiment:
     """Everything that a run needs, after a dry forward pass. Raises `ConfigError`; writes nothing."""
@@ -55,7 +61,7 @@ def assemble(config: DictConfig) -> Experiment:
     metrics = {name: build(config.metric[name], Metric, f"metric.{name}") for name in config.metric}
     for name, metric in metrics.items():
         with naming(f"metric.{name}"):
-            metric.check(dataset)
+            metric.check(dataset, divergence)
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):
         source = batches(dataset, config.train.batch_size, config.seed, device)

@@ -9,6 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
+from scipy.stats import rankdata
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -53,7 +54,7 @@ def point_plot(real: Tensor, fake: Tensor, title: str, critic: Callable[[Tensor]
     draw = _draw_line if real.shape[1] == 1 else _draw_plane
     draw(axes, real.cpu(), fake.cpu(), critic)
     axes.legend(loc="upper right", markerscale=3)
-    return _png(figure)
+    return png(figure)
 
 
 def _draw_plane(axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor] | None) -> None:
@@ -90,17 +91,37 @@ def _limits(real: Tensor) -> tuple[list[float], list[float]]:
 
 
 def curves(metrics: Curves, estimate_unit: str) -> bytes:
-    """The estimate, the two losses and the gradient norms against the step."""
+    """The estimate beside the truth where that is known, the two losses, and the gradient norms against the step."""
     figure = Figure(figsize=(8, 9), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True)
     unit = f" ({estimate_unit})" if estimate_unit else ""
     _draw_curves(panels[0], metrics, {"estimate": "estimate"}, f"estimate{unit}")
+    _draw_truth(panels[0], metrics)
     _draw_curves(panels[1], metrics, {"critic_loss": "critic", "generator_loss": "generator"}, "loss")
     norms = {"critic_gradient_norm": "critic", "generator_gradient_norm": "generator"}
     _draw_curves(panels[2], metrics, norms, "gradient norm (loss per weight)")
     panels[2].set_yscale("log")
     panels[2].set_xlabel("step (generator updates)")
-    return _png(figure)
+    return png(figure)
+
+
+def _draw_truth(axes: Axes, metrics: Curves) -> None:
+    """The exact values, each with twice its standard error; one that is infinite is a mark at the upper edge."""
+    points = [(line["step"], line["exact"], line["exact_error"]) for line in metrics if "exact" in line]
+    if not points:
+        return
+    finite = [point for point in points if math.isfinite(point[1])]
+    if finite:
+        step, exact, error = zip(*finite, strict=True)
+        shown = max(abs(line["estimate"]) for line in metrics if "estimate" in line)
+        if max(map(abs, exact)) > 20 * shown:
+            axes.set_yscale("symlog", linthresh=max(shown, 1e-6))
+        axes.errorbar(step, exact, [2 * e for e in error], fmt="o-", color="tab:orange", ms=4, capsize=3, label="exact")
+    infinite = [step for step, exact, _ in points if math.isinf(exact)]
+    if infinite:
+        edge = axes.get_xaxis_transform()
+        axes.plot(infinite, [0.97] * len(infinite), "^", color="tab:orange", transform=edge, label="exact: infinite")
+    axes.legend()
 
 
 def _draw_curves(axes: Axes, metrics: Curves, names: Mapping[str, str], label: str) -> None:
@@ -114,7 +135,34 @@ def _draw_curves(axes: Axes, metrics: Curves, names: Mapping[str, str], label: s
         axes.legend()
 
 
-def _png(figure: Figure) -> bytes:
+def heat_map(matrices: Mapping[str, Mapping[str, Mapping[str, float]]], rows: str, columns: str) -> bytes:
+    """Matrices by title, side by side, each cell with its number; colours compare within a column only."""
+    size = max(len(matrix) for matrix in matrices.values())
+    figure = Figure(figsize=((1.0 * size + 2.2) * len(matrices), 0.62 * size + 2), layout="constrained")
+    for axes, (title, matrix) in zip(
+        figure.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True
+    ):
+        names = list(next(iter(matrix.values())))
+        values = np.array([[row[name] for name in names] for row in matrix.values()], dtype=float)
+        axes.imshow(_within_columns(values), cmap="YlOrBr", vmin=0, vmax=1.4, aspect="auto")
+        for (i, j), value in np.ndenumerate(values):
+            best = value == np.nanmin(values[:, j])
+            text = "∞" if math.isinf(value) else f"{value:.4f}" if abs(value) < 100 else f"{value:.2g}"
+            axes.text(j, i, text, ha="center", va="center", fontsize=8, weight="bold" if best else "normal")
+        axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+        axes.set_yticks(range(len(matrix)), list(matrix))
+        axes.set(title=title, xlabel=columns, ylabel=rows)
+    return png(figure)
+
+
+def _within_columns(values: np.ndarray) -> np.ndarray:
+    """Each column as ranks from 0, its smallest, to 1."""
+    ranks: np.ndarray = (rankdata(values, method="min", axis=0) - 1) / max(1, len(values) - 1)
+    return ranks
+
+
+def png(figure: Figure) -> bytes:
+    """The picture as the content of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()

@@ -28,7 +28,7 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     longer finite, and `InterruptedRunError` when a signal stopped the run.
     """
     folder = RunFolder(path)
-    _refuse_changes(folder, config)
+    refuse_changes(folder, config)
     experiment = assemble(config)
     with folder.claimed():
         _resume(experiment, folder)
@@ -37,11 +37,14 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
             logger.info("%s is done; train.steps=… beyond %d continues it", path, experiment.state.step)
             return
         metrics = folder.rewind_metrics(experiment.state.step)
-        with _recorded(experiment, folder, metrics) as summary:
+        summary = _summary(experiment, folder, metrics)
+        with recorded(folder, summary):
             _train(experiment, folder, metrics, summary)
+            summary["fingerprint"] = experiment.state.fingerprint()
 
 
-def _refuse_changes(folder: RunFolder, config: DictConfig) -> None:
+def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
+    """Raise `ConfigError`, listing each difference, where the folder holds a run of another config."""
     before = folder.read_config()
     if before is None:
         return
@@ -73,9 +76,8 @@ def _resume(experiment: Experiment, folder: RunFolder) -> None:
             )
 
 
-@contextmanager
-def _recorded(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]]) -> Iterator[dict[str, Any]]:
-    """Keep run.json in step with how the run stands, however it ends."""
+def _summary(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]]) -> dict[str, Any]:
+    """What run.json says of a run that begins."""
     state = experiment.state
     summary: dict[str, Any] = {
         "status": "running",
@@ -93,15 +95,21 @@ def _recorded(experiment: Experiment, folder: RunFolder, metrics: list[dict[str,
     }
     if metrics:
         summary["final"] = metrics[-1]
+    return summary
+
+
+@contextmanager
+def recorded(folder: RunFolder, summary: dict[str, Any]) -> Iterator[None]:
+    """Keep run.json in step with how the run stands, however it ends."""
     folder.write_record(summary)
     try:
-        yield summary
-        summary |= {"status": "done", "fingerprint": state.fingerprint()}
+        yield
+        summary["status"] = "done"
     except BaseException as error:
         summary |= record.of_failure(error)
         raise
     finally:
-        folder.write_record(summary | {"step": state.step, "ended": record.now()})
+        folder.write_record(summary | {"ended": record.now()})
 
 
 def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]], summary: dict[str, Any]) -> None:
@@ -111,6 +119,7 @@ def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, fl
     with StopSignals() as stop, reporter:
         for terms in experiment.start():
             reporter.add(terms)
+            summary["step"] = state.step
             signal_number = stop.received
             is_last = state.step == experiment.steps or signal_number is not None
             due = partial(_due, state.step, is_last)
@@ -144,12 +153,10 @@ def _due(step: int, is_last: bool, interval: int | None) -> bool:
 
 
 def _evaluate(experiment: Experiment) -> dict[str, float]:
-    """The numbers of every metric, for samples of the averaged generator."""
+    """The numbers of every metric."""
     numbers: dict[str, float] = {}
     for metric in experiment.metrics.values():
-        average = experiment.state.average
-        fake = sampling.generate(average, sampling.latents(average, metric.samples, experiment.seed))
-        numbers |= metric(fake, experiment.dataset)
+        numbers |= metric(experiment.subject)
     return numbers
 
 

@@ -1,18 +1,34 @@
-"""Laws that every divergence obeys, checked in float64 against autograd and against sums over discrete P and Q."""
+"""Every divergence obeys every law, and every law catches wrong formulas; and what the laws do not speak of."""
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor
+from torch.nn.functional import logsigmoid, softplus
 
 from gan_cli.build import build
 from gan_cli.divergences.base import Divergence
-from gan_cli.divergences.fgan import FDivergence, Gan, KullbackLeibler, log_lambert_w_of_exp, log_softplus
+from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.divergences.fgan import (
+    Alpha,
+    Gan,
+    Jeffreys,
+    JensenShannon,
+    KullbackLeibler,
+    Pearson,
+    ReverseKullbackLeibler,
+    SquaredHellinger,
+    WeightedJensenShannon,
+    log_lambert_w_of_exp,
+    log_softplus,
+)
+from gan_cli.divergences.margin import Hinge, LeastSquares
+from gan_cli.divergences.relativistic import Relativistic
 from gan_cli.errors import ConfigError
+from gan_cli.laws import LAWS, score_of
 from gan_cli.penalties import NoPenalty
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -36,26 +52,7 @@ for key, values in {"alpha": (-1.0, 0.9, 1.5, 2.0, 3.0), "weight": (0.1, 0.9)}.i
 
 every_f_divergence = pytest.mark.parametrize("divergence", F_DIVERGENCES.values(), ids=F_DIVERGENCES)
 every_divergence = pytest.mark.parametrize("divergence", ALL.values(), ids=ALL)
-
-RATIOS = torch.logspace(-3, 3, 61, dtype=torch.float64)
-SCORES = torch.linspace(-12, 12, 241, dtype=torch.float64)
-
-
-def slope(divergence: FDivergence, u: Tensor) -> Tensor:
-    """f'(u) by automatic differentiation."""
-    u = u.clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(divergence.f(u).sum(), u)
-    return gradient
-
-
-def score_of(divergence: FDivergence, t: Tensor) -> Tensor:
-    """The raw score v with g_f(v) = t, by bisection."""
-    low, high = torch.full_like(t, -200.0), torch.full_like(t, 2e6)
-    for _ in range(200):
-        middle = (low + high) / 2
-        below = divergence.activation(middle) < t
-        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-    return (low + high) / 2
+every_law = pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
 
 
 def a_pair(seed: int, n: int = 7) -> tuple[Tensor, Tensor]:
@@ -71,108 +68,23 @@ def value(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
     return (q * divergence.f(p / q)).sum()
 
 
-def bound(divergence: FDivergence, v: Tensor, p: Tensor, q: Tensor) -> Tensor:
-    """The estimate that infinitely many samples would give for a critic with scores v."""
-    return (p * divergence.activation(v)).sum() - (q * divergence.conjugate_of_activation(v)).sum()
+@every_law
+@pytest.mark.parametrize("divergence", (ALL | F_DIVERGENCES).values(), ids=ALL | F_DIVERGENCES)
+def test_divergence_obeys(law, divergence):
+    assert law.holds(divergence), law.error(divergence)
 
 
-def check_value_at_one(divergence: FDivergence) -> None:
-    stated = -2 * math.log(2) if isinstance(divergence, Gan) else 0.0
-    torch.testing.assert_close(divergence.f(torch.ones(1, dtype=torch.float64)).item(), stated, rtol=0, atol=1e-12)
+@every_law
+def test_a_law_that_concerns_f_divergences_has_something_to_say_of_kl(law):
+    assert law.error(ALL["kl"]) is not None
+    assert (law.error(ALL["hinge"]) is None) == (law.kind is FDivergence)
 
 
-def check_slope_at_one(divergence: FDivergence) -> None:
-    one = torch.ones(1, dtype=torch.float64)
-    # Total variation has a kink there; torch gives the middle of its subgradients, which is the stated value.
-    torch.testing.assert_close(slope(divergence, one).item(), divergence.f_prime_at_one, rtol=0, atol=1e-12)
-
-
-def check_convexity(divergence: FDivergence) -> None:
-    generator = torch.Generator().manual_seed(0)
-    u, w = torch.rand(2, 1000, generator=generator, dtype=torch.float64).mul(6).sub(3).exp()
-    chord = (divergence.f(u) + divergence.f(w)) / 2
-    assert (chord - divergence.f((u + w) / 2) >= -1e-9 * (1 + chord.abs())).all()
-    apart = (u - w).abs() > 1
-    if divergence is not F_DIVERGENCES["total_variation"]:
-        assert (chord - divergence.f((u + w) / 2))[apart].min() > 0
-
-
-def check_fenchel_young(divergence: FDivergence) -> None:
-    """f(u) + f*(t) ≥ ut everywhere in the domain, with equality at t = f'(u)."""
-    t = slope(divergence, RATIOS)
-    torch.testing.assert_close(divergence.f(RATIOS) + divergence.conjugate(t), RATIOS * t, rtol=1e-7, atol=1e-7)
-    other = divergence.activation(SCORES)
-    gap = divergence.f(RATIOS)[:, None] + divergence.conjugate(other) - RATIOS[:, None] * other
-    assert gap.min() > -1e-7 * (1 + (RATIOS[:, None] * other).abs().max())
-
-
-def check_stable_composition(divergence: FDivergence) -> None:
-    composed = divergence.conjugate(divergence.activation(SCORES))
-    torch.testing.assert_close(divergence.conjugate_of_activation(SCORES), composed, rtol=1e-6, atol=1e-6)
-
-
-def check_activation(divergence: FDivergence) -> None:
-    """It increases, stays inside the domain of f*, and comes close to the upper end of it."""
-    low, high = divergence.conjugate_domain
-    t = divergence.activation(SCORES)
-    assert (t.diff() > 0).all()
-    assert (t > low).all()
-    assert (t < high).all()
-    if math.isfinite(high):
-        near = divergence.activation(torch.tensor(40.0, dtype=torch.float64)).item()
-        assert near == pytest.approx(high, abs=1e-9)
-    if math.isinf(high):
-        assert divergence.activation(torch.tensor(1e4, dtype=torch.float64)) >= 1e4
-
-
-def check_bound_is_tight(divergence: FDivergence) -> None:
-    """The score whose T is f'(p/q) attains D_f(P‖Q)."""
-    for seed in range(5):
-        p, q = a_pair(seed)
-        best = score_of(divergence, slope(divergence, p / q))
-        torch.testing.assert_close(bound(divergence, best, p, q), value(divergence, p, q), rtol=1e-7, atol=1e-9)
-
-
-def check_bound_is_never_exceeded(divergence: FDivergence) -> None:
-    generator = torch.Generator().manual_seed(1)
-    for seed in range(5):
-        p, q = a_pair(seed)
-        exact = value(divergence, p, q)
-        for scale in (0.3, 1.0, 3.0, 10.0):
-            for v in scale * torch.randn(50, len(p), generator=generator, dtype=torch.float64):
-                assert bound(divergence, v, p, q) <= exact + 1e-9
-
-
-LAWS = [
-    check_value_at_one,
-    check_slope_at_one,
-    check_convexity,
-    check_fenchel_young,
-    check_stable_composition,
-    check_activation,
-    check_bound_is_tight,
-    check_bound_is_never_exceeded,
-]
-
-
-@every_f_divergence
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__.removeprefix("check_"))
-def test_f_divergence_obeys(law, divergence):
-    if law is check_bound_is_tight and divergence is F_DIVERGENCES["total_variation"]:
-        p, q = a_pair(0)
-        largest = bound(divergence, 50 * torch.sign(p - q), p, q)
-        torch.testing.assert_close(largest, value(divergence, p, q), rtol=1e-9, atol=0)
-        return
-    law(divergence)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SwappedSign(KullbackLeibler):
+class ConjugateOfSwappedSign(KullbackLeibler):
     def conjugate(self, t: Tensor) -> Tensor:
         return torch.exp(t + 1)
 
 
-@dataclass(frozen=True, kw_only=True)
 class MissingHalf(Gan):
     def conjugate(self, t: Tensor) -> Tensor:
         return 2 * super().conjugate(t)
@@ -181,19 +93,44 @@ class MissingHalf(Gan):
         return 2 * super().conjugate_of_activation(v)
 
 
-@dataclass(frozen=True, kw_only=True)
+class PlusInTheMixture(WeightedJensenShannon):
+    """A reprint of f-GAN's table has it so."""
+
+    def f(self, u: Tensor) -> Tensor:
+        mixed = 1 - self.weight + self.weight * u
+        return self.weight * torch.xlogy(u, u) + torch.xlogy(mixed, mixed)
+
+
+class PearsonOverAllRealU(Pearson):
+    """As the paper prints it."""
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        return t.square() / 4 + t
+
+
+class AlphaWithoutClamp(Alpha):
+    """As the paper prints it."""
+
+    def conjugate(self, t: Tensor) -> Tensor:
+        return ((t * (self.alpha - 1) + 1).pow(self.alpha / (self.alpha - 1)) - 1) / self.alpha
+
+
 class UnlikeItsStableForm(Gan):
     def conjugate_of_activation(self, v: Tensor) -> Tensor:
         return super().conjugate_of_activation(-v)
 
 
-@dataclass(frozen=True, kw_only=True)
 class OutsideItsDomain(Gan):
     def activation(self, v: Tensor) -> Tensor:
         return v
 
 
-@dataclass(frozen=True, kw_only=True)
+class WrongDomain(JensenShannon):
+    @property
+    def conjugate_domain(self) -> tuple[float, float]:
+        return (-math.inf, 1.0)
+
+
 class Decreasing(Gan):
     def activation(self, v: Tensor) -> Tensor:
         return super().activation(-v)
@@ -202,27 +139,149 @@ class Decreasing(Gan):
         return super().conjugate_of_activation(-v)
 
 
-@dataclass(frozen=True, kw_only=True)
+class DecreasingReverseKullbackLeibler(ReverseKullbackLeibler):
+    """As the paper's appendix prints it."""
+
+    def activation(self, v: Tensor) -> Tensor:
+        return -torch.exp(v)
+
+    def conjugate_of_activation(self, v: Tensor) -> Tensor:
+        return -1 - v
+
+
+class OutOfReach(KullbackLeibler):
+    def activation(self, v: Tensor) -> Tensor:
+        return torch.tanh(v)
+
+    def conjugate_of_activation(self, v: Tensor) -> Tensor:
+        return self.conjugate(self.activation(v))
+
+
 class Concave(KullbackLeibler):
     def f(self, u: Tensor) -> Tensor:
         return -super().f(u)
 
 
-@pytest.mark.parametrize(
-    ("mutant", "caught_by"),
-    [
-        (SwappedSign, check_fenchel_young),
-        (MissingHalf, check_bound_is_tight),
-        (UnlikeItsStableForm, check_stable_composition),
-        (UnlikeItsStableForm, check_bound_is_never_exceeded),
-        (OutsideItsDomain, check_activation),
-        (Decreasing, check_activation),
-        (Concave, check_convexity),
-    ],
-)
-def test_a_wrong_formula_is_caught(mutant, caught_by):
-    with pytest.raises((AssertionError, ValueError)):
-        caught_by(mutant(generator_loss="minimax"))
+class WrongSlopeAtOne(KullbackLeibler):
+    f_prime_at_one = 0.0
+
+
+class LogarithmOfSigmoid(Gan):
+    """As many an implementation has it."""
+
+    def activation(self, v: Tensor) -> Tensor:
+        return torch.log(torch.sigmoid(v) + 1e-8)
+
+
+class ExponentialInTheLogarithm(Gan):
+    def conjugate_of_activation(self, v: Tensor) -> Tensor:
+        return torch.log(1 + torch.exp(2 * v)) / 2 + softplus(v) - softplus(2 * v) / 2
+
+
+class NotANumber(Gan):
+    def activation(self, v: Tensor) -> Tensor:
+        return super().activation(v) + 0 * torch.sqrt(v + 50)
+
+
+class ComposedNaively(SquaredHellinger):
+    """1 − t, for t close to 1, has no digits."""
+
+    def conjugate_of_activation(self, v: Tensor) -> Tensor:
+        return self.conjugate(self.activation(v))
+
+
+class DifferenceOfLargeNumbers(Jeffreys):
+    """As the paper's formula has it."""
+
+    def conjugate_of_activation(self, v: Tensor) -> Tensor:
+        s = log_lambert_w_of_exp(1 - v)
+        return s.exp() + torch.exp(-s) + v - 2
+
+
+class SwappedForms(Gan):
+    def minimax(self, fake: Tensor) -> Tensor:
+        return super().non_saturating(fake)
+
+    def non_saturating(self, fake: Tensor) -> Tensor:
+        return super().minimax(fake)
+
+
+class ClimbingGenerator(Gan):
+    def non_saturating(self, fake: Tensor) -> Tensor:
+        return -super().non_saturating(fake)
+
+
+class HalfAnEstimate(KullbackLeibler):
+    def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
+        return super().estimate(real, fake) / 2
+
+
+class RegressionToSwappedLabels(LeastSquares):
+    def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
+        return super().estimate(fake, real)
+
+
+class WiderMargin(Hinge):
+    def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
+        return -(2 - real).relu().mean() - (1 + fake).relu().mean()
+
+
+class GeneratorOfHingeThatFlees(Hinge):
+    def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
+        return -super().generator_objective(fake, real)
+
+
+class InwardCritic(Relativistic):
+    def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
+        return logsigmoid(fake - real).mean()
+
+
+WRONG = [
+    (ConjugateOfSwappedSign, {}, ["conjugate", "inverse", "stable"]),
+    (MissingHalf, {}, ["identity", "conjugate", "inverse", "best v", "optimum"]),
+    (PlusInTheMixture, {"weight": 0.3}, ["identity", "conjugate", "f′(1)"]),
+    (PearsonOverAllRealU, {}, ["conjugate"]),
+    (AlphaWithoutClamp, {"alpha": 1.5}, ["conjugate"]),
+    (AlphaWithoutClamp, {"alpha": 2.0}, ["conjugate"]),
+    (UnlikeItsStableForm, {}, ["identity", "stable", "best v", "direction"]),
+    (OutsideItsDomain, {}, ["identity", "domain"]),
+    (WrongDomain, {}, ["domain"]),
+    (Decreasing, {}, ["increases", "direction"]),
+    (DecreasingReverseKullbackLeibler, {}, ["increases", "direction"]),
+    (OutOfReach, {}, ["identity", "slopes"]),
+    (Concave, {}, ["identity", "convex"]),
+    (WrongSlopeAtOne, {}, ["f′(1)"]),
+    (LogarithmOfSigmoid, {}, ["identity", "best v", "stable"]),
+    (ExponentialInTheLogarithm, {}, ["float32", "bfloat16"]),
+    (NotANumber, {}, ["float32", "bfloat16"]),
+    (ComposedNaively, {}, ["float32", "bfloat16"]),
+    (DifferenceOfLargeNumbers, {}, ["float32"]),
+    (SwappedForms, {}, ["generator"]),
+    (ClimbingGenerator, {}, ["generator", "direction"]),
+    (HalfAnEstimate, {}, ["generator", "optimum"]),
+    (RegressionToSwappedLabels, {"real_label": 1.0, "fake_label": 0.0, "generator_label": 1.0}, ["direction"]),
+    (WiderMargin, {}, ["optimum"]),
+    (GeneratorOfHingeThatFlees, {}, ["direction"]),
+    (InwardCritic, {}, ["direction"]),
+]
+
+
+@pytest.mark.parametrize(("mutant", "values", "caught_by"), WRONG, ids=lambda value: getattr(value, "__name__", None))
+def test_the_command_catches_a_wrong_formula(inside, tmp_path, mutant, values, caught_by):
+    (tmp_path / "divergence").mkdir()
+    form = {"generator_loss": "minimax"} if issubclass(mutant, FDivergence) else {}
+    node = {"_target_": f"{mutant.__module__}.{mutant.__name__}", **form, **values}
+    OmegaConf.save(OmegaConf.create(node), tmp_path / "divergence" / "mutant.yaml")
+    checked = inside("gan-divergence", "check", "mutant", "--config-dir", str(tmp_path))
+    assert checked.code == 1
+    assert "!" in checked.out
+    assert checked.err.count("\n") == 1
+    for law in caught_by:
+        assert f"mutant breaks {law} (" in checked.err, checked.err
+
+
+def test_every_law_catches_something():
+    assert {law for _, _, caught_by in WRONG for law in caught_by} == {law.name for law in LAWS}
 
 
 @every_divergence
@@ -236,31 +295,6 @@ def test_values_and_gradients_are_finite_far_from_zero(divergence, dtype, score)
         assert torch.isfinite(result)
         gradients = torch.autograd.grad(result, [real, fake], allow_unused=True)
         assert all(torch.isfinite(gradient).all() for gradient in gradients if gradient is not None)
-
-
-@every_divergence
-def test_critic_gains_by_raising_real_and_lowering_fake_scores(divergence):
-    real, fake = torch.full((2, 4), 0.3, dtype=torch.float64).requires_grad_(True).unbind()
-    raise_real, lower_fake = torch.autograd.grad(divergence.estimate(real, fake), [real, fake])
-    assert (raise_real > 0).all()
-    assert (lower_fake < 0).all()
-
-
-@every_divergence
-def test_generator_gains_by_raising_fake_scores(divergence):
-    fake = torch.full((4,), -0.3, dtype=torch.float64, requires_grad=True)
-    (gradient,) = torch.autograd.grad(divergence.generator_objective(fake, torch.zeros_like(fake)), fake)
-    assert (gradient < 0).all()
-
-
-@every_f_divergence
-def test_minimax_generator_descends_the_bound_itself(divergence):
-    changed = type(divergence)(**{**vars(divergence), "generator_loss": "minimax"})
-    fake = torch.linspace(-2, 2, 9, dtype=torch.float64, requires_grad=True)
-    real = torch.zeros(3, dtype=torch.float64)
-    (of_estimate,) = torch.autograd.grad(changed.estimate(real, fake), fake)
-    (of_objective,) = torch.autograd.grad(changed.generator_objective(fake, None), fake)
-    torch.testing.assert_close(of_objective, of_estimate)
 
 
 @every_f_divergence
@@ -305,32 +339,6 @@ def test_alpha_tends_to_kl_and_reverse_kl():
     for alpha, name in ((1 - 1e-6, "kl"), (1e-6, "reverse_kl")):
         near = from_yaml(CONFIGS / "divergence" / "alpha.yaml", alpha=alpha)
         torch.testing.assert_close(value(near, p, q), value(F_DIVERGENCES[name], p, q), rtol=1e-4, atol=1e-5)
-
-
-def expectation(divergence: Divergence, v: Tensor, p: Tensor, q: Tensor, n: int = 4000) -> Tensor:
-    """The estimate for samples in exact proportion to P and Q."""
-    real = v.repeat_interleave((p * n).round().long())
-    fake = v.repeat_interleave((q * n).round().long())
-    return divergence.estimate(real, fake)
-
-
-P = torch.tensor([0.5, 0.25, 0.125, 0.125], dtype=torch.float64)
-Q = torch.tensor([0.125, 0.125, 0.25, 0.5], dtype=torch.float64)
-
-OPTIMA = {
-    "lsgan": (P / (P + Q), -0.5 * (P * Q / (P + Q)).sum()),
-    "hinge": (torch.sign(P - Q), -2 * torch.minimum(P, Q).sum()),
-}
-
-
-@pytest.mark.parametrize("name", OPTIMA)
-def test_margin_critic_is_best_where_its_docstring_says(name):
-    best, stated = OPTIMA[name]
-    torch.testing.assert_close(expectation(ALL[name], best, P, Q), stated)
-    generator = torch.Generator().manual_seed(0)
-    for _ in range(200):
-        other = best + 0.5 * torch.randn(4, generator=generator, dtype=torch.float64)
-        assert expectation(ALL[name], other, P, Q) <= stated + 1e-12
 
 
 def test_relativistic_estimate_lies_between_minus_log_2_and_0():

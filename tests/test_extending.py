@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.test_divergence_laws import LAWS
+from gan_cli.laws import LAWS
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
@@ -42,12 +42,24 @@ def test_the_page_works_as_written(elsewhere, choice):
     assert (elsewhere / "outputs" / str(len(choice)) / "samples.png").exists()
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
+@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
 def test_the_pages_divergence_obeys_the_laws(elsewhere, monkeypatch, law):
     monkeypatch.syspath_prepend(elsewhere)
     from mine import VinczeLeCam
 
-    law(VinczeLeCam(generator_loss="minimax"))
+    divergence = VinczeLeCam(generator_loss="minimax")
+    assert law.holds(divergence), law.error(divergence)
+
+
+@pytest.mark.parametrize(("command", "said"), [("check", "Every law holds."), ("list", "∫ (p−q)²/(p+q)")])
+def test_the_pages_divergence_is_found_by_the_command(elsewhere, command, said):
+    words = [sys.executable, "-c", "from gan_cli.cli import divergence; divergence()", command, "--config-dir=conf"]
+    environment = os.environ | {"PYTHONPATH": str(elsewhere)}
+    result = subprocess.run(
+        [*words, "vincze"], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert said in result.stdout
 
 
 def test_the_pages_density_is_that_of_its_samples(elsewhere, monkeypatch):

@@ -2,6 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 
 import torch
 from torch import Tensor
@@ -20,6 +21,9 @@ class Dataset(ABC):
 class Density(Dataset):
     """Points of a known distribution, drawn anew for every batch."""
 
+    support: Hashable = None
+    """What carries the distribution: None for all of space. Two of different supports have no mass in common."""
+
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """`n` points of shape `(n, dimensions)`, on the generator's device."""
@@ -30,6 +34,17 @@ class Density(Dataset):
 
         Raises `NotImplementedError` where the distribution has no density.
         """
+
+    def box(self) -> tuple[Tensor, Tensor]:
+        """Two corners, of shape `(dimensions,)` each, of a box outside which the density is negligible.
+
+        Raises `NotImplementedError` where there is none: exact divergences are then not computed.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no box")
+
+    def resolution(self) -> float:
+        """The length over which the density changes: that of the finest Gaussian in it, one standard deviation."""
+        raise NotImplementedError(f"{type(self).__name__} has no resolution")
 
 
 class Images(Dataset):

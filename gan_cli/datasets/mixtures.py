@@ -8,6 +8,9 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Density
 
+REACH = 8.0
+"""Standard deviations beyond which a Gaussian's mass, 1e-15, is negligible in float64."""
+
 
 class Mixture(Density):
     """Isotropic Gaussians with a weight each: the modes that a generator should find."""
@@ -30,6 +33,13 @@ class Mixture(Density):
         scaled = (x[:, None] - means).square().sum(-1) / deviations.square()
         normaliser = means.shape[1] * (deviations.log() + math.log(2 * math.pi) / 2)
         return torch.logsumexp(weights.log() - normaliser - scaled / 2, dim=1)
+
+    def box(self) -> tuple[Tensor, Tensor]:
+        reach = REACH * self.deviations[:, None]
+        return (self.means - reach).amin(0), (self.means + reach).amax(0)
+
+    def resolution(self) -> float:
+        return self.deviations.min().item()
 
 
 def _positive(**sizes: float) -> None:
@@ -56,6 +66,16 @@ class Grid(Mixture):
         line = [spacing * (index - (side - 1) / 2) for index in range(side)]
         means = [[x, y] for x in line for y in line]
         super().__init__(means, [deviation] * side**2, [1 / side**2] * side**2)
+
+
+class Gaussian(Mixture):
+    """N(mean, deviation²) in each coordinate."""
+
+    def __init__(self, mean: Sequence[float], deviation: float) -> None:
+        _positive(deviation=deviation)
+        if not mean:
+            raise ValueError("mean=[] must have an entry for each dimension")
+        super().__init__([mean], [deviation], [1.0])
 
 
 class Mixture1d(Mixture):
@@ -106,6 +126,13 @@ class SwissRoll(Density):
         normaliser = 2 * math.log(self.noise / self.scale) + math.log(2 * math.pi) + math.log(nodes)
         return torch.logsumexp(-scaled / 2, dim=1) - normaliser
 
+    def box(self) -> tuple[Tensor, Tensor]:
+        reach = (4.5 * math.pi + REACH * self.noise) / self.scale
+        return torch.full((2,), -reach), torch.full((2,), reach)
+
+    def resolution(self) -> float:
+        return self.noise / self.scale
+
 
 class ParallelLines(Density):
     """The points (θ, z), z uniform on [0, 1], for θ = `position`: WGAN's Example 1 (arXiv 1701.07875).
@@ -117,6 +144,7 @@ class ParallelLines(Density):
 
     def __init__(self, position: float) -> None:
         self.position = position
+        self.support = ("the line x₁ =", position)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         z = torch.rand(n, generator=generator, device=generator.device)
@@ -124,3 +152,32 @@ class ParallelLines(Density):
 
     def log_density(self, x: Tensor) -> Tensor:
         raise NotImplementedError("points on a line have no density in the plane")
+
+
+class AffineGaussian(Density):
+    """The distribution of Wz + b for z ~ N(0, 1), for W of full row rank."""
+
+    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+        """W has shape `(dimensions, latent_size)`, b `(dimensions,)`. Raises `ValueError` for a low rank."""
+        self._weight, self._bias = weight.double(), bias.double()
+        deviations = torch.linalg.svdvals(self._weight)
+        if len(deviations) < len(bias) or deviations.min() <= 1e-6 * deviations.max():
+            raise ValueError("the rank of W is below the number of dimensions")
+        self._deviations = deviations
+        self.sample_shape = tuple(bias.shape)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        z = torch.randn(n, self._weight.shape[1], generator=generator, device=generator.device, dtype=torch.float64)
+        return (z @ self._weight.T.to(z.device) + self._bias.to(z.device)).float()
+
+    def log_density(self, x: Tensor) -> Tensor:
+        mean, covariance = self._bias.to(x), (self._weight @ self._weight.T).to(x)
+        log_density: Tensor = torch.distributions.MultivariateNormal(mean, covariance).log_prob(x)
+        return log_density
+
+    def box(self) -> tuple[Tensor, Tensor]:
+        reach = REACH * self._weight.square().sum(1).sqrt()
+        return self._bias - reach, self._bias + reach
+
+    def resolution(self) -> float:
+        return float(self._deviations.min())

@@ -39,5 +39,20 @@ class Divergence(ABC):
     def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
         """What the generator minimises, a scalar; `real` is given where the divergence pairs samples."""
 
+    def exact(self, log_p: Tensor, log_q: Tensor, weights: Tensor) -> Tensor:
+        """The estimate at the best of all critics, a scalar, by quadrature.
+
+        `log_p` and `log_q` are the logarithms of the densities at nodes with these weights, in float64 and of shape
+        `(nodes,)`. Raises `NotImplementedError` where the best critic has no closed form.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no closed form")
+
+    def exact_of_samples(self, real: Tensor, fake: Tensor) -> float:
+        """The same between two samples of equal size, shape `(n, dimensions)`; it tends to it from above.
+
+        Raises `NotImplementedError` where samples without a density do not determine it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} is not determined by samples")
+
     def constrain(self, critic: nn.Module) -> None:  # noqa: B027 - most need nothing
         """Bring the critic back into its class of functions after an update; most divergences need nothing."""

@@ -1,22 +1,19 @@
-"""f-divergences through the Fenchel conjugate: f-GAN (Nowozin, Cseke, Tomioka 2016; arXiv 1606.00709, Tables 1–2, 5–6).
+"""The members of f-GAN's family (Nowozin, Cseke, Tomioka 2016; arXiv 1606.00709, Tables 1–2 and 5–6).
 
-D_f(P‖Q) = ∫ q f(p/q) = sup_T E_P[T] − E_Q[f*(T)], for P = data and Q = model. The critic's raw score v becomes
-T = g_f(v) by an activation that maps onto the domain of f* and increases in v, so that a large score always means
-"from the data" (the paper's Table 2; the appendix prints decreasing ones for three members).
-
-Here u = p/q is a density ratio, t a value of T, v a raw score; all functions act elementwise.
+Every activation increases in v, so that a large score always means "from the data" (the paper's Table 2; the appendix
+prints decreasing ones for three members). u is a density ratio, t a value of T, v a raw score. `gan-divergence list`
+prints the formulas of the docstrings, and a test compares them with the code.
 """
 
 import math
-from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from gan_cli.divergences.base import Divergence
+from gan_cli.divergences.f_divergence import FDivergence, mass_times
 
 LOG_2 = math.log(2)
 
@@ -39,61 +36,26 @@ def log_lambert_w_of_exp(y: Tensor) -> Tensor:
     return (s - (s.exp() + s - y) / (s.exp() + 1)).to(y.dtype)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FDivergence(Divergence):
-    """The variational lower bound of D_f(P‖Q), in nats where f is made of natural logarithms.
-
-    The estimate reaches D_f(P‖Q) at the optimal critic g_f(v) = f'(p/q) and is below it for any other. Two
-    objectives for the generator: `minimax` descends the bound itself; `non_saturating` ascends E_Q[g_f(v)]
-    (f-GAN §3.2; Goodfellow 2014 §3), which has the same fixed points and larger gradients early on.
-    """
-
-    generator_loss: Literal["minimax", "non_saturating"]
-
-    f_prime_at_one: ClassVar[float] = 0.0
-    """f'(1): the value of T at the optimum, where P = Q."""
-
-    @abstractmethod
-    def f(self, u: Tensor) -> Tensor:
-        """The convex generator function of the divergence, for u > 0."""
-
-    @abstractmethod
-    def conjugate(self, t: Tensor) -> Tensor:
-        """f*(t) = sup_{u ≥ 0} ut − f(u), for t inside `conjugate_domain`."""
-
-    @property
-    def conjugate_domain(self) -> tuple[float, float]:
-        """The interval on which f* is finite, which is also that of the slopes of f."""
-        return (-math.inf, math.inf)
-
-    @abstractmethod
-    def activation(self, v: Tensor) -> Tensor:
-        """g_f(v): any real score to the domain of f*."""
-
-    @abstractmethod
-    def conjugate_of_activation(self, v: Tensor) -> Tensor:
-        """f*(g_f(v)) in one numerically stable expression."""
-
-    def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
-        return self.activation(real).mean() - self.conjugate_of_activation(fake).mean()
-
-    def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
-        objective: Tensor = getattr(self, self.generator_loss)(fake)
-        return objective
-
-    def minimax(self, fake: Tensor) -> Tensor:
-        """The part of the bound that depends on the generator."""
-        return -self.conjugate_of_activation(fake).mean()
-
-    def non_saturating(self, fake: Tensor) -> Tensor:
-        """The generator raises T at its samples instead of lowering the bound."""
-        return -self.activation(fake).mean()
+def kl_integrand(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """p log(p/q), exact where the ratio itself would overflow."""
+    return mass_times(log_p.exp(), log_p - log_q)
 
 
 class Gan(FDivergence):
-    """The original GAN: D_f = 2·JSD(P‖Q) − log 4, with D = σ(v) (Goodfellow 2014, eq. 1; arXiv 1406.2661).
+    """The original GAN: D_f = 2·JSD(P‖Q) − log 4, with D = σ(v).
 
-    f(1) = −2 log 2 and not 0, so the estimate at P = Q is −log 4; for disjoint P and Q it is 0.
+    f(1) = −2 log 2 and not 0, so the estimate at P = Q is −log 4.
+
+    f: u log u − (u+1) log(u+1)
+    g: −log(1+e^−v)
+    f*: −log(1−e^t)
+    domain: t < 0
+    T: log(p/(p+q))
+    f′(1): −log 2
+    value: 2·JSD − log 4 = ∫ p log(p/(p+q)) + q log(q/(p+q))
+    at P = Q: −log 4
+    disjoint: 0
+    source: Goodfellow 2014, eq. 1, arXiv 1406.2661
     """
 
     unit = "nats"
@@ -117,13 +79,28 @@ class Gan(FDivergence):
 
 
 class KullbackLeibler(FDivergence):
-    """KL(P‖Q) = ∫ p log(p/q): covers every mode of the data."""
+    """KL(P‖Q): covers every mode of the data.
+
+    f: u log u
+    g: v
+    f*: e^(t−1)
+    domain: all t
+    T: 1 + log(p/q)
+    f′(1): 1
+    value: ∫ p log(p/q)
+    at P = Q: 0
+    disjoint: ∞
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
+    """
 
     unit = "nats"
     f_prime_at_one = 1.0
 
     def f(self, u: Tensor) -> Tensor:
         return torch.xlogy(u, u)
+
+    def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        return kl_integrand(log_p, log_q)
 
     def conjugate(self, t: Tensor) -> Tensor:
         return torch.exp(t - 1)
@@ -136,13 +113,28 @@ class KullbackLeibler(FDivergence):
 
 
 class ReverseKullbackLeibler(FDivergence):
-    """KL(Q‖P) = ∫ q log(q/p): stays inside the modes of the data."""
+    """KL(Q‖P): stays inside the modes of the data.
+
+    f: −log u
+    g: −e^−v
+    f*: −1 − log(−t)
+    domain: t < 0
+    T: −q/p
+    f′(1): −1
+    value: ∫ q log(q/p)
+    at P = Q: 0
+    disjoint: ∞
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
+    """
 
     unit = "nats"
     f_prime_at_one = -1.0
 
     def f(self, u: Tensor) -> Tensor:
         return -u.log()
+
+    def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        return kl_integrand(log_q, log_p)
 
     def conjugate(self, t: Tensor) -> Tensor:
         return -1 - torch.log(-t)
@@ -159,10 +151,21 @@ class ReverseKullbackLeibler(FDivergence):
 
 
 class JensenShannon(FDivergence):
-    """2·JSD(P‖Q) = KL(P‖M) + KL(Q‖M) for M = (P + Q)/2; 2 log 2 for disjoint P and Q.
+    """2·JSD(P‖Q) = KL(P‖M) + KL(Q‖M) for M = (P + Q)/2.
 
     The paper's integral has a factor ½ that its generator function, its conjugate and its numbers do not have;
     this is the generator function as printed.
+
+    f: u log u − (u+1) log((u+1)/2)
+    g: log 2 − log(1+e^−v)
+    f*: −log(2−e^t)
+    domain: t < log 2
+    T: log(2p/(p+q))
+    f′(1): 0
+    value: 2·JSD = ∫ p log(2p/(p+q)) + q log(2q/(p+q))
+    at P = Q: 0
+    disjoint: 2 log 2
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
     """
 
     unit = "nats"
@@ -186,9 +189,21 @@ class JensenShannon(FDivergence):
 
 @dataclass(frozen=True, kw_only=True)
 class WeightedJensenShannon(FDivergence):
-    """π·KL(P‖M) + (1 − π)·KL(Q‖M) for M = πP + (1 − π)Q, with π = `weight`; at π = ½ it is JSD.
+    """π·KL(P‖M) + (1 − π)·KL(Q‖M) for M = πP + (1 − π)Q, π = `weight`; JSD at π = ½.
 
     The second term of f carries a minus; one reprint of the table has a plus, for which T would not be f'.
+
+    f: πu log u − (1−π+πu) log(1−π+πu)
+    g: −π log π − log(1+e^−v)
+    f*: (1−π) log((1−π)/(1−πe^(t/π)))
+    domain: t < −π log π
+    T: π log(p/((1−π)q+πp))
+    f′(1): 0
+    value: π·KL(P‖M) + (1−π)·KL(Q‖M) = ∫ πp log(p/m) + (1−π)q log(q/m)
+    at P = Q: 0
+    disjoint: −π log π − (1−π) log(1−π)
+    where: π = weight, m = πp + (1−π)q
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
     """
 
     unit: ClassVar[str] = "nats"
@@ -225,17 +240,34 @@ class WeightedJensenShannon(FDivergence):
 
 
 class Jeffreys(FDivergence):
-    """KL(P‖Q) + KL(Q‖P) = ∫ (p − q) log(p/q)."""
+    """KL(P‖Q) + KL(Q‖P).
+
+    f: (u−1) log u
+    g: v
+    f*: W(e^(1−t)) + 1/W(e^(1−t)) + t − 2
+    domain: all t
+    T: 1 + log(p/q) − q/p
+    f′(1): 0
+    value: ∫ (p−q) log(p/q)
+    at P = Q: 0
+    disjoint: ∞
+    where: W is Lambert's function
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
+    """
 
     unit = "nats"
 
     def f(self, u: Tensor) -> Tensor:
         return (u - 1) * u.log()
 
+    def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        return kl_integrand(log_p, log_q) + kl_integrand(log_q, log_p)
+
     def conjugate(self, t: Tensor) -> Tensor:
-        # W + 1/W + t − 2 for W = W(e^(1 − t)), in the logarithm of W because 1/W² would overflow in the derivative.
+        # W + 1/W + t − 2 for W = W(e^(1 − t)), in s = log W, because 1/W² would overflow in the derivative;
+        # W + s = 1 − t, so that W + t, a difference of large numbers for t far below 0, is 1 − s.
         s = log_lambert_w_of_exp(1 - t)
-        return s.exp() + torch.exp(-s) + t - 2
+        return torch.exp(-s) - s - 1
 
     def activation(self, v: Tensor) -> Tensor:
         return v
@@ -245,7 +277,21 @@ class Jeffreys(FDivergence):
 
 
 class Pearson(FDivergence):
-    """Pearson χ²: ∫ (p − q)²/q. (The paper's printed integral belongs to the other convention, ∫ p f(q/p).)"""
+    """Pearson χ².
+
+    The paper's printed integral belongs to the other convention, ∫ p f(q/p).
+
+    f: (u−1)²
+    g: v
+    f*: t²/4 + t for t ≥ −2, else −1
+    domain: all t
+    T: 2(p/q − 1)
+    f′(1): 0
+    value: ∫ (p−q)²/q
+    at P = Q: 0
+    disjoint: ∞
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
+    """
 
     def f(self, u: Tensor) -> Tensor:
         return (u - 1).square()
@@ -263,7 +309,21 @@ class Pearson(FDivergence):
 
 
 class Neyman(FDivergence):
-    """Neyman χ²: ∫ (p − q)²/p. (The paper's printed integral belongs to the other convention, ∫ p f(q/p).)"""
+    """Neyman χ².
+
+    The paper's printed integral belongs to the other convention, ∫ p f(q/p).
+
+    f: (1−u)²/u
+    g: 1 − e^−v
+    f*: 2 − 2√(1−t)
+    domain: t < 1
+    T: 1 − (q/p)²
+    f′(1): 0
+    value: ∫ (p−q)²/p
+    at P = Q: 0
+    disjoint: ∞
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
+    """
 
     def f(self, u: Tensor) -> Tensor:
         return (1 - u).square() / u
@@ -283,7 +343,19 @@ class Neyman(FDivergence):
 
 
 class SquaredHellinger(FDivergence):
-    """∫ (√p − √q)², without the factor ½ that some texts have: 2 for disjoint P and Q."""
+    """Squared Hellinger distance, without the factor ½ that some texts have.
+
+    f: (√u−1)²
+    g: 1 − e^−v
+    f*: t/(1−t)
+    domain: t < 1
+    T: 1 − √(q/p)
+    f′(1): 0
+    value: ∫ (√p−√q)²
+    at P = Q: 0
+    disjoint: 2
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
+    """
 
     def f(self, u: Tensor) -> Tensor:
         return (u.sqrt() - 1).square()
@@ -303,7 +375,19 @@ class SquaredHellinger(FDivergence):
 
 
 class TotalVariation(FDivergence):
-    """½∫|p − q|, between 0 and 1; any T in [−½, ½] is optimal where p = q."""
+    """Total variation, between 0 and 1; any T in [−½, ½] is optimal where p = q.
+
+    f: ½|u−1|
+    g: ½ tanh v
+    f*: t for t ≥ −½, else −½
+    domain: t ≤ ½
+    T: ½ sign(p−q)
+    f′(1): 0
+    value: ∫ ½|p−q|
+    at P = Q: 0
+    disjoint: 1
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
+    """
 
     def f(self, u: Tensor) -> Tensor:
         return (u - 1).abs() / 2
@@ -325,7 +409,20 @@ class TotalVariation(FDivergence):
 
 @dataclass(frozen=True, kw_only=True)
 class Alpha(FDivergence):
-    """∫ q (u^α − 1 − α(u − 1))/(α(α − 1)) for u = p/q: KL as α → 1, reverse KL as α → 0, half Pearson χ² at 2."""
+    """α-divergence: KL as α → 1, reverse KL as α → 0, half of Pearson χ² at 2, of Neyman χ² at −1.
+
+    f: (u^α − 1 − α(u−1))/(α(α−1))
+    g: 1/(1−α) − log(1+e^−v) for α < 1, else v
+    f*: (max(0, t(α−1)+1)^(α/(α−1)) − 1)/α
+    domain: t < 1/(1−α) for α < 1, else all t
+    T: ((p/q)^(α−1) − 1)/(α−1)
+    f′(1): 0
+    value: ∫ (p^α q^(1−α) − αp − (1−α)q)/(α(α−1))
+    at P = Q: 0
+    disjoint: 1/(α(1−α)) for 0 < α < 1, else ∞
+    where: α = alpha
+    source: f-GAN, Nowozin 2016, arXiv 1606.00709
+    """
 
     alpha: float
 
@@ -342,7 +439,10 @@ class Alpha(FDivergence):
     def conjugate(self, t: Tensor) -> Tensor:
         a = self.alpha
         # For α > 1 and t below −1/(α − 1) the supremum is reached at u = 0, where the paper's formula is undefined.
-        return ((t * (a - 1) + 1).clamp(min=0).pow(a / (a - 1)) - 1) / a
+        at_zero = t * (a - 1) <= -1
+        # A power of a sum would magnify the rounding of the sum where α is close to 1.
+        power = torch.exp(a / (a - 1) * torch.log1p((t * (a - 1)).masked_fill(at_zero, 0.0)))
+        return (power.masked_fill(at_zero, math.inf if 0 < a < 1 else 0.0) - 1) / a
 
     @property
     def conjugate_domain(self) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from gan_cli.divergences.base import Divergence
@@ -9,11 +10,16 @@ from gan_cli.divergences.base import Divergence
 
 @dataclass(frozen=True, kw_only=True)
 class LeastSquares(Divergence):
-    """LSGAN (Mao 2017, eq. 2; arXiv 1611.04076): the critic regresses to the labels below.
+    """Least squares: the critic regresses to the labels below.
 
-    The critic maximises −½E_P[(v − real_label)²] − ½E_Q[(v − fake_label)²]. Its optimum is
-    v = (real_label·p + fake_label·q)/(p + q), worth −½(real_label − fake_label)² ∫pq/(p + q): for labels 1
-    and −1 that is half the triangular discrimination ∫(p − q)²/(p + q), less 1.
+    For labels 1 and −1 the value is half the triangular discrimination ∫(p − q)²/(p + q), less 1.
+
+    critic: −½E_P[(v−b)²] − ½E_Q[(v−a)²]
+    generator: ½E_Q[(v−c)²]
+    best: (bp+aq)/(p+q)
+    value: −½(b−a)² ∫ pq/(p+q)
+    where: a, b, c = fake_label, real_label, generator_label
+    source: Mao 2017, eq. 2, arXiv 1611.04076
     """
 
     real_label: float
@@ -27,13 +33,21 @@ class LeastSquares(Divergence):
     def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
         return (fake - self.generator_label).square().mean() / 2
 
+    def exact(self, log_p: Tensor, log_q: Tensor, weights: Tensor) -> Tensor:
+        # pq/(p + q), without the 0/0 where both underflow.
+        harmonic = torch.exp(log_p + log_q - torch.logaddexp(log_p, log_q)).nan_to_num(0.0)
+        return -((self.real_label - self.fake_label) ** 2) / 2 * (weights * harmonic).sum()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hinge(Divergence):
-    """The hinge objective (Lim & Ye 2017, arXiv 1705.02894; Miyato 2018, eq. 16–17, arXiv 1802.05957).
+    """The hinge objective: the critic separates real from generated samples by a margin.
 
-    The critic maximises −E_P[max(0, 1 − v)] − E_Q[max(0, 1 + v)]. Its optimum is v = sign(p − q), worth
-    −2∫min(p, q) = 2·TV − 2 for TV = ½∫|p − q|.
+    critic: −E_P[max(0, 1−v)] − E_Q[max(0, 1+v)]
+    generator: −E_Q[v]
+    best: sign(p−q)
+    value: −2 ∫ min(p, q) = 2·TV − 2
+    source: Lim & Ye 2017, arXiv 1705.02894; Miyato 2018, eq. 16–17, arXiv 1802.05957
     """
 
     def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -41,3 +55,6 @@ class Hinge(Divergence):
 
     def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
         return -fake.mean()
+
+    def exact(self, log_p: Tensor, log_q: Tensor, weights: Tensor) -> Tensor:
+        return -2 * (weights * torch.minimum(log_p, log_q).exp()).sum()

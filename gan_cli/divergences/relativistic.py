@@ -11,10 +11,15 @@ from gan_cli.divergences.base import Divergence
 
 @dataclass(frozen=True, kw_only=True)
 class Relativistic(Divergence):
-    """RpGAN (Jolicoeur-Martineau 2018, arXiv 1807.00734; as used by R3GAN, Huang 2024, arXiv 2501.05441).
+    """RpGAN, as used by R3GAN: the critic compares a real with a generated sample.
 
-    The critic maximises E[log σ(v_real − v_fake)], which is −log 2 at the optimum for P = Q and 0 for P and Q
-    that it can tell apart. The generator minimises E[−log σ(v_fake − v_real)], the non-saturating form.
+    The generator's objective is the non-saturating form.
+
+    critic: E[log σ(v_real − v_fake)]
+    generator: E[−log σ(v_fake − v_real)]
+    best: a function of pairs, not of samples
+    value: −log 2 for P = Q, 0 for P and Q that it can tell apart
+    source: Jolicoeur-Martineau 2018, arXiv 1807.00734; Huang 2024, arXiv 2501.05441
     """
 
     unit: ClassVar[str] = "nats"

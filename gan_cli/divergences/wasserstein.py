@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from gan_cli.divergences.base import Divergence
@@ -11,9 +12,15 @@ from gan_cli.divergences.base import Divergence
 
 @dataclass(frozen=True, kw_only=True)
 class Wasserstein(Divergence):
-    """E_P[v] − E_Q[v]: W₁(P, Q) at the best critic of slope 1, in units of the data.
+    """W₁(P, Q) at the best critic of slope 1, in units of the data.
 
     The slope is kept near 1 by the penalty: `interpolate` (WGAN-GP) or `interpolate_one_sided` (WGAN-LP).
+
+    critic: E_P[v] − E_Q[v]
+    generator: −E_Q[v]
+    best: a Kantorovich potential, of slope at most 1
+    value: W₁(P, Q), nearly
+    source: Arjovsky 2017, eq. 2, arXiv 1701.07875
     """
 
     unit: ClassVar[str] = "units of the data"
@@ -24,12 +31,23 @@ class Wasserstein(Divergence):
     def generator_objective(self, fake: Tensor, real: Tensor | None) -> Tensor:
         return -fake.mean()
 
+    def exact_of_samples(self, real: Tensor, fake: Tensor) -> float:
+        # Between samples of equal size the best transport moves each point whole (Birkhoff).
+        cost = torch.cdist(real.double().cpu(), fake.double().cpu()).numpy()
+        return float(cost[linear_sum_assignment(cost)].mean())
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightClippedWasserstein(Wasserstein):
-    """The first WGAN: every critic weight stays in [−clip, clip] (Arjovsky 2017, Algorithm 1).
+    """The first WGAN: every critic weight stays in [−clip, clip].
 
     The estimate is W₁ times an unknown slope that depends on the critic's architecture.
+
+    critic: E_P[v] − E_Q[v], weights in ±clip
+    generator: −E_Q[v]
+    best: a Kantorovich potential, of slope K
+    value: K·W₁(P, Q), K unknown
+    source: Arjovsky 2017, Algorithm 1, arXiv 1701.07875
     """
 
     unit: ClassVar[str] = "units of the data × unknown slope"
@@ -45,3 +63,6 @@ class WeightClippedWasserstein(Wasserstein):
     def constrain(self, critic: nn.Module) -> None:
         for parameter in critic.parameters():
             parameter.clamp_(-self.clip, self.clip)
+
+    def exact_of_samples(self, real: Tensor, fake: Tensor) -> float:
+        raise NotImplementedError("the slope of the best clipped critic is unknown")

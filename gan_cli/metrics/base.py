@@ -1,21 +1,38 @@
-"""What every metric of samples is to the rest of the program."""
+"""What every metric is to the rest of the program."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from torch import Tensor
 
+from gan_cli import sampling
 from gan_cli.datasets.base import Dataset
+from gan_cli.divergences.base import Divergence
+from gan_cli.models.base import Critic, Generator
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The players at some step of a run, to be measured."""
+
+    generator: Generator
+    average: Generator
+    critic: Critic
+    divergence: Divergence
+    dataset: Dataset
+    seed: int
+
+    def samples(self, n: int) -> Tensor:
+        """Of the averaged generator, shape `(n, *sample_shape)`: the same latents at every step."""
+        return sampling.generate(self.average, sampling.latents(self.average, n, self.seed))
 
 
 class Metric(ABC):
-    """Named numbers about samples of the averaged generator."""
+    """Named numbers about the players."""
 
-    samples: int
-    """How many samples it wants."""
-
-    def check(self, dataset: Dataset) -> None:  # noqa: B027 - most take any
-        """Raise `ValueError` where the metric does not apply to this data."""
+    def check(self, dataset: Dataset, divergence: Divergence) -> None:  # noqa: B027 - most take any
+        """Raise `ValueError` where the metric does not apply."""
 
     @abstractmethod
-    def __call__(self, fake: Tensor, dataset: Dataset) -> dict[str, float]:
-        """The numbers for samples of shape `(samples, *sample_shape)`."""
+    def __call__(self, subject: Subject) -> dict[str, float]:
+        """The numbers; `math.inf` is one."""

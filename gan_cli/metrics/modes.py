@@ -5,7 +5,8 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.mixtures import Mixture
-from gan_cli.metrics.base import Metric
+from gan_cli.divergences.base import Divergence
+from gan_cli.metrics.base import Metric, Subject
 
 
 def mode_coverage(points: Tensor, means: Tensor, deviations: Tensor, radius: float) -> tuple[int, float]:
@@ -30,11 +31,12 @@ class ModeCoverage(Metric):
         self.samples = samples
         self.radius = radius
 
-    def check(self, dataset: Dataset) -> None:
+    def check(self, dataset: Dataset, divergence: Divergence) -> None:
         if not isinstance(dataset, Mixture):
-            raise ValueError("needs a mixture of Gaussians: dataset=ring, grid or mixture1d")
+            raise ValueError("needs a mixture of Gaussians: dataset=ring, grid, mixture1d or gaussian")
 
-    def __call__(self, fake: Tensor, dataset: Dataset) -> dict[str, float]:
-        assert isinstance(dataset, Mixture)
-        modes, share = mode_coverage(fake, dataset.means.to(fake), dataset.deviations.to(fake), self.radius)
+    def __call__(self, subject: Subject) -> dict[str, float]:
+        mixture, fake = subject.dataset, subject.samples(self.samples)
+        assert isinstance(mixture, Mixture)
+        modes, share = mode_coverage(fake, mixture.means.to(fake), mixture.deviations.to(fake), self.radius)
         return {"modes": modes, "high_quality_share": share}

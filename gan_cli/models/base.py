@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from gan_cli.datasets.base import Density
+
 Latent = Literal["normal", "uniform"]
 """N(0, 1) in each coordinate, or uniform on [−1, 1]."""
 
@@ -32,6 +34,10 @@ class Generator(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor: ...
+
+    def density(self) -> Density | None:
+        """The distribution of the samples where it is known in closed form."""
+        return None
 
 
 class Critic(nn.Module, ABC):

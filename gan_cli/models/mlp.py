@@ -8,6 +8,8 @@ from math import prod
 
 from torch import Tensor, nn
 
+from gan_cli.datasets.base import Density
+from gan_cli.datasets.mixtures import AffineGaussian
 from gan_cli.models import base
 from gan_cli.models.layers import Activation, Normalization, nonlinearity, normalized
 
@@ -50,6 +52,15 @@ class Generator(base.Generator):
     def forward(self, latent: Tensor) -> Tensor:
         x: Tensor = self.layers(latent)
         return x
+
+    def density(self) -> Density | None:
+        affine = self.layers[0]
+        if not isinstance(affine, nn.Linear) or len(self.layers) > 2 or self.latent != "normal":
+            return None
+        try:
+            return AffineGaussian(affine.weight.detach().cpu(), affine.bias.detach().cpu())
+        except ValueError:  # on a line or a point there is no density in the plane
+            return None
 
 
 class Critic(base.Critic):

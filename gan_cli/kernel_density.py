@@ -1,0 +1,111 @@
+"""Divergences from a toy density to one that is known by samples alone, through a Gaussian kernel estimate of it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.ndimage import distance_transform_edt, gaussian_filter
+from torch import Tensor
+
+from gan_cli.datasets.base import Density
+from gan_cli.divergences.base import Divergence
+from gan_cli.quadrature import NODES, in_float64, widened
+
+KERNEL = 0.25
+"""The deviation of the kernel, in deviations of the finest Gaussian of P."""
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """A value and its standard error."""
+
+    value: float
+    error: float
+
+
+Nodes = tuple[Tensor, Tensor, Tensor]
+"""log p, log q and weights, of shape `(nodes,)` each, as `Divergence.exact` takes them."""
+
+
+class SampledDensity:
+    """The density Q that samples of shape `(n, dimensions)` come from, beside a known P."""
+
+    def __init__(self, p: Density, samples: Tensor) -> None:
+        cells = _Cells(p)
+        x = samples.double().cpu()
+        self._whole = cells.nodes(x, 1.0)
+        self._halves = cells.nodes(x[::2], 1.0), cells.nodes(x[1::2], 1.0)
+        self._wider = cells.nodes(x, math.sqrt(2))
+
+    def divergence(self, divergence: Divergence) -> Estimated:
+        """The estimate of the best critic between P and Q.
+
+        The error covers the number of samples, by what two halves of them give, and the kernel, by what one of twice
+        its variance gives.
+        """
+        whole = divergence.exact(*self._whole).item()
+        if not math.isfinite(whole):
+            return Estimated(whole, 0.0)
+        first, second = (divergence.exact(*half).item() for half in self._halves)
+        wider = divergence.exact(*self._wider).item()
+        error = math.hypot((first - second) / 2, (first + second) / 2 - whole, wider - whole)
+        return Estimated(whole, error if math.isfinite(error) else math.inf)
+
+
+class _Cells:
+    """Cells of one kernel width over all of P and around it, to count samples in."""
+
+    def __init__(self, p: Density) -> None:
+        self._p = p
+        self._width = p.resolution() * KERNEL
+        low, high = widened(in_float64(p.box()), 1.25)
+        counts = [math.ceil(extent / self._width) for extent in (high - low).tolist()]
+        if math.prod(counts) > NODES:
+            raise ValueError(f"P is too fine to estimate a density beside it in {math.prod(counts):.1e} cells")
+        self._edges = [
+            edge + self._width * torch.arange(n + 1, dtype=torch.float64).numpy()
+            for edge, n in zip(low.tolist(), counts, strict=True)
+        ]
+        middles = torch.cartesian_prod(*(torch.from_numpy(edges[:-1] + self._width / 2) for edges in self._edges))
+        middles = middles.reshape(math.prod(counts), -1)
+        self._log_p = torch.cat([p.log_density(x) for x in middles.split(5_000)])
+
+    def nodes(self, x: Tensor, blur: float) -> Nodes:
+        """P and the density of samples x at the cells, for a kernel of `blur` cells."""
+        shares = np.histogramdd(x.numpy(), self._edges)[0] / len(x)
+        # The logarithm of one sample's kernel at its middle.
+        peak = -shares.ndim / 2 * math.log(2 * math.pi * (blur * self._width) ** 2) - math.log(len(x))
+        log_q = torch.from_numpy(self._smoothed(shares, blur, peak)).flatten()
+        weights = torch.full_like(log_q, self._width**shares.ndim)
+        near = _merge_unresolved((self._log_p, log_q, weights), peak)
+        # Samples beyond the cells are too far from P to be near one another: each stands for its own kernel.
+        low, high = (torch.tensor([edges[i] for edges in self._edges]) for i in (0, -1))
+        outside = x[((x < low) | (x > high)).any(1)]
+        log_q_outside = torch.full((len(outside),), peak, dtype=torch.float64)
+        far = self._p.log_density(outside), log_q_outside, (-log_q_outside).exp() / len(x)
+        log_p, log_q, weights = (torch.cat(both) for both in zip(near, far, strict=True))
+        return log_p, log_q, weights
+
+    def _smoothed(self, shares: np.ndarray, blur: float, peak: float) -> np.ndarray:
+        """The logarithm of the density; where no sample is near, that of the nearest one's kernel."""
+        if not shares.any():
+            return np.full_like(shares, -np.inf)
+        smooth = gaussian_filter(shares, blur, mode="constant", truncate=6) / self._width**shares.ndim
+        distance = distance_transform_edt(shares == 0)
+        is_near = distance <= 5 * blur
+        return np.where(is_near, np.log(np.where(is_near, smooth, 1)), peak - (distance / blur) ** 2 / 2)
+
+
+def _merge_unresolved(nodes: Nodes, peak: float) -> Nodes:
+    """One node out of all those where no sample is to be expected of P, nor is one of Q near.
+
+    There the estimated density is the shape of the kernel's tail and nothing else.
+    """
+    log_p, log_q, weights = nodes
+    unresolved = (log_q < peak) & (log_p < peak + math.log(10))
+    volume = weights[unresolved].sum()
+    mass_of_p, mass_of_q = ((of[unresolved].exp() * weights[unresolved]).sum() for of in (log_p, log_q))
+    merged = (mass_of_p / volume).log(), (mass_of_q / volume).log(), volume
+    log_p, log_q, weights = (torch.cat([of[~unresolved], one[None]]) for of, one in zip(nodes, merged, strict=True))
+    return log_p, log_q, weights

@@ -1,0 +1,45 @@
+"""What a study is: a question that is put to several runs, its members, and ends in a figure and in numbers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gan_cli.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The answer."""
+
+    table: str
+    """For the terminal: a few aligned lines."""
+    numbers: dict[str, Any]
+    """For run.json: names to numbers, lists of numbers, or mappings of these."""
+    figures: dict[str, bytes] = field(default_factory=dict)
+    """PNG files by name."""
+
+
+class Study(ABC):
+    """Runs that differ from the study's own config by a few overrides each, and what they show together."""
+
+    def __init__(self, members: Mapping[str, Sequence[str]]) -> None:
+        """`members`: the overrides of each run; one of several values (`seed=0,1`) stands for as many runs."""
+        self.members = members
+
+    def check(self, members: Mapping[str, Experiment]) -> None:  # noqa: B027 - some take any
+        """Raise `ValueError` for members that it cannot conclude from, before they are trained."""
+
+    @abstractmethod
+    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+        """The findings from the members as they stand after training, by name, less those that diverged."""
+
+
+def table(rows: Sequence[Sequence[object]], digits: int = 4) -> str:
+    """Rows under each other, the first column to the left and the others to the right; floats with `digits`."""
+    cells = [[f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
+        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
+        for row in cells
+    )

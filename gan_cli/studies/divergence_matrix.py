@@ -1,0 +1,45 @@
+"""Generators trained under K divergences, each scored under all of them: what a divergence cares for."""
+
+from collections.abc import Mapping
+
+from gan_cli import sampling
+from gan_cli.datasets.base import Density
+from gan_cli.experiment import Experiment
+from gan_cli.kernel_density import Estimated
+from gan_cli.metrics.exact import ExactDivergence, Truth
+from gan_cli.pictures import heat_map
+from gan_cli.studies.base import Findings, Study, table
+
+SAMPLES = 131_072
+
+
+class DivergenceMatrix(Study):
+    """The exact divergence, under every member's that has a closed form, of every member's averaged generator."""
+
+    def check(self, members: Mapping[str, Experiment]) -> None:
+        for member in members.values():
+            ExactDivergence(SAMPLES).check(member.dataset, member.divergence)
+
+    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+        scores = {name: _scores(member, members) for name, member in members.items()}
+        values = {i: {j: score.value for j, score in row.items()} for i, row in scores.items()}
+        errors = {i: {j: score.error for j, score in row.items()} for i, row in scores.items()}
+        columns = list(next(iter(values.values())))
+        rows: list[list[object]] = [["trained / measured under", *columns]]
+        rows += [[name, *(f"{value:.4g}" for value in row.values())] for name, row in values.items()]
+        figure = heat_map({"exact divergence from the data": values}, rows="trained under", columns="measured under")
+        return Findings(table(rows), {"matrix": values, "errors": errors}, {"divergence_matrix.png": figure})
+
+
+def _scores(member: Experiment, members: Mapping[str, Experiment]) -> dict[str, Estimated]:
+    data, generator = member.dataset, member.state.average
+    assert isinstance(data, Density)
+    fake = sampling.generate(generator, sampling.latents(generator, SAMPLES, member.seed))
+    truth = Truth(data, generator.density(), fake)
+    scores = {}
+    for name, other in members.items():
+        try:
+            scores[name] = truth.divergence(other.divergence)
+        except NotImplementedError:
+            continue
+    return scores

@@ -1,0 +1,188 @@
+"""f-GAN's univariate experiment: a Gaussian fitted under several divergences (arXiv 1606.00709, Table 3)."""
+
+import copy
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from matplotlib.figure import Figure
+from scipy.optimize import minimize
+from torch import nn
+
+from gan_cli import exact, sampling, training
+from gan_cli.datasets.base import Density
+from gan_cli.datasets.mixtures import Gaussian
+from gan_cli.divergences.base import Divergence
+from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.experiment import Experiment
+from gan_cli.models.base import Critic, Generator
+from gan_cli.models.toys import GaussianGenerator
+from gan_cli.pictures import heat_map, png
+from gan_cli.quadrature import Lattice, in_float64, union
+from gan_cli.randomness import stream
+from gan_cli.studies.base import Findings, Study, table
+
+
+@dataclass(frozen=True)
+class Row:
+    """A column of the paper's Table 3, in its order; * is the exact optimum, ^ what was learned."""
+
+    exact: float
+    bound: float
+    best_mean: float
+    mean: float
+    best_deviation: float
+    deviation: float
+
+
+class FGanUnivariate(Study):
+    """Each member's fit beside the best one there is, and how each fit fares under the divergence of every other."""
+
+    def __init__(
+        self, members: Mapping[str, Sequence[str]], critic_steps: int, published: Mapping[str, Sequence[float]]
+    ) -> None:
+        super().__init__(members)
+        if critic_steps < 1:
+            raise ValueError(f"critic_steps={critic_steps} must be at least 1")
+        self.critic_steps = critic_steps
+        self.published = published
+
+    def check(self, members: Mapping[str, Experiment]) -> None:
+        for name, member in members.items():
+            if not isinstance(member.dataset, Density) or member.dataset.sample_shape != (1,):
+                raise ValueError(f"{name} must have data on the line, such as dataset=mixture1d")
+            if not isinstance(member.state.generator, GaussianGenerator):
+                raise ValueError(f"{name} must have model=gaussian")
+            if not isinstance(member.divergence, FDivergence):
+                raise ValueError(f"{name} must have an f-divergence")
+
+    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+        rows = {name: _row(member) for name, member in members.items()}
+        exact_matrix = {i: {j: _exact(of, under) for j, under in members.items()} for i, of in members.items()}
+        learned = {
+            i: {j: _learned(of.state.average, under, self.critic_steps) for j, under in members.items()}
+            for i, of in members.items()
+        }
+        numbers = {
+            "table": {name: vars(row) for name, row in rows.items()},
+            "published": self.published,
+            "exact_matrix": exact_matrix,
+            "learned_matrix": learned,
+        }
+        figures = {
+            "fgan_univariate.png": png(_figure(members, rows)),
+            "fgan_matrix.png": heat_map(
+                {"exact, by quadrature": exact_matrix, "learned, by fresh critics": learned},
+                rows="trained under",
+                columns="measured under",
+            ),
+        }
+        return Findings(self._text(rows, exact_matrix, learned), numbers, figures)
+
+    def _text(self, rows: Mapping[str, Row], *matrices: Mapping[str, Mapping[str, float]]) -> str:
+        header = ["", "D_f", "F", "μ*", "μ̂", "σ*", "σ̂"]
+        lines: list[list[object]] = [list(header)]
+        for name, row in rows.items():
+            lines += [[name, *vars(row).values()]]
+            if name in self.published:
+                lines += [["  published", *self.published[name]]]
+        tables = [table(lines)]
+        for title, matrix in zip(("exact", "learned"), matrices, strict=True):
+            tables.append(
+                table([[f"{title}: trained / under", *matrix], *([i, *row.values()] for i, row in matrix.items())])
+            )
+        return "\n\n".join(tables)
+
+
+def _data(member: Experiment) -> Density:
+    assert isinstance(member.dataset, Density)
+    return member.dataset
+
+
+def _density(generator: Generator) -> Density:
+    density = generator.density()
+    assert density is not None
+    return density
+
+
+def _exact(of: Experiment, under: Experiment) -> float:
+    return exact.between(under.divergence, _data(under), _density(of.state.average))
+
+
+def _row(member: Experiment) -> Row:
+    generator = member.state.average
+    assert isinstance(generator, GaussianGenerator)
+    best_mean, best_deviation = best_gaussian(member.divergence, _data(member))
+    return Row(
+        exact=exact.between(member.divergence, _data(member), Gaussian([best_mean], best_deviation)),
+        bound=bound(member.divergence, member.state.critic, _data(member), _density(generator)),
+        best_mean=best_mean,
+        mean=generator.mean.item(),
+        best_deviation=best_deviation,
+        deviation=abs(generator.deviation.item()),
+    )
+
+
+def best_gaussian(divergence: Divergence, data: Density) -> tuple[float, float]:
+    """μ* and σ* that minimise the exact divergence from the data, densities on the line."""
+    objective = lambda x: exact.between(divergence, data, Gaussian([float(x[0])], abs(float(x[1]))))  # noqa: E731
+    found = minimize(objective, x0=[1.0, 1.8], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10})
+    mean, deviation = found.x.tolist()
+    return mean, abs(deviation)
+
+
+def bound(divergence: Divergence, critic: Critic, p: Density, q: Density) -> float:
+    """The critic's estimate with integrals in the place of means: at most the exact divergence."""
+    assert isinstance(divergence, FDivergence)
+    lattice = Lattice.over(union(in_float64(p.box()), in_float64(q.box())), min(p.resolution(), q.resolution()))
+    total = 0.0
+    with sampling.evaluating(critic):
+        for x, weights in lattice:
+            scores = critic(x.float()).double()
+            data = p.log_density(x).exp() * divergence.activation(scores)
+            model = q.log_density(x).exp() * divergence.conjugate_of_activation(scores)
+            total += (weights * (data - model)).sum().item()
+    return total
+
+
+def _learned(generator: Generator, under: Experiment, steps: int) -> float:
+    """The divergence of a generator as a critic finds it that is trained against it from new weights."""
+    state = under.state
+    torch.manual_seed(stream(under.seed, "fresh critic"))
+    critic = copy.deepcopy(state.critic)
+    for module in critic.modules():
+        if isinstance(module, nn.Linear):
+            module.reset_parameters()
+    optimizer = type(state.critic_optimizer)(critic.parameters(), **state.critic_optimizer.defaults)
+    fresh = replace(state, generator=generator, critic=critic, critic_optimizer=optimizer, step=0)
+    last = training.train(
+        fresh,
+        replace(under.divergence, critic_steps=1),
+        under.batches,
+        steps=steps,
+        seed=under.seed,
+        schedule=training.cosine,
+        train_generator=False,
+    )
+    deque(last, maxlen=0)
+    return bound(under.divergence, critic, _data(under), _density(generator))
+
+
+def _figure(members: Mapping[str, Experiment], rows: Mapping[str, Row]) -> Figure:
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    x = torch.linspace(-5, 7, 600, dtype=torch.float64)[:, None]
+    data = _data(next(iter(members.values())))
+    axes.fill_between(x[:, 0], data.log_density(x).exp(), color="0.8", linewidth=0, label="data")
+    for index, (name, row) in enumerate(rows.items()):
+        for mean, deviation, style in (
+            (row.best_mean, row.best_deviation, "--"),
+            (row.mean, row.deviation, "-"),
+        ):
+            label = f"{name}: μ̂ {mean:.2f}, σ̂ {deviation:.2f}" if style == "-" else None
+            density = Gaussian([mean], deviation).log_density(x).exp()
+            axes.plot(x[:, 0], density, style, color=f"C{index}", linewidth=1.2, label=label)
+    axes.set(xlabel="x", ylabel="density", title="Learned fits; dashed: the best there is under each divergence")
+    axes.legend()
+    return figure

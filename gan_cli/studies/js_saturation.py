@@ -1,0 +1,131 @@
+"""WGAN's Example 1: between parallel lines JS is constant and teaches nothing, while W₁ is their distance.
+
+Arjovsky, Chintala, Bottou 2017, arXiv 1701.07875 §2; of the non-saturating gradient Arjovsky & Bottou 2017, 1701.04862.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from gan_cli import sampling
+from gan_cli.datasets.mixtures import ParallelLines
+from gan_cli.divergences.fgan import Gan
+from gan_cli.divergences.wasserstein import Wasserstein
+from gan_cli.experiment import Experiment
+from gan_cli.metrics.exact import held_out_estimate
+from gan_cli.models.toys import LineGenerator
+from gan_cli.pictures import png
+from gan_cli.studies.base import Findings, Study, table
+
+SAMPLES = 100_000
+LOG_2 = math.log(2)
+
+
+@dataclass(frozen=True)
+class _At:
+    """What the trained critics of one distance say; gradients are with respect to θ, signed towards the data."""
+
+    theta: float
+    jensen_shannon: float
+    minimax_gradient: float
+    non_saturating_gradient: float
+    wasserstein: float
+    wasserstein_gradient: float
+
+
+class JensenShannonSaturation(Study):
+    """Critics of `gan` and of a Wasserstein divergence, each trained alone against a line at distance θ."""
+
+    def check(self, members: Mapping[str, Experiment]) -> None:
+        for name, member in members.items():
+            if not isinstance(member.dataset, ParallelLines) or not isinstance(member.state.generator, LineGenerator):
+                raise ValueError(f"{name} must have dataset=parallel_lines and model=line")
+            if member.dataset.position != 0:
+                raise ValueError(f"{name} must have dataset.position=0, from where the distances are counted")
+
+    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+        lines = [_line(members, theta) for theta in _distances(members)]
+        rows: list[list[object]] = [["θ", "JS/log 2", "W₁/|θ|", "∂minimax/∂θ", "∂non-saturating/∂θ", "∂W₁/∂θ"]]
+        rows += [
+            [
+                f"{at.theta:g}",
+                at.jensen_shannon / LOG_2,
+                at.wasserstein / abs(at.theta),
+                f"{at.minimax_gradient:.1e}",
+                at.non_saturating_gradient,
+                at.wasserstein_gradient,
+            ]
+            for at in lines
+        ]
+        numbers = {name: [getattr(at, name) for at in lines] for name in _At.__annotations__}
+        return Findings(table(rows), numbers, {"js_saturation.png": png(_figure(lines))})
+
+
+def _distances(members: Mapping[str, Experiment]) -> list[float]:
+    return sorted({_generator(member).position.item() for member in members.values()})
+
+
+def _generator(member: Experiment) -> LineGenerator:
+    assert isinstance(member.state.generator, LineGenerator)
+    assert isinstance(member.dataset, ParallelLines)
+    return member.state.generator
+
+
+def _line(members: Mapping[str, Experiment], theta: float) -> _At:
+    there = [member for member in members.values() if _generator(member).position.item() == theta]
+    (gan,) = [member for member in there if isinstance(member.divergence, Gan)]
+    (wasserstein,) = [member for member in there if isinstance(member.divergence, Wasserstein)]
+    assert isinstance(gan.divergence, Gan)
+    return _At(
+        theta=theta,
+        # The value of the original GAN's game is 2·JSD − log 4.
+        jensen_shannon=_estimate(gan) / 2 + LOG_2,
+        minimax_gradient=_gradient(gan, gan.divergence.minimax),
+        non_saturating_gradient=_gradient(gan, gan.divergence.non_saturating),
+        wasserstein=_estimate(wasserstein),
+        wasserstein_gradient=_gradient(
+            wasserstein, lambda fake: wasserstein.divergence.generator_objective(fake, None)
+        ),
+    )
+
+
+def _estimate(member: Experiment) -> float:
+    assert isinstance(member.dataset, ParallelLines)
+    generator = member.state.generator
+    fake = sampling.generate(generator, sampling.latents(generator, SAMPLES, member.seed))
+    real = sampling.real_points(member.dataset, SAMPLES, member.seed, fake.device)
+    return held_out_estimate(member.subject, real, fake).value
+
+
+def _gradient(member: Experiment, objective: Callable[[Tensor], Tensor]) -> float:
+    """∂objective/∂θ away from the data, so that descent of a positive one brings the lines together."""
+    generator = _generator(member)
+    latent = sampling.latents(generator, SAMPLES, member.seed)
+    value = objective(member.state.critic(generator(latent)))
+    (gradient,) = torch.autograd.grad(value, generator.position)
+    return math.copysign(1, generator.position.item()) * gradient.item()
+
+
+def _figure(lines: list[_At]) -> Figure:
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    values, gradients = figure.subplots(1, 2)
+    theta = [at.theta for at in lines]
+    values.plot([min(theta), 0, max(theta)], [abs(min(theta)), 0, max(theta)], "--", color="grey", linewidth=1)
+    values.axhline(LOG_2, linestyle="--", color="grey", linewidth=1)
+    values.plot(theta, [at.wasserstein for at in lines], "o", color="tab:blue", label="W₁, learned (dashed: |θ|)")
+    values.plot(theta, [at.jensen_shannon for at in lines], "s", color="tab:red", label="JS, learned (dashed: log 2)")
+    values.set(xlabel="θ, the distance of the lines", ylabel="divergence", title="KL and reverse KL are infinite")
+    values.legend(loc="upper center")
+    for name, style, label in (
+        ("wasserstein_gradient", "o-", "W₁"),
+        ("non_saturating_gradient", "^-", "non-saturating GAN"),
+        ("minimax_gradient", "s-", "minimax GAN"),
+    ):
+        gradients.plot(theta, [abs(getattr(at, name)) for at in lines], style, label=label)
+    gradients.set(xlabel="θ", yscale="log", title="What the generator learns from: |∂ objective/∂θ|")
+    gradients.legend()
+    return figure
