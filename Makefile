@@ -22,7 +22,7 @@ train: $(READY) ## train the default run: digits on the CPU in minutes
 
 .PHONY: test
 test: lint $(READY) ## check style and types, then run the default tests
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --maxprocesses 8
 
 .PHONY: test-slow
 test-slow: $(READY) ## run the tests that take minutes: wheel, kill -9, downloads

@@ -25,21 +25,24 @@ from gan_cli.errors import ConfigError, did_you_mean
 def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -> dict[str, DictConfig]:
     """The resolved configs of the members of a study, by name: each has the study's overrides and, after them, its own.
 
-    Needs Hydra to be initialised, as it is within a job. Raises as composing a run does.
+    Needs Hydra to be initialised, as it is within a job. Raises `ConfigError`.
     """
     configs = {}
     for member, own in of_members.items():
-        for values in itertools.product(*map(_values, own)):
-            swept = [value for value, override in zip(values, own, strict=True) if value != override]
-            name = folder_name([member, *swept])
-            configs[name] = compose("config", [*overrides, "study=null", f"name={member}", *values])
-            OmegaConf.resolve(configs[name])
+        try:
+            for values in itertools.product(*map(_values, own)):
+                swept = [value for value, override in zip(values, own, strict=True) if value != override]
+                config = compose("config", [*overrides, "study=null", f"name={member}", *values])
+                OmegaConf.resolve(config)
+                configs[folder_name([member, *swept])] = config
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"study.members.{member}: {composition_error(error)}") from error
     return configs
 
 
 def _values(override: str) -> list[str]:
     """An override that holds several values as one override for each."""
-    parsed = OverridesParser.create().parse_override(override)
+    (parsed,) = OverridesParser.create().parse_overrides([override])
     if not parsed.is_sweep_override():
         return [override]
     return [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]

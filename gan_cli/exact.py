@@ -11,8 +11,8 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.quadrature import Lattice, in_float64, union, widened
 
-PANEL = 2.0
-"""The side of a panel of nodes, in deviations of the finest Gaussian there is."""
+PANELS = {1: 0.05, 2: 2.0}
+"""The side of a panel of nodes by dimensions, in deviations: on the line there is room to resolve a kink of f."""
 
 LogDensity = Callable[[Tensor], Tensor]
 
@@ -49,9 +49,11 @@ def _integral(divergence: Divergence, log_p: LogDensity, log_q: LogDensity, fine
 
     Where p²/q, say, falls more slowly than p, the shells matter; where it does not fall, the integral is infinite.
     """
-    inner = Lattice.over(in_float64(finer.box()), PANEL * finer.resolution())
+    box = in_float64(finer.box())
+    panel = PANELS.get(len(box[0]), 2.0)
+    inner = Lattice.over(box, panel * finer.resolution())
     total = _sum(divergence, log_p, log_q, inner)
-    box, side = union(inner.box, in_float64(coarser.box())), PANEL * coarser.resolution()
+    box, side = union(inner.box, in_float64(coarser.box())), panel * coarser.resolution()
     value = math.inf
     for _ in range(16):
         before = value

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -32,7 +33,7 @@ class SampledDensity:
     """The density Q that samples of shape `(n, dimensions)` come from, beside a known P."""
 
     def __init__(self, p: Density, samples: Tensor) -> None:
-        cells = _Cells(p)
+        cells = _cells(p)
         x = samples.double().cpu()
         self._whole = cells.nodes(x, 1.0)
         self._halves = cells.nodes(x[::2], 1.0), cells.nodes(x[1::2], 1.0)
@@ -41,16 +42,23 @@ class SampledDensity:
     def divergence(self, divergence: Divergence) -> Estimated:
         """The estimate of the best critic between P and Q.
 
-        The error covers the number of samples, by what two halves of them give, and the kernel, by what one of twice
-        its variance gives.
+        The error covers the number of samples, by the spread of two halves and by their bias, taken to fall with the
+        square root of the number, and the kernel, by what one of twice its variance gives.
         """
         whole = divergence.exact(*self._whole).item()
         if not math.isfinite(whole):
             return Estimated(whole, 0.0)
         first, second = (divergence.exact(*half).item() for half in self._halves)
         wider = divergence.exact(*self._wider).item()
-        error = math.hypot((first - second) / 2, (first + second) / 2 - whole, wider - whole)
+        bias = ((first + second) / 2 - whole) / (math.sqrt(2) - 1)
+        error = math.hypot((first - second) / 2, bias, wider - whole)
         return Estimated(whole, error if math.isfinite(error) else math.inf)
+
+
+@lru_cache(maxsize=1)
+def _cells(p: Density) -> "_Cells":
+    """Those of the data of a run, whose density is computed once."""
+    return _Cells(p)
 
 
 class _Cells:

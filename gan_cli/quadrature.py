@@ -12,7 +12,7 @@ NODES = 16_000_000
 """The most that a lattice may have: half a minute."""
 
 NODES_PER_PANEL = 8
-"""Along each side; with panels of two deviations errors are near 1e-9 for mixtures of Gaussians."""
+"""Along each side; with panels of two deviations errors are near 1e-9 for mixtures of Gaussians and smooth f."""
 
 Box = tuple[Tensor, Tensor]
 """Two corners, of shape `(dimensions,)` each."""

@@ -43,6 +43,8 @@ def load_run(path: Path, step: int | None = None, weights: str = "average") -> T
     config = folder.read_config()
     if config is None:
         raise ConfigError(f"{path} is not the folder of a run: it has no .hydra/config.yaml")
+    if config.get("study"):
+        raise ConfigError(f"{path} is a study of several runs: choose one in {path / 'members'}")
     found = folder.load_checkpoint(step)
     if found is None:
         raise ConfigError(f"{path} has no checkpoint yet: wait for its first, or set every.checkpoint")

@@ -18,7 +18,7 @@ from gan_cli import cli, config
 
 torch.set_num_threads(1)  # the models of the tests are too small for more
 
-TINY = ("dataset=ring", "model.generator.hidden=[16]", "model.critic.hidden=[16]", "train.batch_size=16")
+TINY = ("dataset=ring", "metric=[]", "model.generator.hidden=[16]", "model.critic.hidden=[16]", "train.batch_size=16")
 """A run whose step takes a millisecond."""
 
 

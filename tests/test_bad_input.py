@@ -100,7 +100,7 @@ TRAINING = [
         "model.critic.normalization=batch",
         "use layer, spectral or none, or divergence/penalty=none",
     ),
-    ("dataset=swiss_roll metric=[modes]", "metric.modes", "dataset=ring, grid or mixture1d"),
+    ("dataset=swiss_roll metric=[modes]", "metric.modes", "dataset=ring, grid, mixture1d or gaussian"),
     # Targets that are not of the kind
     ("divergence._target_=os.system", "divergence._target_=os.system is not", "choose an option"),
     ("dataset._target_=subprocess.Popen", "dataset._target_=subprocess.Popen is not", "choose an option"),

@@ -10,6 +10,7 @@ from gan_cli import catalogue
 from gan_cli.divergences.fgan import Gan, KullbackLeibler
 from gan_cli.divergences.margin import LeastSquares
 from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
+from gan_cli.errors import ConfigError
 from gan_cli.penalties import R1, R1R2, Interpolate, InterpolateOneSided, NoPenalty, Penalty
 from gan_cli.state import TrainState
 from gan_cli.studies.dirac import NEAR, Dirac, Game, LinearCritic, behaviour, radius, spectral_radii, updates
@@ -75,11 +76,10 @@ def test_a_circle_widens_under_simultaneous_steps_and_stays_under_alternating_on
     assert found.measured == pytest.approx(expected, abs=2e-4)
 
 
-@pytest.mark.parametrize("row", STUDY.rows)
+@pytest.mark.parametrize("row", STUDY.games)
 def test_near_the_equilibrium_updates_do_what_their_eigenvalues_say(row):
     start, steps = (NEAR / 10, NEAR / 20), 30
-    for column in STUDY.columns:
-        game = STUDY._game(row, column)
+    for column, game in STUDY.games[row].items():
         jacobian = game.jacobian()
         if jacobian is None:
             assert column == "interpolate"
@@ -176,6 +176,11 @@ def test_the_spectral_radius_of_a_pull_without_a_turn_is_one_less_the_step():
 
 
 def test_the_study_has_every_divergence_and_every_penalty():
-    assert set(catalogue.names("divergence")) | {"lsgan:fake_label=-1.0"} == set(STUDY.rows)
-    assert set(catalogue.names("divergence/penalty")) == set(STUDY.columns)
-    assert STUDY._game("gan", "r1").divergence.penalty == R1(0.3)
+    assert STUDY.games.keys() == {*catalogue.names("divergence"), "lsgan:fake_label=-1.0"}
+    assert all(games.keys() == set(catalogue.names("divergence/penalty")) for games in STUDY.games.values())
+    assert STUDY.games["gan"]["r1"].divergence.penalty == R1(0.3)
+
+
+def test_a_divergence_that_is_not_known_is_refused_before_anything_is_computed():
+    with pytest.raises(ConfigError, match=r"gann is not a divergence: did you mean gan\?"):
+        Dirac({}, STEP, 10, 0.3, 1.0, ["gann"])

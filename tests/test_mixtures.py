@@ -1,21 +1,15 @@
 """Toy data: what is drawn agrees with the density that is stated."""
 
-from pathlib import Path
-
 import pytest
 import torch
-from omegaconf import OmegaConf
 
+from gan_cli import catalogue
 from gan_cli.build import build
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import Mixture, ParallelLines
 
-CONFIGS = Path(__file__).parent.parent / "configs" / "dataset"
-TOYS = {
-    path.stem: build(OmegaConf.load(path), Density, path.stem)
-    for path in sorted(CONFIGS.glob("*.yaml"))
-    if "mixtures" in path.read_text()
-}
+NODES = {name: catalogue.option("dataset", name) for name in catalogue.names("dataset")}
+TOYS = {name: build(node, Density, name) for name, node in NODES.items() if "mixtures" in node._target_}
 with_density = pytest.mark.parametrize(
     "toy", [toy for toy in TOYS.values() if not isinstance(toy, ParallelLines)], ids=lambda toy: type(toy).__name__
 )
@@ -26,7 +20,7 @@ def draw(toy, n, seed=0):
 
 
 def test_the_toys_are_those_of_the_design():
-    assert set(TOYS) == {"ring", "grid", "swiss_roll", "mixture1d", "parallel_lines"}
+    assert set(TOYS) == {"ring", "grid", "gaussian", "swiss_roll", "mixture1d", "parallel_lines"}
 
 
 @pytest.mark.parametrize("toy", TOYS.values(), ids=TOYS)

@@ -11,7 +11,7 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.kernel_density import Estimated, SampledDensity
 from gan_cli.metrics.base import Metric, Subject
 
-TRANSPORTED = 2000
+TRANSPORTED = 1000
 """Samples of either side for a distance by optimal transport, whose cost grows with their cube."""
 
 CHUNKS = 100
@@ -22,7 +22,7 @@ class ExactDivergence(Metric):
     """The exact value of what the critic estimates, between a toy density and the generator that is being trained.
 
     `exact`: by quadrature, with `exact_error` 0 where the generator's density is known, else from `samples` of it; W₁
-    by optimal transport between 2,000 samples, where the error is what real ones are apart.
+    by optimal transport between 1,000 samples, where the error is what real ones are apart.
     `held_out_estimate`: the critic's own for as many fresh samples, with its standard error; for an f-divergence it is
     a lower bound of the exact one. A divergence whose best critic has no closed form has only the latter.
     """
@@ -71,7 +71,7 @@ class Truth:
 
 
 def of_samples(divergence: Divergence, real: Tensor, fake: Tensor) -> Estimated:
-    """The divergence of some thousand samples; its error is what as many real ones are apart from others."""
+    """The divergence of as many samples as can be transported; its error is what as many real ones are apart from others."""
     n = min(TRANSPORTED, len(real) // 2)
     value = divergence.exact_of_samples(real[:n], fake[:n])
     return Estimated(value, divergence.exact_of_samples(real[:n], real[n : 2 * n]))

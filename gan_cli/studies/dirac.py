@@ -165,24 +165,28 @@ class Dirac(Study):
         super().__init__(members)
         if not step_size > 0:
             raise ValueError(f"step_size={step_size} must be above 0")
+        if steps < 1:
+            raise ValueError(f"steps={steps} must be at least 1")
         if not start > 0:
             raise ValueError(f"start={start} must be above 0")
         self.step_size = step_size
         self.steps = steps
         self.weight = weight
         self.start = start
-        self.rows = sorted([*catalogue.names("divergence"), *more])
-        self.columns = sorted(catalogue.names("divergence/penalty"), key=lambda name: (name != "none", name))
+        rows = sorted([*catalogue.names("divergence"), *more])
+        columns = sorted(catalogue.names("divergence/penalty"), key=lambda name: (name != "none", name))
+        self.games = {row: {column: self._game(row, column) for column in columns} for row in rows}
 
     def conclude(self, members: Mapping[str, Experiment]) -> Findings:
-        games = {(row, column): self._game(row, column) for row in self.rows for column in self.columns}
-        found = {pair: behaviour(game, self.step_size, self.steps, self.start) for pair, game in games.items()}
-        rows: list[list[object]] = [["", *self.columns]]
-        for row in self.rows:
-            cells = [found[row, column] for column in self.columns]
-            rows.append([row, *(f"{cell.measured['alternating']:.4f} {cell.verdict}" for cell in cells)])
-        numbers = {row: {column: found[row, column].numbers() for column in self.columns} for row in self.rows}
-        paths = dirac_figures.paths(games, found, reach=1.9 * self.start)
+        found = {
+            row: {name: behaviour(game, self.step_size, self.steps, self.start) for name, game in games.items()}
+            for row, games in self.games.items()
+        }
+        rows: list[list[object]] = [["", *next(iter(found.values()))]]
+        for row, cells in found.items():
+            rows.append([row, *(f"{cell.measured['alternating']:.4f} {cell.verdict}" for cell in cells.values())])
+        numbers = {row: {name: cell.numbers() for name, cell in cells.items()} for row, cells in found.items()}
+        paths = dirac_figures.paths(self.games, found, reach=1.9 * self.start)
         return Findings(table(rows), numbers, {"dirac.png": paths, "dirac_table.png": dirac_figures.verdicts(found)})
 
     def _game(self, divergence: str, penalty: str) -> Game:

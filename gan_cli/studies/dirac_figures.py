@@ -14,8 +14,7 @@ from gan_cli.pictures import png
 if TYPE_CHECKING:
     from gan_cli.studies.dirac import Behaviour, Game
 
-Pair = tuple[str, str]
-"""A divergence and a penalty."""
+    Found = Mapping[str, Mapping[str, Behaviour]]
 
 COLOURS = {
     "converges": "tab:green",
@@ -35,7 +34,7 @@ HEADER = 1.3
 Place = Literal["upper center", "outside lower center"]
 
 
-def paths(games: "Mapping[Pair, Game]", found: "Mapping[Pair, Behaviour]", reach: float) -> bytes:
+def paths(games: "Mapping[str, Mapping[str, Game]]", found: "Found", reach: float) -> bytes:
     """A row for each divergence, in two halves, a column for each penalty; panels of ±`reach` with field and path."""
     rows, columns = _names(found)
     lines = math.ceil(len(rows) / 2)
@@ -49,7 +48,7 @@ def paths(games: "Mapping[Pair, Game]", found: "Mapping[Pair, Behaviour]", reach
             left = half * width / 2 + label + index * panel
             bottom = height - HEADER - line * (panel + gap) - panel
             axes = figure.add_axes((left / width, bottom / height, 0.94 * panel / width, panel / height))
-            _draw(axes, games[row, column], found[row, column], reach)
+            _draw(axes, games[row][column], found[row][column], reach)
             if index == 0:
                 axes.set_ylabel(_broken(row), fontsize=8, rotation=0, ha="right", va="center")
             if line == 0:
@@ -72,14 +71,14 @@ def _draw(axes: Axes, game: "Game", behaviour: "Behaviour", reach: float) -> Non
     axes.set_title(f"{behaviour.measured['alternating']:.4f}", color=colour, fontsize=8, pad=2)
 
 
-def verdicts(found: "Mapping[Pair, Behaviour]") -> bytes:
+def verdicts(found: "Found") -> bytes:
     """The measured radius of every pair, coloured by its verdict."""
     rows, columns = _names(found)
     figure = Figure(figsize=(1.35 * len(columns) + 2.4, 0.3 * len(rows) + 1.2), layout="constrained")
     axes = figure.add_subplot()
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
-            behaviour = found[row, column]
+            behaviour = found[row][column]
             axes.fill_between([j - 0.49, j + 0.49], i - 0.47, i + 0.47, color=COLOURS[behaviour.verdict], alpha=0.45)
             text = f"{behaviour.measured['alternating']:.4f}"
             axes.text(j, i, text, ha="center", va="center", fontsize=8)
@@ -93,16 +92,14 @@ def verdicts(found: "Mapping[Pair, Behaviour]") -> bytes:
     return png(figure)
 
 
-def _legend(
-    figure: Figure, found: "Mapping[Pair, Behaviour]", loc: Place = "upper center", title: str | None = None
-) -> None:
-    seen = {behaviour.verdict for behaviour in found.values()}
+def _legend(figure: Figure, found: "Found", loc: Place = "upper center", title: str | None = None) -> None:
+    seen = {behaviour.verdict for cells in found.values() for behaviour in cells.values()}
     marks = [Patch(color=colour, label=name) for name, colour in COLOURS.items() if name in seen]
     figure.legend(handles=marks, loc=loc, ncols=len(marks), fontsize=9, frameon=False, title=title)
 
 
-def _names(found: "Mapping[Pair, Behaviour]") -> tuple[list[str], list[str]]:
-    return list(dict.fromkeys(row for row, _ in found)), list(dict.fromkeys(column for _, column in found))
+def _names(found: "Found") -> tuple[list[str], list[str]]:
+    return list(found), list(next(iter(found.values())))
 
 
 def _broken(name: str) -> str:

@@ -21,7 +21,7 @@ from gan_cli.models.toys import LineGenerator
 from gan_cli.pictures import png
 from gan_cli.studies.base import Findings, Study, table
 
-SAMPLES = 100_000
+SAMPLES = 20_000
 LOG_2 = math.log(2)
 
 
