@@ -38,6 +38,10 @@ lint: $(READY)
 gallery: $(READY) ## draw docs/ring.png: the same ring, eight divergences
 	$(PYTHON) docs/gallery.py
 
+.PHONY: theory
+theory: $(READY) ## run the experiments of docs/theory.md and draw its figures
+	$(PYTHON) docs/figures.py
+
 .PHONY: clean
 clean: ## remove what the targets above made, but no run
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -19,7 +19,7 @@ FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 def elsewhere(tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
     files = FILE.findall(PAGE.read_text())
-    assert len(files) == 8
+    assert len(files) == 12
     for name, content in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,18 +28,24 @@ def elsewhere(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "choice",
-    [["divergence=vincze", "dataset=cauchy", "model=sines"], ["divergence=wgan_gp", "divergence/penalty=drift"]],
-    ids=" ".join,
+    ("choice", "picture"),
+    [
+        (["divergence=vincze", "dataset=cauchy", "model=sines"], "samples.png"),
+        (["divergence=wgan_gp", "divergence/penalty=drift"], "samples.png"),
+        (["dataset=ring", "metric=[modes,spread]"], "samples.png"),
+        (["experiment=sizes", "dataset=ring", "metric=[]"], "members/deep,seed=1/samples.png"),
+    ],
+    ids=str,
 )
-def test_the_page_works_as_written(elsewhere, choice):
+def test_the_page_works_as_written(elsewhere, choice, picture):
+    name = choice[0].replace("=", "-")
     command = [sys.executable, "-m", "gan_cli", "--config-dir=conf", "train.steps=3", *choice]
     environment = os.environ | {"PYTHONPATH": str(elsewhere)}
     result = subprocess.run(
-        [*command, f"name={len(choice)}"], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
+        [*command, f"name={name}"], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
-    assert (elsewhere / "outputs" / str(len(choice)) / "samples.png").exists()
+    assert (elsewhere / "outputs" / name / picture).exists()
 
 
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)

@@ -71,7 +71,7 @@ class Truth:
 
 
 def of_samples(divergence: Divergence, real: Tensor, fake: Tensor) -> Estimated:
-    """The divergence of as many samples as can be transported; its error is what as many real ones are apart from others."""
+    """The divergence of as many samples as can be transported; its error is what real ones are apart."""
     n = min(TRANSPORTED, len(real) // 2)
     value = divergence.exact_of_samples(real[:n], fake[:n])
     return Estimated(value, divergence.exact_of_samples(real[:n], real[n : 2 * n]))
