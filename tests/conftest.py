@@ -47,7 +47,7 @@ def gan_train(tmp_path: Path, environment: dict[str, str]) -> Command:
 
     def call(*arguments: str, **variables: str) -> Finished:
         command = [sys.executable, "-m", "gan_cli", *arguments]
-        options = {"cwd": tmp_path, "env": environment | variables, "stdin": subprocess.DEVNULL, "timeout": 300}
+        options = {"cwd": tmp_path, "env": environment | variables, "stdin": subprocess.DEVNULL, "timeout": 900}
         done = subprocess.run(command, capture_output=True, text=True, **options)
         return Finished(done.returncode, done.stdout, done.stderr)
 

@@ -6,14 +6,15 @@ Arjovsky, Chintala, Bottou 2017, arXiv 1701.07875 §2; of the non-saturating gra
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gan_cli import sampling
+from gan_cli import exact, sampling
 from gan_cli.datasets.mixtures import ParallelLines
-from gan_cli.divergences.fgan import Gan
+from gan_cli.divergences.fgan import Gan, JensenShannon, KullbackLeibler, ReverseKullbackLeibler
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.experiment import Experiment
 from gan_cli.metrics.exact import held_out_estimate
@@ -61,8 +62,21 @@ class JensenShannonSaturation(Study):
             ]
             for at in lines
         ]
-        numbers = {name: [getattr(at, name) for at in lines] for name in _At.__annotations__}
+        numbers: dict[str, Any] = {name: [getattr(at, name) for at in lines] for name in _At.__annotations__}
+        numbers |= {"exact": _exact(next(iter(members.values())))}
         return Findings(table(rows), numbers, {"js_saturation.png": png(_figure(lines))})
+
+
+def _exact(member: Experiment) -> dict[str, float]:
+    """The same for every distance but 0; of JS, f-GAN's form without the ½."""
+    data, model = member.dataset, _generator(member).density()
+    assert isinstance(data, ParallelLines)
+    divergences = {
+        "kl": KullbackLeibler(generator_loss="minimax"),
+        "reverse_kl": ReverseKullbackLeibler(generator_loss="minimax"),
+        "js": JensenShannon(generator_loss="minimax"),
+    }
+    return {name: exact.between(divergence, data, model) for name, divergence in divergences.items()}
 
 
 def _distances(members: Mapping[str, Experiment]) -> list[float]:
