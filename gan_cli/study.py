@@ -58,6 +58,8 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
             trained = {name: experiment for name, experiment in experiments.items() if name not in diverged}
             for name, experiment in trained.items():
                 _load(experiment, path / MEMBERS / name)
+            if diverged and not trained:
+                raise DivergedError("diverged: every member")
             findings = study.conclude(trained)
             summary |= {"final": findings.numbers, "diverged": diverged}
             for name, png in findings.figures.items():

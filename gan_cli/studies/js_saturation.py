@@ -47,9 +47,11 @@ class JensenShannonSaturation(Study):
                 raise ValueError(f"{name} must have dataset=parallel_lines and model=line")
             if member.dataset.position != 0:
                 raise ValueError(f"{name} must have dataset.position=0, from where the distances are counted")
+        for theta in {_position(member) for member in members.values()} - set(_pairs(members)):
+            raise ValueError(f"members must be a gan and a Wasserstein divergence at each distance: not at {theta:g}")
 
     def conclude(self, members: Mapping[str, Experiment]) -> Findings:
-        lines = [_line(members, theta) for theta in _distances(members)]
+        lines = [_line(theta, *pair) for theta, pair in sorted(_pairs(members).items())]
         rows: list[list[object]] = [["θ", "JS/log 2", "W₁/|θ|", "∂minimax/∂θ", "∂non-saturating/∂θ", "∂W₁/∂θ"]]
         rows += [
             [
@@ -79,8 +81,15 @@ def _exact(member: Experiment) -> dict[str, float]:
     return {name: exact.between(divergence, data, model) for name, divergence in divergences.items()}
 
 
-def _distances(members: Mapping[str, Experiment]) -> list[float]:
-    return sorted({_generator(member).position.item() for member in members.values()})
+def _position(member: Experiment) -> float:
+    return _generator(member).position.item()
+
+
+def _pairs(members: Mapping[str, Experiment]) -> dict[float, tuple[Experiment, Experiment]]:
+    """The critic of the original GAN and the Wasserstein one by distance, where there are both."""
+    kinds = (Gan, Wasserstein)
+    of_kind = [{_position(m): m for m in members.values() if isinstance(m.divergence, kind)} for kind in kinds]
+    return {theta: (of_kind[0][theta], of_kind[1][theta]) for theta in of_kind[0].keys() & of_kind[1].keys()}
 
 
 def _generator(member: Experiment) -> LineGenerator:
@@ -89,10 +98,7 @@ def _generator(member: Experiment) -> LineGenerator:
     return member.state.generator
 
 
-def _line(members: Mapping[str, Experiment], theta: float) -> _At:
-    there = [member for member in members.values() if _generator(member).position.item() == theta]
-    (gan,) = [member for member in there if isinstance(member.divergence, Gan)]
-    (wasserstein,) = [member for member in there if isinstance(member.divergence, Wasserstein)]
+def _line(theta: float, gan: Experiment, wasserstein: Experiment) -> _At:
     assert isinstance(gan.divergence, Gan)
     return _At(
         theta=theta,
