@@ -138,6 +138,7 @@ def heat_map(matrices: Mapping[str, Mapping[str, Mapping[str, float]]], rows: st
     """Matrices by title, side by side, each cell with its number; colours compare within a column only."""
     size = max(len(matrix) for matrix in matrices.values())
     figure = Figure(figsize=((1.0 * size + 2.2) * len(matrices), 0.62 * size + 2), layout="constrained")
+    figure.suptitle("colour: rank within a column; bold: the best of it", fontsize=9)
     for axes, (title, matrix) in zip(
         figure.subplots(1, len(matrices), squeeze=False)[0], matrices.items(), strict=True
     ):
