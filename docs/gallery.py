@@ -38,7 +38,7 @@ def main() -> None:
         ring: Mixture = build(run.config.dataset, Mixture, "dataset")
         real = real_points(ring, 2500, seed=0, device="cpu")
         fake = generate(run.generator, latents(run.generator, 2500, seed=0))
-        modes, share = mode_coverage(fake, ring.means, ring.deviations, radius=3.0)
+        modes, share = mode_coverage(fake, ring.means.to(fake), ring.deviations.to(fake), radius=3.0)
         axes.scatter(*real.T, s=3, c="tab:orange", linewidths=0)
         axes.scatter(*fake.T, s=3, c="tab:blue", alpha=0.5, linewidths=0)
         axes.set(title=f"{divergence}\n{modes} of 8 modes, {share:.0%} within 3 sd", xlim=(-3, 3), ylim=(-3, 3))

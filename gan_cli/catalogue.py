@@ -36,7 +36,9 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
         raise ConfigError(f"{path(group, name, folders)} cannot be read ({reason}): mend it") from error
     try:
         for value in values:
-            key, equals, _ = value.partition("=")
+            key, equals, given = value.partition("=")
+            if given == "???":
+                raise ConfigError(f"{text}: {key} has no value")
             if not equals or OmegaConf.select(node, key) is None:
                 raise ConfigError(f"{text}: {key} is not a key of {name}: {did_you_mean(key, _keys(node))}")
         return cast(DictConfig, OmegaConf.merge(node, OmegaConf.from_dotlist(values)))

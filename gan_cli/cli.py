@@ -82,8 +82,15 @@ def divergence() -> None:
     divergence_command.add_arguments(parser)
     arguments = parser.parse_args()
     with _exit_codes("gan-divergence"):
-        arguments.run(arguments)
-        sys.stdout.flush()
+        try:
+            arguments.run(arguments)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter tries again at its end
+            raise CommandError(f"the output cannot be written ({error.strerror or error})") from error
 
 
 class SweepSummary(Callback):

@@ -2,7 +2,8 @@
 
 import math
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from gan_cli import catalogue, divergence_list, formulas
-from gan_cli.errors import ConfigError
+from gan_cli.errors import CommandError, ConfigError
 
 if TYPE_CHECKING:
     from gan_cli.datasets.base import Density
@@ -83,7 +84,8 @@ def _plot(arguments: Namespace) -> None:
     divergences = _divergences(arguments)
     from gan_cli import divergence_plot
 
-    picture = divergence_plot.draw(divergences)
+    with _explaining("a formula"):
+        picture = divergence_plot.draw(divergences)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(picture)
@@ -96,14 +98,15 @@ def _exact(arguments: Namespace) -> None:
     nodes = [catalogue.option("dataset", text, folders) for text in (arguments.p, arguments.q)]
     divergences = _divergences(arguments)
     p, q = (_density(text, node) for text, node in zip((arguments.p, arguments.q), nodes, strict=True))
-    from gan_cli.exact import between
+    from gan_cli.exact import Pair
 
     rows, reason = [], ""
+    with _explaining(f"{arguments.p} and {arguments.q}"):
+        pair = Pair(p, q)
     for name, divergence in divergences.items():
         try:
-            value = between(divergence, p, q)
-        except ValueError as error:
-            raise ConfigError(f"{arguments.p} and {arguments.q}: {error}") from error
+            with _explaining(f"{name} of {arguments.p} and {arguments.q}"):
+                value = pair.divergence(divergence)
         except NotImplementedError as error:
             reason = f"{name} of {arguments.p} and {arguments.q}: {error}"
             if arguments.names:
@@ -115,6 +118,20 @@ def _exact(arguments: Namespace) -> None:
         raise ConfigError(reason)
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:{width}}  {shown}" for name, shown in rows))
+
+
+@contextmanager
+def _explaining(what: str) -> Iterator[None]:
+    """Turn what densities refuse, or somebody's own formula trips over, into one line."""
+    try:
+        yield
+    except (CommandError, NotImplementedError):
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{what}: {error}") from error
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ConfigError(f"{what} cannot be computed: {type(error).__name__}: {reason}") from error
 
 
 def _folders(arguments: Namespace) -> Folders:

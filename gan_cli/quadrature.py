@@ -68,8 +68,8 @@ class Lattice:
         nodes = (panels * NODES_PER_PANEL).prod()
         if not nodes <= NODES:
             raise ValueError(
-                f"a lattice of {nodes:.1e} nodes is too fine to integrate over: take wider deviations, or fewer"
-                " dimensions"
+                f"{nodes:.1e} nodes are too many to integrate over: take deviations and distances of one size, in one"
+                " dimension or two"
             )
         return cls(low, sides, tuple(int(n) for n in panels), hollow)
 
@@ -77,6 +77,11 @@ class Lattice:
     def box(self) -> Box:
         """The corners."""
         return self.low, self.low + self.sides * torch.tensor(self.panels)
+
+    @property
+    def size(self) -> int:
+        """How many nodes fill the box, the hollow included."""
+        return math.prod(panels * NODES_PER_PANEL for panels in self.panels)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All nodes and their weights, part by part: shapes `(n, dimensions)` and `(n,)`."""

@@ -43,6 +43,8 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
     with naming("study"):
+        if study.needs_members and not members:
+            raise ValueError("members= must hold at least one run")
         study.check(experiments)
     with folder.claimed():
         folder.write_config(config_files)

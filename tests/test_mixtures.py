@@ -75,7 +75,7 @@ def test_modes_are_distinct_and_equally_often_drawn(name, modes, deviation):
     assert len(toy.means) == modes
     assert torch.pdist(toy.means).min() > 20 * deviation
     points = draw(toy, 20_000)
-    distance, nearest = torch.cdist(points, toy.means).min(1)
+    distance, nearest = torch.cdist(points.double(), toy.means).min(1)
     shares = torch.bincount(nearest, minlength=modes) / len(points)
     assert shares.sub(1 / modes).abs().max() < 0.01
     # In the plane the root mean square distance to the mode is √2 deviations.

@@ -84,6 +84,8 @@ def test_a_member_that_diverges_is_named_and_the_others_are_concluded_from(insid
         ("study.members.gan=['dataset=mixture1d']", "gan: model.generator: a line lies in the plane"),
         ("study.members.gan=['dataset=ring', 'model=mlp']", "gan must have dataset=parallel_lines and model=line"),
         ("study.members.gan=['dataset.position=1']", "dataset.position=0"),
+        ("study.members.gan=['divergence=gan,kl']", "not at 0.5"),
+        ("~study.members.gan", "not at"),
         ("study.members=[]", "study.members"),
         ("study.member={}", "did you mean members?"),
         ("study._target_=gan_cli.penalties.R1", "study._target_"),

@@ -8,9 +8,9 @@ import torch
 
 from gan_cli import catalogue, pictures
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d
-from gan_cli.exact import between
+from gan_cli.exact import between, bound
 from gan_cli.models.mlp import Critic
-from gan_cli.studies.fgan_univariate import best_gaussian, bound
+from gan_cli.studies.fgan_univariate import best_gaussian
 from tests.test_exact import divergence
 
 DATA = Mixture1d([-1.0, 2.0], [0.255, math.sqrt(2)], [0.33, 0.67])

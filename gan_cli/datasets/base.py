@@ -24,6 +24,9 @@ class Density(Dataset):
     support: Hashable = None
     """What carries the distribution: None for all of space. Two of different supports have no mass in common."""
 
+    terms: int = 1
+    """How many kernels its density sums, which is what a node of a quadrature costs."""
+
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """`n` points of shape `(n, dimensions)`, on the generator's device."""

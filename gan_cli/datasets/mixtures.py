@@ -11,22 +11,26 @@ from gan_cli.datasets.base import Density
 REACH = 8.0
 """Standard deviations beyond which a Gaussian's mass, 1e-15, is negligible in float64."""
 
+MODES = 1_000_000
+
 
 class Mixture(Density):
     """Isotropic Gaussians with a weight each: the modes that a generator should find."""
 
     def __init__(self, means: Sequence[Sequence[float]], deviations: Sequence[float], weights: Sequence[float]) -> None:
-        self.means = torch.tensor(means)
+        self.means = torch.tensor(means, dtype=torch.float64)
         """Shape `(modes, dimensions)`."""
-        self.deviations = torch.tensor(deviations)
-        self.weights = torch.tensor(weights)
+        self.deviations = torch.tensor(deviations, dtype=torch.float64)
+        self.weights = torch.tensor(weights, dtype=torch.float64)
         self.sample_shape = (self.means.shape[1],)
+        self.terms = len(self.means)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         device = generator.device
-        mode = torch.multinomial(self.weights.to(device), n, replacement=True, generator=generator)
+        means, deviations, weights = (of.float().to(device) for of in (self.means, self.deviations, self.weights))
+        mode = torch.multinomial(weights, n, replacement=True, generator=generator)
         noise = torch.randn(n, *self.sample_shape, generator=generator, device=device)
-        return self.means.to(device)[mode] + self.deviations.to(device)[mode, None] * noise
+        return means[mode] + deviations[mode, None] * noise
 
     def log_density(self, x: Tensor) -> Tensor:
         means, deviations, weights = (t.to(x) for t in (self.means, self.deviations, self.weights))
@@ -48,11 +52,18 @@ def _positive(**sizes: float) -> None:
             raise ValueError(f"{name}={value} must be above 0")
 
 
+def _at_most(limit: int, **counts: int) -> None:
+    for name, count in counts.items():
+        if count > limit:
+            raise ValueError(f"{name}={count} must be at most {limit}")
+
+
 class Ring(Mixture):
     """`modes` Gaussians evenly on a circle (Metz 2017, arXiv 1611.02163, whose demo counts one mode twice)."""
 
     def __init__(self, modes: int, radius: float, deviation: float) -> None:
         _positive(modes=modes, radius=radius, deviation=deviation)
+        _at_most(MODES, modes=modes)
         angles = [2 * math.pi * mode / modes for mode in range(modes)]
         means = [[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles]
         super().__init__(means, [deviation] * modes, [1 / modes] * modes)
@@ -63,6 +74,7 @@ class Grid(Mixture):
 
     def __init__(self, side: int, spacing: float, deviation: float) -> None:
         _positive(side=side, spacing=spacing, deviation=deviation)
+        _at_most(math.isqrt(MODES), side=side)
         line = [spacing * (index - (side - 1) / 2) for index in range(side)]
         means = [[x, y] for x in line for y in line]
         super().__init__(means, [deviation] * side**2, [1 / side**2] * side**2)
@@ -107,6 +119,8 @@ class SwissRoll(Density):
         _positive(noise=noise, scale=scale)
         self.noise = noise
         self.scale = scale
+        # Gaussians along the curve, closer together than their deviation: the error is near 1e-8.
+        self.terms = max(500, math.ceil(4.5 * math.pi * 3 * math.pi / noise))
 
     def _curve(self, t: Tensor) -> Tensor:
         return torch.stack([t * t.cos(), t * t.sin()], dim=-1)
@@ -117,13 +131,10 @@ class SwissRoll(Density):
         return (self._curve(1.5 * math.pi * (1 + 2 * uniform)) + self.noise * noise) / self.scale
 
     def log_density(self, x: Tensor) -> Tensor:
-        # A mixture of Gaussians along the curve, closer together than their deviation: the error is near 1e-8.
-        length = 4.5 * math.pi * 3 * math.pi
-        nodes = max(500, math.ceil(length / self.noise))
-        uniform = (torch.arange(nodes, device=x.device, dtype=x.dtype) + 0.5) / nodes
+        uniform = (torch.arange(self.terms, device=x.device, dtype=x.dtype) + 0.5) / self.terms
         curve = self._curve(1.5 * math.pi * (1 + 2 * uniform))
         scaled = torch.cdist(x * self.scale, curve).square() / self.noise**2
-        normaliser = 2 * math.log(self.noise / self.scale) + math.log(2 * math.pi) + math.log(nodes)
+        normaliser = 2 * math.log(self.noise / self.scale) + math.log(2 * math.pi) + math.log(self.terms)
         return torch.logsumexp(-scaled / 2, dim=1) - normaliser
 
     def box(self) -> tuple[Tensor, Tensor]:

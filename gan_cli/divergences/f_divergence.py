@@ -16,6 +16,9 @@ from torch import Tensor
 
 from gan_cli.divergences.base import Divergence
 
+FAR = 200.0
+"""The largest |log u| at which f is computed."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FDivergence(Divergence):
@@ -23,7 +26,7 @@ class FDivergence(Divergence):
 
     The estimate reaches D_f(P‖Q) at the optimal critic g_f(v) = f'(p/q) and is below it for any other. Two
     objectives for the generator: `minimax` descends the bound itself; `non_saturating` ascends E_Q[g_f(v)]
-    (f-GAN §3.2; Goodfellow 2014 §3), which has the same fixed points and larger gradients early on.
+    (f-GAN §3.2; Goodfellow 2014 §3), which rests where P = Q as well and has larger gradients early on.
     """
 
     generator_loss: Literal["minimax", "non_saturating"]
@@ -55,12 +58,12 @@ class FDivergence(Divergence):
     def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
         """q f(p/q) from the logarithms of p and q in float64, either of which may be −∞."""
         log_u = torch.where(log_p == log_q, 0.0, log_p - log_q)
-        inside = log_u.clamp(-200, 200)
         is_above = log_u > 0
-        value = self._scaled(inside)
-        # Where u itself would overflow, f is as good as a power of it; members that are not override this.
-        rate = torch.where(is_above, self._growth(200.0), self._growth(-200.0))
-        log_value = torch.where(is_above, log_p, log_q) + value.abs().log() + rate * (log_u - inside).abs()
+        inside = log_u.clamp(-FAR, FAR)
+        beyond = (log_u - inside).abs()
+        (slope, rate), (slope_below, rate_below) = self._continuation(FAR), self._continuation(-FAR)
+        value = self._scaled(inside) + torch.where(is_above, slope, slope_below) * beyond
+        log_value = torch.maximum(log_p, log_q) + value.abs().log() + torch.where(is_above, rate, rate_below) * beyond
         only_p = mass_times(log_p.exp(), torch.full_like(log_p, self.conjugate_domain[1]))
         only_q = mass_times(log_q.exp(), self.f(torch.zeros_like(log_q)))
         shared = value.sign() * log_value.exp()
@@ -71,10 +74,15 @@ class FDivergence(Divergence):
         u = log_u.exp()
         return self.f(u) / u.clamp(min=1)
 
-    def _growth(self, log_u: float) -> float:
-        """By how much the logarithm of the factor grows with that of u, away from u = 1."""
-        near, far = self._scaled(torch.tensor([0.95 * log_u, log_u], dtype=torch.float64)).abs().log().tolist()
-        return (far - near) / abs(0.05 * log_u) if math.isfinite(far - near) else 0.0
+    def _continuation(self, log_u: float) -> tuple[float, float]:
+        """How the factor goes on from there, where u overflows: its slope in log u, or the rate of a power of u.
+
+        One of both is 0. A factor that grows more slowly than u^0.02 is taken for a logarithm or a constant.
+        """
+        near, far = self._scaled(torch.tensor([0.95 * log_u, log_u], dtype=torch.float64))
+        distance = abs(0.05 * log_u)
+        rate = ((far.abs().log() - near.abs().log()) / distance).item()
+        return (0.0, rate) if rate > 0.02 else (((far - near) / distance).item(), 0.0)
 
     def exact(self, log_p: Tensor, log_q: Tensor, weights: Tensor) -> Tensor:
         return mass_times(weights, self.integrand(log_p, log_q)).sum()

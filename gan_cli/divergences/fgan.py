@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
-from gan_cli.divergences.f_divergence import FDivergence, mass_times
+from gan_cli.divergences.f_divergence import FDivergence
 
 LOG_2 = math.log(2)
 
@@ -34,11 +34,6 @@ def log_lambert_w_of_exp(y: Tensor) -> Tensor:
             s = s - (s.exp() + s - exact) / (s.exp() + 1)
     # One more Newton step, differentiable in y.
     return (s - (s.exp() + s - y) / (s.exp() + 1)).to(y.dtype)
-
-
-def kl_integrand(log_p: Tensor, log_q: Tensor) -> Tensor:
-    """p log(p/q), exact where the ratio itself would overflow."""
-    return mass_times(log_p.exp(), log_p - log_q)
 
 
 class Gan(FDivergence):
@@ -99,9 +94,6 @@ class KullbackLeibler(FDivergence):
     def f(self, u: Tensor) -> Tensor:
         return torch.xlogy(u, u)
 
-    def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
-        return kl_integrand(log_p, log_q)
-
     def conjugate(self, t: Tensor) -> Tensor:
         return torch.exp(t - 1)
 
@@ -132,9 +124,6 @@ class ReverseKullbackLeibler(FDivergence):
 
     def f(self, u: Tensor) -> Tensor:
         return -u.log()
-
-    def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
-        return kl_integrand(log_q, log_p)
 
     def conjugate(self, t: Tensor) -> Tensor:
         return -1 - torch.log(-t)
@@ -259,9 +248,6 @@ class Jeffreys(FDivergence):
 
     def f(self, u: Tensor) -> Tensor:
         return (u - 1) * u.log()
-
-    def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
-        return kl_integrand(log_p, log_q) + kl_integrand(log_q, log_p)
 
     def conjugate(self, t: Tensor) -> Tensor:
         # W + 1/W + t − 2 for W = W(e^(1 − t)), in s = log W, because 1/W² would overflow in the derivative;
@@ -435,6 +421,14 @@ class Alpha(FDivergence):
     def f(self, u: Tensor) -> Tensor:
         a = self.alpha
         return (u.pow(a) - 1 - a * (u - 1)) / (a * (a - 1))
+
+    def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
+        a = self.alpha
+        # (p^α q^(1−α) − αp − (1−α)q)/(α(α−1)), for which no ratio has to be formed: near α = 0 and 1, f comes to its
+        # power of u very late.
+        is_empty = (log_p == -math.inf) & (log_q == -math.inf)
+        mixed = torch.where(is_empty, -math.inf, a * log_p + (1 - a) * log_q).exp()
+        return (mixed - a * log_p.exp() - (1 - a) * log_q.exp()) / (a * (a - 1))
 
     def conjugate(self, t: Tensor) -> Tensor:
         a = self.alpha

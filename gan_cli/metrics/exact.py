@@ -1,18 +1,18 @@
 """The truth beside the estimate: what the best of all critics would say of the generator as it stands."""
 
+import logging
 import math
-from contextlib import suppress
 
 from torch import Tensor
 
-from gan_cli import exact, sampling
+from gan_cli import sampling
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.divergences.base import Divergence
-from gan_cli.kernel_density import Estimated, SampledDensity
+from gan_cli.kernel_density import Estimated
 from gan_cli.metrics.base import Metric, Subject
+from gan_cli.truth import truth_of
 
-TRANSPORTED = 1000
-"""Samples of either side for a distance by optimal transport, whose cost grows with their cube."""
+logger = logging.getLogger(__name__)
 
 CHUNKS = 100
 """Parts of the samples, whose spread gives the standard error."""
@@ -24,7 +24,8 @@ class ExactDivergence(Metric):
     `exact`: by quadrature, with `exact_error` 0 where the generator's density is known, else from `samples` of it; W₁
     by optimal transport between 1,000 samples, where the error is what real ones are apart.
     `held_out_estimate`: the critic's own for as many fresh samples, with its standard error; for an f-divergence it is
-    a lower bound of the exact one. A divergence whose best critic has no closed form has only the latter.
+    a lower bound of the exact one. A divergence whose best critic has no closed form, or data too fine for quadrature,
+    have only the latter.
     """
 
     def __init__(self, samples: int) -> None:
@@ -46,35 +47,14 @@ class ExactDivergence(Metric):
         real = sampling.real_points(dataset, self.samples, subject.seed, fake.device)
         estimate = held_out_estimate(subject, real, fake)
         numbers = {"held_out_estimate": estimate.value, "held_out_estimate_error": estimate.error}
-        truth = None
-        with suppress(NotImplementedError):
-            truth = Truth(dataset, generator.density(), fake).divergence(subject.divergence)
-        with suppress(NotImplementedError):
-            truth = truth or of_samples(subject.divergence, real, fake)
-        return numbers | ({"exact": truth.value, "exact_error": truth.error} if truth else {})
-
-
-class Truth:
-    """Exact divergences between the data and a generator, whose density is known or is estimated from samples."""
-
-    def __init__(self, data: Density, density: Density | None, fake: Tensor) -> None:
-        self._data = data
-        self._density = density
-        self._sampled = SampledDensity(data, fake) if density is None else None
-
-    def divergence(self, divergence: Divergence) -> Estimated:
-        """With an error of 0 where the density is known; raises `NotImplementedError` where there is no closed form."""
-        if self._sampled is not None:
-            return self._sampled.divergence(divergence)
-        assert self._density is not None
-        return Estimated(exact.between(divergence, self._data, self._density), 0.0)
-
-
-def of_samples(divergence: Divergence, real: Tensor, fake: Tensor) -> Estimated:
-    """The divergence of as many samples as can be transported; its error is what real ones are apart."""
-    n = min(TRANSPORTED, len(real) // 2)
-    value = divergence.exact_of_samples(real[:n], fake[:n])
-    return Estimated(value, divergence.exact_of_samples(real[:n], real[n : 2 * n]))
+        try:
+            truth = truth_of(subject.divergence, dataset, generator.density(), real, fake)
+        except NotImplementedError:
+            return numbers
+        except ValueError as error:  # data or a generator that no quadrature resolves
+            logger.warning("no exact divergence: %s", error)
+            return numbers
+        return {"exact": truth.value, "exact_error": truth.error, **numbers}
 
 
 def held_out_estimate(subject: Subject, real: Tensor, fake: Tensor) -> Estimated:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from gan_cli.experiment import Experiment
 
@@ -22,6 +22,9 @@ class Findings:
 
 class Study(ABC):
     """Runs that differ from the study's own config by a few overrides each, and what they show together."""
+
+    needs_members: ClassVar[bool] = True
+    """Whether there is nothing to conclude without any."""
 
     def __init__(self, members: Mapping[str, Sequence[str]]) -> None:
         """`members`: the overrides of each run; one of several values (`seed=0,1`) stands for as many runs."""

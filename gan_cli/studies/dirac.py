@@ -149,6 +149,8 @@ class Behaviour:
 class Dirac(Study):
     """Every divergence under every penalty, as the configs list them; it trains no member."""
 
+    needs_members = False
+
     def __init__(
         self,
         members: Mapping[str, Sequence[str]],

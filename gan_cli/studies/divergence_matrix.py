@@ -6,9 +6,10 @@ from gan_cli import sampling
 from gan_cli.datasets.base import Density
 from gan_cli.experiment import Experiment
 from gan_cli.kernel_density import Estimated
-from gan_cli.metrics.exact import ExactDivergence, Truth
+from gan_cli.metrics.exact import ExactDivergence
 from gan_cli.pictures import heat_map
 from gan_cli.studies.base import Findings, Study, table
+from gan_cli.truth import Truth
 
 SAMPLES = 131_072
 

@@ -19,7 +19,6 @@ from gan_cli.experiment import Experiment
 from gan_cli.models.base import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator
 from gan_cli.pictures import heat_map, png
-from gan_cli.quadrature import Lattice, in_float64, union
 from gan_cli.randomness import stream
 from gan_cli.studies.base import Findings, Study, table
 
@@ -116,7 +115,7 @@ def _row(member: Experiment) -> Row:
     best_mean, best_deviation = best_gaussian(member.divergence, _data(member))
     return Row(
         exact=exact.between(member.divergence, _data(member), Gaussian([best_mean], best_deviation)),
-        bound=bound(member.divergence, member.state.critic, _data(member), _density(generator)),
+        bound=_bound(member.divergence, member.state.critic, _data(member), _density(generator)),
         best_mean=best_mean,
         mean=generator.mean.item(),
         best_deviation=best_deviation,
@@ -132,18 +131,10 @@ def best_gaussian(divergence: Divergence, data: Density) -> tuple[float, float]:
     return mean, abs(deviation)
 
 
-def bound(divergence: Divergence, critic: Critic, p: Density, q: Density) -> float:
-    """The critic's estimate with integrals in the place of means: at most the exact divergence."""
+def _bound(divergence: Divergence, critic: Critic, p: Density, q: Density) -> float:
     assert isinstance(divergence, FDivergence)
-    lattice = Lattice.over(union(in_float64(p.box()), in_float64(q.box())), min(p.resolution(), q.resolution()))
-    total = 0.0
     with sampling.evaluating(critic):
-        for x, weights in lattice:
-            scores = critic(x.float()).double()
-            data = p.log_density(x).exp() * divergence.activation(scores)
-            model = q.log_density(x).exp() * divergence.conjugate_of_activation(scores)
-            total += (weights * (data - model)).sum().item()
-    return total
+        return exact.bound(divergence, critic, p, q)
 
 
 def _learned(generator: Generator, under: Experiment, steps: int) -> float:
@@ -166,7 +157,7 @@ def _learned(generator: Generator, under: Experiment, steps: int) -> float:
         train_generator=False,
     )
     deque(last, maxlen=0)
-    return bound(under.divergence, critic, _data(under), _density(generator))
+    return _bound(under.divergence, critic, _data(under), _density(generator))
 
 
 def _figure(members: Mapping[str, Experiment], rows: Mapping[str, Row]) -> Figure:
