@@ -138,7 +138,7 @@ def test_noise_of_a_deviation_lies_about_the_data():
     points, noise = latent.chunk(2, dim=1)
     torch.testing.assert_close(generator(latent), points + 0.5 * noise)
     torch.testing.assert_close(noise.var(0), torch.ones(2), rtol=0.05, atol=0)
-    assert torch.cdist(points, RING.means).amin(1).max() < 0.15
+    assert torch.cdist(points.double(), RING.means).amin(1).max() < 0.15
 
 
 def test_the_seed_decides_the_noisy_data():

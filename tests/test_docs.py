@@ -1,0 +1,27 @@
+"""What the pages link to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+LINK = re.compile(r"\]\(([^)#\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_within_the_repository_leads_somewhere(page):
+    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_figure_is_shown_somewhere():
+    shown = {link for page in PAGES for link in LINK.findall(page.read_text())}
+    figures = {path.name for path in (ROOT / "docs").rglob("*.png")}
+    assert figures <= {Path(link).name for link in shown}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_page_has_an_unfilled_blank(page):
+    assert not re.search(r"@[A-Z_]+@|TODO|FIXME", page.read_text())
