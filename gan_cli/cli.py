@@ -74,12 +74,12 @@ def sample() -> None:
 
 def divergence() -> None:
     """`gan-divergence`: list, check and draw the divergences, or compute them between known densities."""
-    from gan_cli import divergence_command
+    from gan_cli.gan_divergence import command
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may lack a sign
     parser = _Parser(prog="gan-divergence", description="List, check, draw and compute the divergences.")
-    divergence_command.add_arguments(parser)
+    command.add_arguments(parser)
     arguments = parser.parse_args()
     with _exit_codes("gan-divergence"):
         try:

@@ -161,8 +161,8 @@ def _within_columns(values: np.ndarray) -> np.ndarray:
     return smaller / max(1, len(values) - 1)
 
 
-def png(figure: Figure) -> bytes:
+def png(figure: Figure, dpi: int = 110) -> bytes:
     """The picture as the content of a PNG file."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()

@@ -19,12 +19,13 @@ from sympy.parsing.sympy_parser import (
     standard_transformations,
 )
 
-from gan_cli import catalogue, divergence_list, formulas
+from gan_cli import catalogue
 from gan_cli.build import build
-from gan_cli.calculus import slope
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
-from gan_cli.laws import RATIOS
+from gan_cli.gan_divergence import formulas, listing
+from gan_cli.gan_divergence.calculus import slope
+from gan_cli.gan_divergence.laws import RATIOS
 
 NAMES = catalogue.names("divergence")
 PAGE = Path(__file__).parent.parent / "docs" / "divergences.md"
@@ -168,7 +169,7 @@ def test_the_page_holds_what_the_command_prints(inside):
 
 def test_the_list_fits_a_terminal_and_has_every_field(inside):
     listed = inside("gan-divergence", "list")
-    assert max(map(len, listed.out.splitlines())) <= divergence_list.WIDTH
+    assert max(map(len, listed.out.splitlines())) <= listing.WIDTH
     assert len(re.findall(r"^\w+ – ", listed.out, re.MULTILINE)) == 17
     for name in NAMES:
         printed = formulas.of(name)

@@ -28,7 +28,7 @@ from gan_cli.divergences.fgan import (
 from gan_cli.divergences.margin import Hinge, LeastSquares
 from gan_cli.divergences.relativistic import Relativistic
 from gan_cli.errors import ConfigError
-from gan_cli.laws import LAWS, score_of
+from gan_cli.gan_divergence.laws import LAWS, score_of
 from gan_cli.penalties import NoPenalty
 
 CONFIGS = Path(__file__).parent.parent / "configs"

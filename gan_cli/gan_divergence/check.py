@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import CommandError, ConfigError
-from gan_cli.laws import LAWS, Law
+from gan_cli.gan_divergence.laws import LAWS, Law
 
 WIDTH = 100
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from gan_cli import catalogue, divergence_list, formulas
+from gan_cli import catalogue
 from gan_cli.errors import CommandError, ConfigError
+from gan_cli.gan_divergence import formulas, listing
 
 if TYPE_CHECKING:
     from gan_cli.datasets.base import Density
@@ -32,9 +33,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         added.add_argument("--config-dir", type=Path, metavar="DIR", help="find more options in a folder of yours")
         return added
 
-    listing = command("list", _list, "Show the formulas.")
-    listing.add_argument("names", nargs="*", metavar="NAME", help="of a divergence (default: all)")
-    listing.add_argument("--format", choices=["text", "markdown"], default="text", help="(default: text)")
+    shown = command("list", _list, "Show the formulas.")
+    shown.add_argument("names", nargs="*", metavar="NAME", help="of a divergence (default: all)")
+    shown.add_argument("--format", choices=["text", "markdown"], default="text", help="(default: text)")
 
     checking = command("check", _check, "Check the code against the mathematics; exit code 1 if anything is off.")
     checking.add_argument("names", nargs="*", metavar="NAME[:KEY=VALUE…]", help=WITH_VALUES)
@@ -63,17 +64,17 @@ def _list(arguments: Namespace) -> None:
     folders = _folders(arguments)
     names = arguments.names or catalogue.names("divergence", folders)
     with_formulas = [formulas.of(name, folders) for name in names]
-    render = {"text": divergence_list.as_text, "markdown": divergence_list.as_markdown}[arguments.format]
+    render = {"text": listing.as_text, "markdown": listing.as_markdown}[arguments.format]
     print(render(with_formulas))
 
 
 def _check(arguments: Namespace) -> None:
     divergences = _divergences(arguments)
-    from gan_cli import divergence_check
+    from gan_cli.gan_divergence import check
 
-    rows = [divergence_check.measure(name, divergence) for name, divergence in divergences.items()]
-    print(divergence_check.table(rows), flush=True)
-    divergence_check.raise_if_broken(rows)
+    rows = [check.measure(name, divergence) for name, divergence in divergences.items()]
+    print(check.table(rows), flush=True)
+    check.raise_if_broken(rows)
     print("\nEvery law holds.")
 
 
@@ -82,10 +83,10 @@ def _plot(arguments: Namespace) -> None:
     if out.suffix != ".png":
         raise ConfigError(f"--out {out} must end in .png")
     divergences = _divergences(arguments)
-    from gan_cli import divergence_plot
+    from gan_cli.gan_divergence import plot
 
     with _explaining("a formula"):
-        picture = divergence_plot.draw(divergences)
+        picture = plot.draw(divergences)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(picture)

@@ -4,7 +4,7 @@ import re
 import textwrap
 from collections.abc import Sequence
 
-from gan_cli.formulas import Formulas
+from gan_cli.gan_divergence.formulas import Formulas
 
 WIDTH = 100
 

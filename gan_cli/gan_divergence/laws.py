@@ -13,9 +13,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from gan_cli.calculus import Function, largest, maximiser, share, slope
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.gan_divergence.calculus import Function, largest, maximiser, share, slope
 
 Form = Literal["minimax", "non_saturating"]
 

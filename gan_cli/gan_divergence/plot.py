@@ -1,6 +1,5 @@
 """One picture of divergences: a row for each, its functions and its losses side by side."""
 
-import io
 import math
 from collections.abc import Mapping, Sequence
 
@@ -11,6 +10,7 @@ from torch import Tensor
 
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.pictures import png
 
 TITLES = ("f(u)", "f*(t)", "g_f(v)", "critic's loss at v", "generator's loss at v")
 
@@ -39,9 +39,7 @@ def draw(divergences: Mapping[str, Divergence]) -> bytes:
         drawn = [axes for axes in column if axes.axison]
         if drawn:
             drawn[0].set_title(title)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()
+    return png(figure, dpi=90)
 
 
 def _panels(divergence: Divergence) -> list[tuple[Tensor, Curves] | None]:
