@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,14 @@ def generate(generator: Generator, latent: Tensor, batch_size: int = 500) -> Ten
         return torch.cat([generator(part) for part in latent.split(batch_size)])
 
 
+def scores(critic: Critic, x: Tensor) -> Tensor:
+    """The critic's scores of points, wherever it is, where they are."""
+    device = next(critic.parameters()).device
+    with evaluating(critic):
+        given: Tensor = critic(x.to(device))
+    return given.to(x.device)
+
+
 def real_points(dataset: Density, n: int, seed: int, device: torch.device | str) -> Tensor:
     """`n` points of the data that no batch of a run holds."""
     source = torch.Generator(device)
@@ -63,7 +72,4 @@ def picture(
     real = real_points(dataset, len(fake), seed, fake.device)
     if critic is None:
         return pictures.point_plot(real, fake, title)
-    with evaluating(critic):
-        return pictures.point_plot(
-            real, fake, f"{title} (grey: the critic's score)", lambda x: critic(x.to(fake.device)).cpu()
-        )
+    return pictures.point_plot(real, fake, f"{title} (grey: the critic's score)", partial(scores, critic))

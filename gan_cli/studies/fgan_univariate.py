@@ -4,6 +4,7 @@ import copy
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from matplotlib.figure import Figure
@@ -133,8 +134,7 @@ def best_gaussian(divergence: Divergence, data: Density) -> tuple[float, float]:
 
 def _bound(divergence: Divergence, critic: Critic, p: Density, q: Density) -> float:
     assert isinstance(divergence, FDivergence)
-    with sampling.evaluating(critic):
-        return exact.bound(divergence, critic, p, q)
+    return exact.bound(divergence, partial(sampling.scores, critic), p, q)
 
 
 def _learned(generator: Generator, under: Experiment, steps: int) -> float:

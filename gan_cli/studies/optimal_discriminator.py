@@ -1,6 +1,7 @@
 """Goodfellow's Proposition 1: the best discriminator against a fixed generator is p/(p + q) (arXiv 1406.2661)."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from matplotlib.figure import Figure
@@ -42,16 +43,13 @@ def _measure(member: Experiment) -> dict[str, float]:
     assert isinstance(data, Density)
     assert model is not None
     assert isinstance(member.divergence, Gan)
-    with sampling.evaluating(critic):
-        value = exact.bound(member.divergence, critic, data, model)
+    value = exact.bound(member.divergence, partial(sampling.scores, critic), data, model)
     best = exact.between(member.divergence, data, model)
     return {"mean_absolute_error": _error(member), "value": value, "exact": best}
 
 
 def _discriminator(member: Experiment, x: Tensor) -> Tensor:
-    with sampling.evaluating(member.state.critic):
-        scores: Tensor = member.state.critic(x)
-    return scores.sigmoid()
+    return sampling.scores(member.state.critic, x).sigmoid()
 
 
 def _log_densities(member: Experiment, x: Tensor) -> tuple[Tensor, Tensor]:
