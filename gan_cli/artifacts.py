@@ -20,7 +20,8 @@ logger = logging.getLogger(__name__)
 
 CONFIG = Path(".hydra", "config.yaml")
 
-INFINITY = "Infinity"
+NOT_FINITE = ("Infinity", "-Infinity", "NaN")
+"""Numbers that are written as text."""
 
 
 class RunFolder:
@@ -120,7 +121,7 @@ class RunFolder:
             except json.JSONDecodeError:
                 continue
             if isinstance(numbers, dict) and isinstance(numbers.get("step"), int):
-                lines.append({name: math.inf if value == INFINITY else value for name, value in numbers.items()})
+                lines.append({name: float(value) if value in NOT_FINITE else value for name, value in numbers.items()})
         return lines
 
     def write_curves(self, png: bytes) -> None:
@@ -200,10 +201,12 @@ class RunFolder:
 
 
 def _in_json(value: Any) -> Any:
-    """A divergence may be infinite, for which JSON has no number."""
+    """A divergence may be infinite, and so may an estimate of it, for which JSON has no number."""
     if isinstance(value, Mapping):
         return {name: _in_json(child) for name, child in value.items()}
-    return INFINITY if value == math.inf else value
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 @contextmanager

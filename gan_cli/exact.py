@@ -18,7 +18,7 @@ SHELLS = 16
 """Each half as wide again as the one before."""
 
 TERMS = 4e9
-"""The most kernels to evaluate, nodes times terms of a density: a minute."""
+"""The most kernels to evaluate: nodes times terms of the densities."""
 
 Nodes = tuple[Tensor, Tensor, Tensor]
 """log p, log q and weights, of shape `(nodes,)` each, as `Divergence.exact` takes them."""

@@ -103,19 +103,32 @@ def _cells(p: Density) -> "_Cells":
     return _Cells(p)
 
 
+def check(p: Density) -> None:
+    """Raise `ValueError` where samples cannot be compared with P."""
+    if p.support is not None or len(p.box()[0]) not in KERNEL:
+        raise ValueError("needs data with a density on the line or in the plane: such as dataset=ring")
+    _layout(p)
+
+
+def _layout(p: Density) -> tuple[float, list[float], list[int]]:
+    """The width of the cells, the lowest corner, and their number along each dimension."""
+    width = p.resolution() * KERNEL[p.sample_shape[0]]
+    low, high = widened(in_float64(p.box()), 1.25)
+    counts = [math.ceil(extent / width) for extent in (high - low).tolist()]
+    if math.prod(counts) > NODES:
+        raise ValueError(f"the data are too fine to count samples beside them in {math.prod(counts):.1e} cells")
+    return width, low.tolist(), counts
+
+
 class _Cells:
     """Cells of one kernel width over all of P and around it, to count samples in."""
 
     def __init__(self, p: Density) -> None:
         self._p = p
-        self._width = p.resolution() * KERNEL[p.sample_shape[0]]
-        low, high = widened(in_float64(p.box()), 1.25)
-        counts = [math.ceil(extent / self._width) for extent in (high - low).tolist()]
-        if math.prod(counts) > NODES:
-            raise ValueError(f"the data are too fine to count samples beside them in {math.prod(counts):.1e} cells")
+        self._width, low, counts = _layout(p)
         self._edges = [
             edge + self._width * torch.arange(n + 1, dtype=torch.float64).numpy()
-            for edge, n in zip(low.tolist(), counts, strict=True)
+            for edge, n in zip(low, counts, strict=True)
         ]
         middles = torch.cartesian_prod(*(torch.from_numpy(edges[:-1] + self._width / 2) for edges in self._edges))
         middles = middles.reshape(math.prod(counts), -1)

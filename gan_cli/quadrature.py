@@ -9,7 +9,7 @@ from numpy.polynomial.legendre import leggauss
 from torch import Tensor
 
 NODES = 16_000_000
-"""The most that a lattice may have: half a minute."""
+"""The most that a lattice may have."""
 
 NODES_PER_PANEL = 8
 """Along each side; with panels of two deviations errors are near 1e-9 for mixtures of Gaussians and smooth f."""

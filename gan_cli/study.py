@@ -52,8 +52,8 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
             "status": "running",
             "seed": config.seed,
             "members": list(members),
-            **record.circumstances(torch.device("cpu")),
-            "started": record.now(),
+            **record.circumstances(next((e.device for e in experiments.values()), torch.device("cpu"))),
+            "started": record.read(path).get("started", record.now()),
         }
         with recorded(folder, summary):
             diverged = _train(members, path)

@@ -74,6 +74,15 @@ def test_a_member_that_diverges_is_named_and_the_others_are_concluded_from(insid
     assert record(tmp_path / "outputs" / "study")["final"].keys() == {"critic"}
 
 
+@pytest.mark.parametrize("data", ["dataset=parallel_lines", "dataset=mnist5k", "dataset.deviation=1e-3"])
+def test_a_matrix_is_refused_before_training_where_it_could_not_be_measured(inside, tmp_path, monkeypatch, data):
+    monkeypatch.chdir(tmp_path)
+    finished = inside("gan-train", "experiment=divergence_matrix", "train.steps=1", data)
+    assert finished.code == 2, finished.err
+    assert len(finished.err.strip().splitlines()) == 1
+    assert tree(tmp_path) == {}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -86,6 +95,7 @@ def test_a_member_that_diverges_is_named_and_the_others_are_concluded_from(insid
         ("study.members.gan=['dataset.position=1']", "dataset.position=0"),
         ("study.members.gan=['divergence=gan,kl']", "not at 0.5"),
         ("~study.members.gan", "not at"),
+        ("study.members.gan=['model.generator.position=0']", "where nothing is apart"),
         ("study.members=[]", "study.members"),
         ("study.member={}", "did you mean members?"),
         ("study._target_=gan_cli.penalties.R1", "study._target_"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from gan_cli import sampling
-from gan_cli.datasets.base import Dataset
+from gan_cli.datasets.base import Dataset, Density
 from gan_cli.divergences.base import Divergence
 from gan_cli.models.base import Critic, Generator
 
@@ -25,6 +25,12 @@ class Subject:
     def samples(self, n: int) -> Tensor:
         """Of the averaged generator, shape `(n, *sample_shape)`: the same latents at every step."""
         return sampling.generate(self.average, sampling.latents(self.average, n, self.seed))
+
+    def fresh_points(self, n: int) -> tuple[Tensor, Tensor]:
+        """Of toy data and of the generator as it stands, `n` each: none that a batch held."""
+        assert isinstance(self.dataset, Density)
+        fake = sampling.generate(self.generator, sampling.latents(self.generator, n, self.seed))
+        return sampling.real_points(self.dataset, n, self.seed, fake.device), fake
 
 
 class Metric(ABC):

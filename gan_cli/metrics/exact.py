@@ -42,13 +42,11 @@ class ExactDivergence(Metric):
     def __call__(self, subject: Subject) -> dict[str, float]:
         dataset = subject.dataset
         assert isinstance(dataset, Density)
-        generator = subject.generator
-        fake = sampling.generate(generator, sampling.latents(generator, self.samples, subject.seed))
-        real = sampling.real_points(dataset, self.samples, subject.seed, fake.device)
+        real, fake = subject.fresh_points(self.samples)
         estimate = held_out_estimate(subject, real, fake)
         numbers = {"held_out_estimate": estimate.value, "held_out_estimate_error": estimate.error}
         try:
-            truth = truth_of(subject.divergence, dataset, generator.density(), real, fake)
+            truth = truth_of(subject.divergence, dataset, subject.generator.density(), real, fake)
         except NotImplementedError:
             return numbers
         except ValueError as error:  # data or a generator that no quadrature resolves

@@ -16,6 +16,7 @@ from gan_cli import exact, sampling
 from gan_cli.datasets.mixtures import ParallelLines
 from gan_cli.divergences.fgan import Gan, JensenShannon, KullbackLeibler, ReverseKullbackLeibler
 from gan_cli.divergences.wasserstein import Wasserstein
+from gan_cli.errors import DivergedError
 from gan_cli.experiment import Experiment
 from gan_cli.metrics.exact import held_out_estimate
 from gan_cli.models.toys import LineGenerator
@@ -47,11 +48,15 @@ class JensenShannonSaturation(Study):
                 raise ValueError(f"{name} must have dataset=parallel_lines and model=line")
             if member.dataset.position != 0:
                 raise ValueError(f"{name} must have dataset.position=0, from where the distances are counted")
+            if _position(member) == 0:
+                raise ValueError(f"{name} must have another model.generator.position than 0, where nothing is apart")
         for theta in {_position(member) for member in members.values()} - set(_pairs(members)):
             raise ValueError(f"members must be a gan and a Wasserstein divergence at each distance: not at {theta:g}")
 
     def conclude(self, members: Mapping[str, Experiment]) -> Findings:
         lines = [_line(theta, *pair) for theta, pair in sorted(_pairs(members).items())]
+        if not lines:
+            raise DivergedError("diverged: at no distance both critics are left")
         rows: list[list[object]] = [["θ", "JS/log 2", "W₁/|θ|", "∂minimax/∂θ", "∂non-saturating/∂θ", "∂W₁/∂θ"]]
         rows += [
             [
@@ -114,11 +119,7 @@ def _line(theta: float, gan: Experiment, wasserstein: Experiment) -> _At:
 
 
 def _estimate(member: Experiment) -> float:
-    assert isinstance(member.dataset, ParallelLines)
-    generator = member.state.generator
-    fake = sampling.generate(generator, sampling.latents(generator, SAMPLES, member.seed))
-    real = sampling.real_points(member.dataset, SAMPLES, member.seed, fake.device)
-    return held_out_estimate(member.subject, real, fake).value
+    return held_out_estimate(member.subject, *member.subject.fresh_points(SAMPLES)).value
 
 
 def _gradient(member: Experiment, objective: Callable[[Tensor], Tensor]) -> float:

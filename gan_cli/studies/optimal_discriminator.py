@@ -62,10 +62,7 @@ def _log_densities(member: Experiment, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _error(member: Experiment) -> float:
     """The mean of |D − p/(p + q)| over as many fresh samples of P as of Q."""
-    assert isinstance(member.dataset, Density)
-    generator = member.state.generator
-    fake = sampling.generate(generator, sampling.latents(generator, SAMPLES, member.seed))
-    x = torch.cat([sampling.real_points(member.dataset, SAMPLES, member.seed, fake.device), fake])
+    x = torch.cat(member.subject.fresh_points(SAMPLES))
     log_p, log_q = _log_densities(member, x)
     return (_discriminator(member, x) - torch.sigmoid(log_p - log_q)).abs().mean().item()
 

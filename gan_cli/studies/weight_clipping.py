@@ -95,8 +95,7 @@ def _cells(measured: Measured) -> list[object]:
 def _measure(member: Experiment) -> Measured:
     dataset, generator = member.dataset, member.state.generator
     assert isinstance(dataset, Density)
-    fake = sampling.generate(generator, sampling.latents(generator, SAMPLES, member.seed)).double()
-    real = sampling.real_points(dataset, SAMPLES, member.seed, fake.device).double()
+    real, fake = (x.double() for x in member.subject.fresh_points(SAMPLES))
     # In float32 the gradients of a deep clipped critic underflow.
     critic = copy.deepcopy(member.state.critic).double().eval()
     clip = member.divergence.clip if isinstance(member.divergence, WeightClippedWasserstein) else None
