@@ -7,14 +7,16 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli import state
-from gan_cli.errors import CommandError, ConfigError
-from gan_cli.state import CheckpointError, DamagedCheckpointError, TrainState
+from gan_cli.digests import digest_path
+from gan_cli.errors import CheckpointError, CommandError, ConfigError, DamagedCheckpointError
+
+if TYPE_CHECKING:  # commands that read no tensors answer before torch would be imported
+    from gan_cli.state import TrainState
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +123,29 @@ class RunFolder:
             except json.JSONDecodeError:
                 continue
             if isinstance(numbers, dict) and isinstance(numbers.get("step"), int):
-                lines.append({name: float(value) if value in NOT_FINITE else value for name, value in numbers.items()})
+                lines.append(_from_json(numbers))
         return lines
+
+    def read_receipts(self) -> list[dict[str, Any]]:
+        """The measurements in evaluation.json. Raises `ConfigError` where it is damaged."""
+        path = self.path / "evaluation.json"
+        try:
+            receipts = _from_json(json.loads(path.read_text()))["receipts"]
+            if not isinstance(receipts, list) or not all(isinstance(receipt, dict) for receipt in receipts):
+                raise TypeError("it is no list of receipts")
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ConfigError(f"{path} is damaged: restore it, or remove it to measure anew") from error
+        return receipts
+
+    def add_receipt(self, receipt: Mapping[str, Any]) -> None:
+        """Add a measurement to evaluation.json, which other processes may do at the same time."""
+        with _explaining(self.path / "evaluation.json"), FileLock(self.path / ".evaluation.lock"):
+            receipts = [*self.read_receipts(), receipt]
+            self._write(
+                Path("evaluation.json"), (json.dumps(_in_json({"receipts": receipts}), indent=2) + "\n").encode()
+            )
 
     def write_curves(self, png: bytes) -> None:
         """Replace curves.png."""
@@ -137,15 +160,17 @@ class RunFolder:
         """Replace a picture of the run as a whole."""
         self._write(Path(name), png)
 
-    def save_checkpoint(self, train_state: TrainState, keep: int) -> Path:
+    def save_checkpoint(self, train_state: "TrainState", keep: int) -> Path:
         """Write the checkpoint of a step, and remove all but the newest `keep`."""
+        from gan_cli import state
+
         path = self._checkpoint(train_state.step)
         with _explaining(path):
             path.parent.mkdir(exist_ok=True)
             state.save(train_state, path)
         for old in self.checkpoints()[:-keep]:
             # In this order a kill leaves no digest without its file; the file is found again next time.
-            state.digest_path(old).unlink(missing_ok=True)
+            digest_path(old).unlink(missing_ok=True)
             old.unlink()
         return path
 
@@ -153,18 +178,23 @@ class RunFolder:
         """The checkpoints, oldest first."""
         return sorted((self.path / "checkpoints").glob("step-*.pt"))
 
+    def checkpoint_of(self, step: int) -> Path:
+        """The checkpoint of a step. Raises `ConfigError` where there is none."""
+        path = self._checkpoint(step)
+        if not path.exists():
+            steps = ", ".join(str(step_of(path)) for path in self.checkpoints())
+            raise ConfigError(f"{self.path} has no checkpoint of step {step}, only of: {steps or 'none'}")
+        return path
+
     def load_checkpoint(self, step: int | None = None, device: Any = "cpu") -> tuple[Path, dict[str, Any]] | None:
         """The checkpoint of `step`, or the newest one that is whole, and its content; None where none was written.
 
         A damaged newest one is passed over with a warning. Raises `ConfigError` when what was asked for is damaged,
         missing, or no checkpoint.
         """
-        candidates = self.checkpoints()
-        if step is not None:
-            candidates = [self._checkpoint(step)]
-            if not candidates[0].exists():
-                steps = ", ".join(str(int(path.stem.removeprefix("step-"))) for path in self.checkpoints())
-                raise ConfigError(f"{self.path} has no checkpoint of step {step}, only of: {steps or 'none'}")
+        from gan_cli import state
+
+        candidates = self.checkpoints() if step is None else [self.checkpoint_of(step)]
         for path in reversed(candidates):
             try:
                 return path, state.load(path, device)
@@ -200,13 +230,29 @@ class RunFolder:
                 temporary.unlink(missing_ok=True)
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint was saved after."""
+    return int(checkpoint.stem.removeprefix("step-"))
+
+
 def _in_json(value: Any) -> Any:
     """A divergence may be infinite, and so may an estimate of it, for which JSON has no number."""
     if isinstance(value, Mapping):
         return {name: _in_json(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_in_json(child) for child in value]
     if not isinstance(value, float) or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _from_json(value: Any) -> Any:
+    """The reverse of `_in_json`."""
+    if isinstance(value, dict):
+        return {name: _from_json(child) for name, child in value.items()}
+    if isinstance(value, list):
+        return [_from_json(child) for child in value]
+    return float(value) if value in NOT_FINITE else value
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
             key, equals, given = value.partition("=")
             if given == "???":
                 raise ConfigError(f"{text}: {key} has no value")
-            if not equals or OmegaConf.select(node, key) is None:
+            if not equals or OmegaConf.select(node, key, default=node) is node:  # a value may be null
                 raise ConfigError(f"{text}: {key} is not a key of {name}: {did_you_mean(key, _keys(node))}")
         return cast(DictConfig, OmegaConf.merge(node, OmegaConf.from_dotlist(values)))
     except (OmegaConfBaseException, ValueError, YAMLError) as error:

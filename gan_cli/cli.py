@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gan_cli import catalogue
 from gan_cli import config as spine
 from gan_cli.catalogue import CONFIGS
 from gan_cli.composition import composition_error, members
@@ -72,29 +73,69 @@ def sample() -> None:
         write_samples(**vars(arguments))
 
 
+def evaluate() -> None:
+    """`gan-eval`: numbers about a run, each with its receipt."""
+    parser = _Parser(
+        prog="gan-eval",
+        description="Measure a run, finished or running. Every number leaves its receipt in evaluation.json, from which"
+        " the same question is answered the next time.",
+    )
+    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
+    parser.add_argument(
+        "--metric",
+        action="append",
+        default=[],
+        dest="metrics",
+        metavar="NAME",
+        help=f"repeat for several: {', '.join(catalogue.names('metric'))} (default: all that apply)",
+    )
+    parser.add_argument("--n", type=int, help="number of samples (default: as each metric's protocol has it)")
+    parser.add_argument("--split", choices=["train", "test"], help="of the real data (default: as in training)")
+    parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
+    parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
+    parser.add_argument("--seed", type=int, default=0, help="of latents and of the choice of real samples (default: 0)")
+    parser.add_argument(
+        "--extractor",
+        metavar="NAME[:KEY=VALUE]",
+        help=f"{', '.join(catalogue.names('metric/extractor'))}, as inception:weights=PATH (default: the config's)",
+    )
+    parser.add_argument("--device", choices=catalogue.names("device"), default="auto", help="(default: auto)")
+    arguments = parser.parse_args()
+    with _exit_codes("gan-eval"), _printing():
+        _log_to_terminal()
+        from gan_cli.evaluation import Question, evaluate, table
+
+        answer = evaluate(Question(**vars(arguments)))
+        print(table(answer))
+        for message in answer.failures.values():
+            print(f"gan-eval: {message}", file=sys.stderr)
+        if answer.failures:
+            sys.exit(2)
+
+
 def divergence() -> None:
     """`gan-divergence`: list, check and draw the divergences, or compute them between known densities."""
     from gan_cli.gan_divergence import command
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may lack a sign
     parser = _Parser(prog="gan-divergence", description="List, check, draw and compute the divergences.")
     command.add_arguments(parser)
-    arguments = parser.parse_args()
-    with _exit_codes("gan-divergence"):
-        try:
-            arguments.run(arguments)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter tries again at its end
-            raise CommandError(f"the output cannot be written ({error.strerror or error})") from error
+    with _exit_codes("gan-divergence"), _printing():
+        arguments = parser.parse_args()
+        arguments.run(arguments)
+
+
+def report() -> None:
+    """`gan-report`: one page that compares runs."""
+    from gan_cli.gan_report import command
+
+    parser = _Parser(prog="gan-report", description="Compare runs: their configs, numbers, curves and samples.")
+    command.add_arguments(parser)
+    with _exit_codes("gan-report"), _printing():
+        command.report(**vars(parser.parse_args()))
 
 
 class SweepSummary(Callback):
-    """Ends a sweep with the table of its runs."""
+    """Ends a sweep with the table of its runs, and a page that compares them."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         from gan_cli import sweep
@@ -104,6 +145,7 @@ class SweepSummary(Callback):
         if not sweep.runs(folder):
             print("gan-train: the sweep has no runs: its overrides match no option", file=sys.stderr)
             raise SystemExit(2)
+        _write_report(folder)
         if code := sweep.exit_code(folder):
             raise SystemExit(code)
 
@@ -150,6 +192,32 @@ def _run(config: DictConfig, folder: Path) -> None:
     run(config, folder, files)
     if hydra_config.mode is RunMode.RUN:
         print(folder / "samples.png")
+
+
+def _write_report(folder: Path) -> None:
+    """The page of a sweep; that it cannot be written does not change how the sweep ended."""
+    from gan_cli.gan_report import command
+
+    try:
+        print(command.write_page(folder))
+    except Exception as error:
+        print(f"gan-train: warning: no report: {' '.join(str(error).split())}", file=sys.stderr)
+
+
+@contextmanager
+def _printing() -> Iterator[None]:
+    """What is printed arrives, with signs that the terminal lacks replaced, or the command fails in one line."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter tries again at its end
+        raise CommandError(f"the output cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager

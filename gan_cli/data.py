@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from gan_cli.datasets.base import Dataset, Density, Images, to_unit_range
+from gan_cli.datasets.base import Dataset, Endless, Images, to_unit_range
 from gan_cli.randomness import stream
 
 
@@ -15,18 +15,18 @@ class Batches(Protocol):
     def __call__(self, index: int) -> Tensor: ...
 
 
-class DensityBatches:
-    """Fresh points for every index."""
+class EndlessBatches:
+    """Fresh samples for every index."""
 
-    def __init__(self, density: Density, batch_size: int, seed: int, device: torch.device) -> None:
-        self._density = density
+    def __init__(self, dataset: Endless, batch_size: int, seed: int, device: torch.device) -> None:
+        self._dataset = dataset
         self._batch_size = batch_size
         self._seed = seed
         self._generator = torch.Generator(device)
 
     def __call__(self, index: int) -> Tensor:
         self._generator.manual_seed(stream(self._seed, "data", index))
-        return self._density.sample(self._batch_size, self._generator)
+        return self._dataset.sample(self._batch_size, self._generator)
 
 
 class ImageBatches:
@@ -65,9 +65,9 @@ class ImageBatches:
 def batches(dataset: Dataset, batch_size: int, seed: int, device: torch.device) -> Batches:
     """The batches of a run on `device`. Raises `ValueError` when the data do not fill one."""
     match dataset:
-        case Density():
-            return DensityBatches(dataset, batch_size, seed, device)
+        case Endless():
+            return EndlessBatches(dataset, batch_size, seed, device)
         case Images():
             return ImageBatches(dataset, batch_size, seed, device)
         case _:
-            raise TypeError(f"{type(dataset).__name__} is neither a Density nor Images")
+            raise TypeError(f"{type(dataset).__name__} is neither Endless nor Images")

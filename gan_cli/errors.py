@@ -30,6 +30,14 @@ class InterruptedRunError(CommandError):
         self.exit_code = 128 + signal_number
 
 
+class CheckpointError(Exception):
+    """A checkpoint that cannot be used; the message names the file and what is wrong with it."""
+
+
+class DamagedCheckpointError(CheckpointError):
+    """A checkpoint whose bytes are not those that were written."""
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The remedy for a misspelt name: the nearest known one, or all of them."""
     names = sorted(map(str, known))

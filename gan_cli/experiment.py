@@ -4,6 +4,7 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +19,9 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.device import Device
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
-from gan_cli.metrics.base import Metric, Subject
+from gan_cli.extractors.base import Extractor
+from gan_cli.metrics.base import Metric
+from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
 from gan_cli.state import TrainState, averaged_copy
@@ -39,6 +42,7 @@ class Experiment:
     state: TrainState
     batches: Batches
     metrics: dict[str, Metric]
+    real: RealSamples
     tracker: Tracker
     extends_exactly: bool
     """Whether more steps leave those already taken as they would have been."""
@@ -49,7 +53,7 @@ class Experiment:
     def subject(self) -> Subject:
         """The players as they stand."""
         state = self.state
-        return Subject(state.generator, state.average, state.critic, self.divergence, self.dataset, self.seed)
+        return Subject(state.generator, state.average, state.critic, self.divergence, self.real, self.seed)
 
 
 def assemble(config: DictConfig) -> Experiment:
@@ -58,10 +62,12 @@ def assemble(config: DictConfig) -> Experiment:
     device = build(config.device, Device, "device").activate()
     dataset: Dataset = build(config.dataset, Dataset, "dataset")
     divergence: Divergence = build(config.divergence, Divergence, "divergence")
-    metrics = {name: build(config.metric[name], Metric, f"metric.{name}") for name in config.metric}
-    for name, metric in metrics.items():
-        with naming(f"metric.{name}"):
-            metric.check(dataset, divergence)
+    extractor: Extractor = build(config.metric.extractor, Extractor, "metric.extractor")
+    metrics = {
+        name: new_metric(node, f"metric.{name}", dataset, divergence, extractor)
+        for name, node in config.metric.items()
+        if name != "extractor"
+    }
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):
         source = batches(dataset, config.train.batch_size, config.seed, device)
@@ -82,6 +88,7 @@ def assemble(config: DictConfig) -> Experiment:
         state=state,
         batches=source,
         metrics=metrics,
+        real=RealSamples(dataset, extractor, config.seed, device),
         tracker=tracker,
         extends_exactly=config.train.schedule is Schedule.constant,
         start=partial(
@@ -96,6 +103,19 @@ def assemble(config: DictConfig) -> Experiment:
             train_generator=config.train.generator is GeneratorTraining.trained,
         ),
     )
+
+
+def new_metric(node: Any, key: str, dataset: Dataset, divergence: Divergence, extractor: Extractor) -> Metric:
+    """The metric of a node. Raises `ConfigError` where it does not apply."""
+    metric: Metric = build(node, Metric, key)
+    with naming(key):
+        metric.check(dataset, divergence)
+        if metric.looks_at == "classes" and not extractor.classifies:
+            raise ValueError("needs class probabilities: choose metric/extractor=mnist, fashion_mnist or inception")
+    if metric.looks_at != "samples":
+        with naming("metric.extractor"):
+            extractor.check(dataset)
+    return metric
 
 
 def new_generator(config: DictConfig, sample_shape: tuple[int, ...]) -> Generator:

@@ -6,25 +6,26 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-import torchvision
+from typing import TYPE_CHECKING, Any
 
 import gan_cli
 from gan_cli.errors import CommandError, DivergedError, InterruptedRunError
 
+if TYPE_CHECKING:  # commands that only read a run answer before torch would be imported
+    import torch
 
-def circumstances(device: torch.device) -> dict[str, Any]:
+
+def circumstances(device: "torch.device") -> dict[str, Any]:
     """The software and hardware of this process."""
+    import torch
+
     return {
         "versions": {
             "gan-cli": version("gan-cli"),
             "python": platform.python_version(),
             "torch": torch.__version__,
-            "torchvision": torchvision.__version__,
-            "numpy": np.__version__,
+            "torchvision": version("torchvision"),
+            "numpy": version("numpy"),
         },
         "device": device_name(device),
         "threads": torch.get_num_threads(),
@@ -32,8 +33,10 @@ def circumstances(device: torch.device) -> dict[str, Any]:
     }
 
 
-def device_name(device: torch.device) -> str:
+def device_name(device: "torch.device") -> str:
     """What the device calls itself."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu ({platform.machine()})"

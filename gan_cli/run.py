@@ -15,6 +15,7 @@ from gan_cli.artifacts import RunFolder
 from gan_cli.config import differences
 from gan_cli.errors import ConfigError, InterruptedRunError
 from gan_cli.experiment import Experiment, assemble
+from gan_cli.metrics.base import flat
 from gan_cli.reporting import Reporter
 from gan_cli.signals import StopSignals
 
@@ -154,9 +155,10 @@ def _due(step: int, is_last: bool, interval: int | None) -> bool:
 
 def _evaluate(experiment: Experiment) -> dict[str, float]:
     """The numbers of every metric."""
+    subject = experiment.subject
     numbers: dict[str, float] = {}
     for metric in experiment.metrics.values():
-        numbers |= metric(experiment.subject)
+        numbers |= flat(metric(subject))
     return numbers
 
 

@@ -14,15 +14,9 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gan_cli.digests import digest_path, file_digest
+from gan_cli.errors import CheckpointError, DamagedCheckpointError
 from gan_cli.models.base import Critic, Generator
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be used; the message names the file and what is wrong with it."""
-
-
-class DamagedCheckpointError(CheckpointError):
-    """A checkpoint whose bytes are not those that were written."""
 
 
 @dataclass
@@ -133,14 +127,3 @@ def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
     if not isinstance(state, dict) or "step" not in state:
         raise CheckpointError(f"{path} is not a checkpoint of a run")
     return state
-
-
-def digest_path(path: Path) -> Path:
-    """Where the digest of a checkpoint is kept."""
-    return path.with_name(path.name + ".sha256")
-
-
-def file_digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

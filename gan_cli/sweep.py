@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from gan_cli import record
+from gan_cli import record, wording
 from gan_cli.artifacts import RunFolder
 
 
@@ -28,16 +28,7 @@ def table(folder: Path) -> str:
         final = run.get("final", {})
         numbers = [format(final[key], form) if key in final else "" for key, form in COLUMNS.items()]
         rows.append((label, run.get("status", "unreadable"), str(run.get("step", "")), *numbers))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    # Words to the left, numbers to the right.
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column > 1 else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
+    return wording.aligned(rows, words=2)
 
 
 def exit_code(folder: Path) -> int:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import hydra
@@ -65,7 +66,8 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
         code = 0
         with _logging_restored():
             try:
-                getattr(cli, command.removeprefix("gan-"))()
+                (entry,) = entry_points(group="console_scripts", name=command)
+                entry.load()()
             except SystemExit as error:
                 code = error.code if isinstance(error.code, int) else int(error.code is not None)
         said = capsys.readouterr()

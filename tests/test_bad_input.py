@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY, compose, tree
 from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_cli import training
 from gan_cli.run import run
+from tests.conftest import TINY, compose, tree
 
 RING = "dataset=ring"
 RUN = " ".join([*TINY, "train.steps=8"])

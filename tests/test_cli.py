@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import TINY, tree
 from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_cli.cli import CONFIGS
+from tests.conftest import TINY, tree
 
 OPTIONS = {path.relative_to(CONFIGS).with_suffix("") for path in CONFIGS.rglob("*.yaml")} - {Path("config")}
 DIVERGES = ("divergence=kl", "optimizer.critic.lr=30", "every.checkpoint=1", "train.steps=50")
@@ -224,7 +224,9 @@ def test_a_sweep_goes_on_after_bad_runs_and_ends_with_a_table_of_all(gan_train, 
         "-m", *TINY, *DIVERGES, "every.log=10", "optimizer.critic.lr=-1,30,1e-4", "name=rate-${optimizer.critic.lr}"
     )
     (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
-    rows = [line.split() for line in finished.out.split(f"{sweep.name}\n")[1].splitlines()]
+    *lines, last = finished.out.split(f"{sweep.name}\n")[1].splitlines()
+    assert last == str(sweep.relative_to(tmp_path) / "report.html")
+    rows = [line.split() for line in lines]
     assert rows[0] == ["run", "status", "step", "estimate", "seconds", "images/s"]
     assert [row[:2] for row in rows[1:]] == [["rate--1", "failed"], ["rate-0.0001", "done"], ["rate-30", "diverged"]]
     assert rows[2][2] == "50"
@@ -311,7 +313,7 @@ def test_every_line_of_the_metrics_has_every_number(finished_run):
     numbers = lines(folder / "metrics.jsonl")
     assert [line["step"] for line in numbers] == [4, 8, 12, 16, 18]
     assert [line["images_seen"] for line in numbers] == [64, 128, 192, 256, 288]
-    evaluated = {"modes", "high_quality_share"}
+    evaluated = {"modes", "modes_of_real"} | {f"high_quality_share{part}" for part in ("", "_error", "_of_real")}
     for line in numbers:
         assert set(line) == REPORTED | (evaluated if line["step"] in (8, 16, 18) else set())
     seconds = [line["seconds"] for line in numbers]

@@ -12,16 +12,19 @@ from pydoc import locate
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, compose
 from omegaconf import OmegaConf
 from PIL import Image
 
 import gan_cli
+from gan_cli.build import build
 from gan_cli.cli import CONFIGS
 from gan_cli.config import GROUPS
 from gan_cli.datasets import images
+from gan_cli.errors import ConfigError
 from gan_cli.experiment import assemble
+from gan_cli.extractors.base import Extractor
 from gan_cli.run import run
+from tests.conftest import TINY, compose
 
 PACKAGE = Path(gan_cli.__path__[0])
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "configs" not in path.parts)
@@ -118,13 +121,35 @@ def test_every_data_set_makes_a_run_with_pictures(dataset, data):
         picture.load()
 
 
+IMAGES = ("dataset.resolution=8", "model.generator.width=4", "model.critic.width=4", "train.batch_size=8")
+
+
 @pytest.mark.parametrize("metric", options("metric"))
-def test_every_metric_is_reported(metric, tmp_path):
+def test_every_metric_is_reported(metric, data):
+    if metric in ("exact", "modes", "sliced_wasserstein"):
+        small = TINY
+    else:
+        small = ["dataset=stacked_mnist" if metric == "stacked_modes" else "dataset=mnist", *IMAGES]
     without, reported = set(), set()
-    for chosen, names in (("[]", without), (f"[{metric}]", reported)):
-        run(compose(*TINY, f"metric={chosen}", "train.steps=1"), tmp_path / chosen, {"config.yaml": ""})
-        names.update(json.loads((tmp_path / chosen / "run.json").read_text())["final"])
+    measured = [f"metric=[{metric}]", f"metric.{metric}.samples=1000"]
+    for chosen, names in ((["metric=[]"], without), (measured, reported)):
+        config = compose(*small, *chosen, "train.steps=1")
+        if metric == "parzen_goodfellow" and chosen == measured:
+            with pytest.raises(ConfigError, match="60,000 training images"):
+                assemble(config)
+            return
+        folder = data / "-".join(chosen)
+        run(config, folder, {"config.yaml": ""})
+        names.update(json.loads((folder / "run.json").read_text())["final"])
     assert without < reported
+
+
+@pytest.mark.parametrize("extractor", [name for name in options("metric/extractor") if name != "inception"])
+def test_every_extractor_gives_features(extractor):
+    node = compose("dataset=mnist5k", f"metric/extractor={extractor}").metric.extractor
+    features = build(node, Extractor, "metric.extractor")(torch.zeros(3, 1, 28, 28, dtype=torch.uint8))
+    assert len(features.vectors) == 3
+    assert features.vectors.isfinite().all()
 
 
 @pytest.mark.parametrize("tracker", options("tracker"))
@@ -143,6 +168,7 @@ def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monke
     arguments += {"fgan_univariate": ["study.critic_steps=1"], "divergence_matrix": ["dataset=mixture1d"]}.get(
         experiment, []
     )
+    arguments += ["train.batch_size=8"] if experiment == "fgan_mnist" else []
     if "dataset.path" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():
         arguments += [f"dataset.path={data / 'images'}"]
     finished = inside("gan-train", *arguments)

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import sympy
 import torch
-from conftest import tree
 from PIL import Image
 from sympy.parsing.sympy_parser import (
     implicit_multiplication_application,
@@ -26,6 +25,7 @@ from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.gan_divergence import formulas, listing
 from gan_cli.gan_divergence.calculus import slope
 from gan_cli.gan_divergence.laws import RATIOS
+from tests.conftest import tree
 
 NAMES = catalogue.names("divergence")
 PAGE = Path(__file__).parent.parent / "docs" / "divergences.md"

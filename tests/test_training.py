@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gan_cli import state as checkpoints
-from gan_cli.data import DensityBatches, ImageBatches, batches
+from gan_cli.data import EndlessBatches, ImageBatches, batches
 from gan_cli.datasets.base import Images, to_unit_range
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.divergences.fgan import Gan
@@ -244,7 +244,7 @@ def test_a_batch_larger_than_the_data_is_refused():
 
 
 def test_points_are_drawn_anew_for_every_index():
-    source = DensityBatches(RING, 16, 0, torch.device("cpu"))
+    source = EndlessBatches(RING, 16, 0, torch.device("cpu"))
     assert not torch.equal(source(0), source(1))
     assert torch.equal(source(0), source(0))
 

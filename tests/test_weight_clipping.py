@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from conftest import compose
 from torch import nn
 
 from gan_cli import sampling
@@ -22,6 +21,7 @@ from gan_cli.studies.weight_clipping import (
     share_at_the_bounds,
     weights,
 )
+from tests.conftest import compose
 
 NOISY = ("model=noisy_data", "train.batch_size=16", "train.generator=frozen", "model.critic.hidden=[8]")
 RING = Ring(modes=8, radius=2.0, deviation=0.02)

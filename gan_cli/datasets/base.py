@@ -1,4 +1,4 @@
-"""The two kinds of data: densities that are sampled without end, and images that lie in memory."""
+"""The two kinds of data: those that are sampled without end, known densities among them, and images in memory."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -17,19 +17,31 @@ class Dataset(ABC):
         """A digest of the data where the config does not determine them; None where it does."""
         return None
 
+    def at_split(self, split: str) -> "Dataset":
+        """The same data, another published part of them. Raises `ValueError` where there is no such part."""
+        raise ValueError(f"split={split} is not one of the data: {type(self).__name__} has one part only")
 
-class Density(Dataset):
-    """Points of a known distribution, drawn anew for every batch."""
+    def other_split(self) -> "Dataset | None":
+        """The published part of the data that this one has no sample in common with; None where there is none."""
+        return None
+
+
+class Endless(Dataset):
+    """Samples that are drawn anew for every batch."""
+
+    @abstractmethod
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        """`n` samples of shape `(n, *sample_shape)` on the generator's device, images in [−1, 1]."""
+
+
+class Density(Endless):
+    """Points of a known distribution."""
 
     support: Hashable = None
     """What carries the distribution: None for all of space. Two of different supports have no mass in common."""
 
     terms: int = 1
     """How many kernels its density sums, which is what a node of a quadrature costs."""
-
-    @abstractmethod
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        """`n` points of shape `(n, dimensions)`, on the generator's device."""
 
     @abstractmethod
     def log_density(self, x: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from gan_cli.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-Split = Literal["train", "test"]
+SplitName = Literal["train", "test"]
 
 MIRROR_SECONDS = 15
 """How long a mirror may stay silent."""
@@ -57,7 +57,7 @@ class Published:
     sources: tuple[Source, ...]
     """Where it is fetched from, in this order."""
 
-    def load(self, root: Path, split: Split) -> tuple[Tensor, Tensor]:
+    def load(self, root: Path, split: SplitName) -> tuple[Tensor, Tensor]:
         """The images `(n, 1, height, width)` as uint8 and the labels `(n,)` as int64.
 
         Raises `ConfigError` when a file under `root` is not the published one, or none can be had.

@@ -2,8 +2,9 @@
 
 import hashlib
 import importlib.util
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import ClassVar, get_args
 
 import numpy as np
 import torch
@@ -12,8 +13,8 @@ from torch import Tensor
 from torchvision import datasets
 from torchvision.transforms.v2.functional import resize
 
-from gan_cli.datasets.base import Images
-from gan_cli.datasets.idx import Published, Split, from_mirror, from_npm
+from gan_cli.datasets.base import Dataset, Images
+from gan_cli.datasets.idx import Published, SplitName, from_mirror, from_npm
 from gan_cli.errors import ConfigError
 
 MNIST_5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
@@ -67,24 +68,53 @@ class Mnist5k(Images):
         self.classes = DIGITS
 
 
-class Mnist(Images):
-    """The handwritten digits of LeCun, Cortes and Burges: 60,000 to train and 10,000 to test."""
+class Split(Dataset):
+    """Data published in two parts, one to train and one to test."""
 
-    def __init__(self, root: str, split: Split, resolution: int) -> None:
+    root: str
+    split: SplitName
+    resolution: int
+
+    def at_split(self, split: str) -> Dataset:
+        if split == self.split:
+            return self
+        if split not in get_args(SplitName):
+            raise ValueError(f"split={split} must be one of {', '.join(get_args(SplitName))}")
+        other: Dataset = type(self)(self.root, split, self.resolution)  # type: ignore[call-arg]
+        return other
+
+    def other_split(self) -> Dataset:
+        return self._other
+
+    @cached_property
+    def _other(self) -> Dataset:
+        return self.at_split("test" if self.split == "train" else "train")
+
+
+class Idx(Split, Images):
+    """Pictures in IDX files: 60,000 to train and 10,000 to test."""
+
+    published: ClassVar[Published]
+
+    def __init__(self, root: str, split: SplitName, resolution: int) -> None:
         check_resolution(resolution)
-        images, labels = MNIST.load(Path(root).expanduser(), split)
+        self.root, self.split, self.resolution = root, split, resolution
+        images, labels = self.published.load(Path(root).expanduser(), split)
         super().__init__(_resized(images, resolution), labels)
-        self.classes = DIGITS
 
 
-class FashionMnist(Images):
-    """Pictures of clothes in MNIST's format (Xiao 2017, arXiv 1708.07747)."""
+class Mnist(Idx):
+    """The handwritten digits of LeCun, Cortes and Burges."""
 
-    def __init__(self, root: str, split: Split, resolution: int) -> None:
-        check_resolution(resolution)
-        images, labels = FASHION_MNIST.load(Path(root).expanduser(), split)
-        super().__init__(_resized(images, resolution), labels)
-        self.classes = list(datasets.FashionMNIST.classes)
+    published = MNIST
+    classes: ClassVar = DIGITS
+
+
+class FashionMnist(Idx):
+    """Clothes in MNIST's format (Xiao 2017, arXiv 1708.07747)."""
+
+    published = FASHION_MNIST
+    classes: ClassVar = list(datasets.FashionMNIST.classes)
 
 
 def check_resolution(resolution: int) -> None:

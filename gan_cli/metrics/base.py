@@ -2,43 +2,49 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from torch import Tensor
-
-from gan_cli import sampling
-from gan_cli.datasets.base import Dataset, Density
+from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
-from gan_cli.models.base import Critic, Generator
+from gan_cli.metrics.subject import Subject
 
 
 @dataclass(frozen=True)
-class Subject:
-    """The players at some step of a run, to be measured."""
+class Measured:
+    """A number, and how sure it is."""
 
-    generator: Generator
-    average: Generator
-    critic: Critic
-    divergence: Divergence
-    dataset: Dataset
-    seed: int
+    value: float
+    """`math.inf` is one."""
 
-    def samples(self, n: int) -> Tensor:
-        """Of the averaged generator, shape `(n, *sample_shape)`: the same latents at every step."""
-        return sampling.generate(self.average, sampling.latents(self.average, n, self.seed))
+    error: float | None = None
+    """One standard error; 0 where the number is exact, None where it is not known."""
 
-    def fresh_points(self, n: int) -> tuple[Tensor, Tensor]:
-        """Of toy data and of the generator as it stands, `n` each: none that a batch held."""
-        assert isinstance(self.dataset, Density)
-        fake = sampling.generate(self.generator, sampling.latents(self.generator, n, self.seed))
-        return sampling.real_points(self.dataset, n, self.seed, fake.device), fake
+    real: float | None = None
+    """The same number for real samples held out, in the generator's place: of a distance its floor."""
 
 
 class Metric(ABC):
     """Named numbers about the players."""
 
+    looks_at: ClassVar[Literal["samples", "features", "classes"]] = "samples"
+    """What it takes of `Samples`: only those that look at an extractor's work depend on the extractor."""
+
     def check(self, dataset: Dataset, divergence: Divergence) -> None:  # noqa: B027 - most take any
-        """Raise `ValueError` where the metric does not apply."""
+        """Raise `ValueError` where the metric does not apply: what it needs, and what to choose instead."""
 
     @abstractmethod
-    def __call__(self, subject: Subject) -> dict[str, float]:
-        """The numbers; `math.inf` is one."""
+    def __call__(self, subject: Subject) -> dict[str, Measured]:
+        """The numbers by name."""
+
+    def picture(self, subject: Subject) -> bytes | None:
+        """A PNG that goes with the numbers, where there is one."""
+        return None
+
+
+def flat(measured: dict[str, Measured]) -> dict[str, float]:
+    """All in one mapping: `name`, and where they are known `name_error` and `name_of_real`."""
+    numbers: dict[str, float] = {}
+    for name, number in measured.items():
+        parts = {name: number.value, f"{name}_error": number.error, f"{name}_of_real": number.real}
+        numbers |= {part: value for part, value in parts.items() if value is not None}
+    return numbers

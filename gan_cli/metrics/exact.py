@@ -8,8 +8,8 @@ from torch import Tensor
 from gan_cli import sampling
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.divergences.base import Divergence
-from gan_cli.kernel_density import Estimated
-from gan_cli.metrics.base import Metric, Subject
+from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.subject import Subject
 from gan_cli.truth import truth_of
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ CHUNKS = 100
 class ExactDivergence(Metric):
     """The exact value of what the critic estimates, between a toy density and the generator that is being trained.
 
-    `exact`: by quadrature, with `exact_error` 0 where the generator's density is known, else from `samples` of it; W₁
+    `exact`: by quadrature, with an error of 0 where the generator's density is known, else from `samples` of it; W₁
     by optimal transport between 1,000 samples, where the error is what real ones are apart.
     `held_out_estimate`: the critic's own for as many fresh samples, with its standard error; for an f-divergence it is
     a lower bound of the exact one. A divergence whose best critic has no closed form, or data too fine for quadrature,
@@ -39,12 +39,11 @@ class ExactDivergence(Metric):
         if dataset.support is None and len(dataset.box()[0]) > 2:
             raise ValueError("needs data of one or two dimensions: choose metric=[]")
 
-    def __call__(self, subject: Subject) -> dict[str, float]:
+    def __call__(self, subject: Subject) -> dict[str, Measured]:
         dataset = subject.dataset
         assert isinstance(dataset, Density)
         real, fake = subject.fresh_points(self.samples)
-        estimate = held_out_estimate(subject, real, fake)
-        numbers = {"held_out_estimate": estimate.value, "held_out_estimate_error": estimate.error}
+        numbers = {"held_out_estimate": held_out_estimate(subject, real, fake)}
         try:
             truth = truth_of(subject.divergence, dataset, subject.generator.density(), real, fake)
         except NotImplementedError:
@@ -52,14 +51,14 @@ class ExactDivergence(Metric):
         except ValueError as error:  # data or a generator that no quadrature resolves
             logger.warning("no exact divergence: %s", error)
             return numbers
-        return {"exact": truth.value, "exact_error": truth.error, **numbers}
+        return {"exact": Measured(truth.value, truth.error), **numbers}
 
 
-def held_out_estimate(subject: Subject, real: Tensor, fake: Tensor) -> Estimated:
+def held_out_estimate(subject: Subject, real: Tensor, fake: Tensor) -> Measured:
     """The critic's estimate for samples that it did not learn from, and its standard error."""
     with sampling.evaluating(subject.critic):
         pairs = zip(real.chunk(CHUNKS), fake.chunk(CHUNKS), strict=True)
         values = [subject.divergence.estimate(subject.critic(p), subject.critic(q)).item() for p, q in pairs]
     mean = sum(values) / len(values)
     variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
-    return Estimated(mean, math.sqrt(variance / len(values)))
+    return Measured(mean, math.sqrt(variance / len(values)))

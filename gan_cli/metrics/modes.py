@@ -6,7 +6,9 @@ from torch import Tensor
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.mixtures import Mixture
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.base import Metric, Subject
+from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.standard_errors import share_of
+from gan_cli.metrics.subject import Subject
 
 
 def mode_coverage(points: Tensor, means: Tensor, deviations: Tensor, radius: float) -> tuple[int, float]:
@@ -35,8 +37,16 @@ class ModeCoverage(Metric):
         if not isinstance(dataset, Mixture):
             raise ValueError("needs a mixture of Gaussians: dataset=ring, grid, mixture1d or gaussian")
 
-    def __call__(self, subject: Subject) -> dict[str, float]:
-        mixture, fake = subject.dataset, subject.samples(self.samples)
+    def __call__(self, subject: Subject) -> dict[str, Measured]:
+        modes, share = self._of(subject, subject.fake(self.samples).raw)
+        _, held_out = subject.pair(self.samples)
+        modes_of_real, share_of_real = self._of(subject, held_out.raw)
+        return {
+            "modes": Measured(modes, real=modes_of_real),
+            "high_quality_share": share_of(share, self.samples, share_of_real),
+        }
+
+    def _of(self, subject: Subject, points: Tensor) -> tuple[int, float]:
+        mixture = subject.dataset
         assert isinstance(mixture, Mixture)
-        modes, share = mode_coverage(fake, mixture.means.to(fake), mixture.deviations.to(fake), self.radius)
-        return {"modes": modes, "high_quality_share": share}
+        return mode_coverage(points, mixture.means.to(points), mixture.deviations.to(points), self.radius)

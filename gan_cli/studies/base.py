@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from gan_cli import wording
 from gan_cli.experiment import Experiment
 
 
@@ -41,8 +42,4 @@ class Study(ABC):
 def table(rows: Sequence[Sequence[object]], digits: int = 4) -> str:
     """Rows under each other, the first column to the left and the others to the right; floats with `digits`."""
     cells = [[f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))])
-        for row in cells
-    )
+    return wording.aligned(cells)

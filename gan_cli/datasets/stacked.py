@@ -1,0 +1,27 @@
+"""Stacked MNIST: a thousand modes, three digits in the channels of one picture (Metz 2017, arXiv 1611.02163)."""
+
+from itertools import product
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from gan_cli.datasets.base import Endless, to_unit_range
+from gan_cli.datasets.idx import SplitName
+from gan_cli.datasets.images import DIGITS, Mnist, Split
+
+
+class StackedMnist(Split, Endless):
+    """Pictures of three channels, each a digit drawn from MNIST with the same chance as any other of its split."""
+
+    classes: ClassVar = ["".join(digits) for digits in product(DIGITS, repeat=3)]
+
+    def __init__(self, root: str, split: SplitName, resolution: int) -> None:
+        self.root, self.split, self.resolution = root, split, resolution
+        self._digits = Mnist(root, split, resolution).images[:, 0]
+        self.sample_shape = (3, resolution, resolution)
+
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        self._digits = self._digits.to(generator.device)
+        chosen = torch.randint(len(self._digits), (n, 3), generator=generator, device=generator.device)
+        return to_unit_range(self._digits[chosen])

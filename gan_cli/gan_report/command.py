@@ -1,0 +1,99 @@
+"""`gan-report`: from the folders of runs to one page, or one table."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+
+from gan_cli.errors import ConfigError
+from gan_cli.gan_report import text
+from gan_cli.gan_report.finding import MARKS
+from gan_cli.gan_report.report import make
+
+TABLES = {"md": text.markdown, "csv": text.comma_separated, "json": text.as_json}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """The command line."""
+    parser.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="RUN | SWEEP",
+        help="the folder of a run, such as outputs/default, of a study, or of a sweep",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="(default: SWEEP/report.html for a single sweep, else report.html here; of tables the terminal)",
+    )
+    parser.add_argument(
+        "--format", choices=["html", *TABLES], default="html", help="one page, or its table alone (default: html)"
+    )
+
+
+def report(folders: Sequence[Path], out: Path | None, format: str) -> None:
+    """Write the report and print where it is, or print a table. Raises `ConfigError`, with nothing written."""
+    if out is not None:
+        _check_writable(out)
+    made = make(folders)
+    if format != "html":
+        content = TABLES[format](made)
+        if out is None:
+            sys.stdout.write(content)
+            return
+    else:
+        from gan_cli.gan_report import page
+
+        content = page.html(made)
+        out = out or _default_place(folders)
+        _check_writable(out)
+    _write(out, content)
+    print(out)
+
+
+def write_page(folder: Path) -> Path:
+    """Write the page of a sweep into its folder, and return where it is. Raises `ConfigError`."""
+    from gan_cli.gan_report import page
+
+    out = folder / "report.html"
+    _check_writable(out)
+    _write(out, page.html(make([folder])))
+    return out
+
+
+def _default_place(folders: Sequence[Path]) -> Path:
+    is_sweep = len(folders) == 1 and not any((folders[0] / mark).is_file() for mark in MARKS)
+    return folders[0] / "report.html" if is_sweep else Path("report.html")
+
+
+def _check_writable(out: Path) -> None:
+    """Before the work: only a regular file is replaced, so never a device or a folder."""
+    if out.exists() and not out.is_file():
+        raise ConfigError(f"--out {out} is not a file: choose another place with --out")
+    if not out.parent.is_dir():
+        raise ConfigError(
+            f"--out {out} cannot be written (there is no folder {out.parent}): make it, or choose another"
+        )
+
+
+def _write(out: Path, content: str) -> None:
+    """Replace the file, or leave the old one whole."""
+    out = out.resolve()  # of a link, what it leads to
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with temporary.open("wb") as file:
+                file.write(content.encode("utf-8", errors="replace"))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(out)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{out} cannot be written ({error.strerror or error}): free some space or permit it, or choose another"
+            " place with --out"
+        ) from error

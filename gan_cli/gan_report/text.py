@@ -1,0 +1,187 @@
+"""A report as a table of text: Markdown to paste, CSV and JSON to compute with."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gan_cli import wording
+from gan_cli.gan_report.columns import Cell, Column
+from gan_cli.gan_report.report import Report, Row
+from gan_cli.gan_report.seeds import Mean
+
+
+def markdown(report: Report) -> str:
+    """The table of runs, one of each divergence's estimates, and one of means over seeds."""
+    keys = report.comparison.differing
+    general = [index for index, column in enumerate(report.columns) if column.divergence is None]
+    head = ["run", "status", "step", *keys, *(_heading(report.columns[index]) for index in general)]
+    rows = [
+        [row.label, "; ".join([row.status.word, *row.remarks]), row.step, *row.settings]
+        + [_cell(report.columns[index].cells.get(number)) for index in general]
+        + [_optional(row.images_per_second, wording.short), _optional(row.seconds, wording.duration)]
+        for number, row in enumerate(report.rows)
+    ]
+    parts = [_table([*head, "images/s", "time"], rows)]
+    for divergence in dict.fromkeys(column.divergence for column in report.columns if column.divergence):
+        of_one = [column for column in report.columns if column.divergence == divergence]
+        rows = [
+            [row.label, *(_cell(column.cells.get(number)) for column in of_one)]
+            for number, row in enumerate(report.rows)
+            if any(number in column.cells for column in of_one)
+        ]
+        parts.append(f"Under {divergence}:\n\n{_table(['run', *map(_heading, of_one)], rows)}")
+    if any(len(group.seeds) > 1 for group in report.groups):
+        parts.append(f"Over seeds, mean ± 95 % interval (n):\n\n{_groups(report)}")
+    parts += [
+        _escaped(f"{metric} does not apply to {', '.join(of)}: {why}") for (metric, why), of in report.refusals.items()
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def comma_separated(report: Report) -> str:
+    """A line for each run; what a number's circumstances are stands in its column's name."""
+    parts: list[tuple[str, Callable[[Cell], float | int | None]]] = [
+        ("", lambda cell: cell.value),
+        (" error", lambda cell: cell.error),
+        (" real", lambda cell: cell.real),
+        (" step", lambda cell: cell.step),
+    ]
+    used = [
+        (column, suffix, part)
+        for column in report.columns
+        for suffix, part in parts
+        if any(part(cell) is not None for cell in column.cells.values())
+    ]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    head = ["run", "folder", "status", "details", "step", *report.comparison.differing]
+    writer.writerow([*head, *(column.title + suffix for column, suffix, _ in used), "images/s", "seconds"])
+    for number, row in enumerate(report.rows):
+        numbers = [part(column.cells[number]) if number in column.cells else None for column, _, part in used]
+        settings = [
+            wording.setting(report.comparison.settings[number].get(key, "")) for key in report.comparison.differing
+        ]
+        writer.writerow(
+            [row.label, row.run.path, row.status.word, "; ".join(row.remarks), row.step, *settings]
+            + [_plain(value) for value in (*numbers, row.images_per_second, row.seconds)]
+        )
+    return buffer.getvalue()
+
+
+def as_json(report: Report) -> str:
+    """Everything but the curves and the pictures."""
+    content = {
+        "made": report.made.isoformat(timespec="seconds"),
+        "shared": report.comparison.shared,
+        "runs": [_json_row(report, number, row) for number, row in enumerate(report.rows)],
+        "studies": [
+            {"name": study.name, "status": stands.word, "details": stands.details + study.problems}
+            for study, stands in report.studies
+        ],
+        "seeds": [
+            {
+                "runs": [report.rows[index].run.name for index in group.runs],
+                "seeds": group.seeds,
+                "ended": group.ended,
+                "diverged": group.diverged,
+                "means": {
+                    column.title: {"value": mean.value, "half_width": mean.half_width, "n": mean.seeds}
+                    for column, mean in zip(report.columns, group.means, strict=True)
+                    if mean is not None
+                },
+            }
+            for group in report.groups
+        ],
+    }
+    return json.dumps(_finite(content), indent=2, allow_nan=False, default=str) + "\n"
+
+
+def _json_row(report: Report, number: int, row: Row) -> dict[str, Any]:
+    settings = report.comparison.settings[number]
+    differing = [*report.comparison.differing, *report.comparison.following]
+    return {
+        "run": row.label,
+        "folder": str(row.run.path),
+        "status": row.status.word,
+        "details": row.remarks,
+        "step": row.run.step,
+        "config": {key: settings[key] for key in differing if key in settings},
+        "numbers": [
+            {
+                "name": column.name,
+                "value": cell.value,
+                "error": cell.error,
+                "real": cell.real,
+                "step": row.run.step if cell.step is None else cell.step,
+                "logged": column.logged,
+                "divergence": column.divergence,
+                "circumstances": column.circumstances,
+            }
+            for column in report.columns
+            if (cell := column.cells.get(number)) is not None
+        ],
+        "refused": row.refusals,
+        "images_per_second": row.images_per_second,
+        "seconds": row.seconds,
+    }
+
+
+def _groups(report: Report) -> str:
+    keys = [key for key in report.comparison.differing if key != "seed"]
+    used = [index for index, _ in enumerate(report.columns) if any(group.means[index] for group in report.groups)]
+    rows = []
+    for group in report.groups:
+        settings = [report.comparison.shown(group.runs[0], key) for key in keys]
+        means = [_mean(group.means[index]) for index in used]
+        rows.append([*settings, str(len(group.seeds)), f"{group.diverged} of {group.ended}", *means])
+    return _table([*keys, "seeds", "diverged", *(report.columns[index].title for index in used)], rows)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+
+
+def _escaped(text: str) -> str:
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+def _heading(column: Column) -> str:
+    told = [*column.distinction, *(["logged"] if column.logged else [])]
+    return f"{column.name} ({', '.join(told)})" if told else column.name
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return ""
+    floor = "" if cell.real is None else f", real {wording.short(cell.real)}"
+    step = "" if cell.step is None else f", at step {cell.step}"
+    return wording.measured(cell.value, cell.half_width) + floor + step
+
+
+def _mean(mean: Mean | None) -> str:
+    return "" if mean is None else f"{wording.measured(mean.value, mean.half_width)} ({mean.seeds})"
+
+
+def _optional(value: float | None, word: Callable[[float], str]) -> str:
+    return "" if value is None else word(value)
+
+
+def _plain(value: float | None) -> str:
+    if value is None:
+        return ""
+    return repr(value) if math.isfinite(value) else str(_finite(value))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: it stands as text, as in a run's own files."""
+    if isinstance(value, dict):
+        return {str(name): _finite(child) for name, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(child) for child in value]
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,168 @@
+"""What a classifier says of samples: the score of Salimans 2016, and how they spread over the classes."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gan_cli.datasets.base import Dataset
+from gan_cli.datasets.stacked import StackedMnist
+from gan_cli.divergences.base import Divergence
+from gan_cli.errors import ConfigError
+from gan_cli.metrics.arguments import at_least, needs_samples
+from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.standard_errors import mean_of, share_of
+from gan_cli.metrics.subject import Samples, Subject
+
+NAMED = 20
+"""At most so many classes have a number each."""
+CLASSIFIERS = "metric/extractor=mnist, fashion_mnist or inception"
+
+
+def classifier_score(log_probabilities: Tensor) -> Measured:
+    """exp(mean KL(p(y|x) ‖ p(y))), from 1 to the number of classes (Salimans 2016, arXiv 1606.03498, §4).
+
+    Takes shape `(n, classes)`. The mean is over all samples at once. The error is by the delta method: moving p(y)
+    does not change the mean to first order, so that it varies as the mean of the samples' divergences does.
+    """
+    shares = log_probabilities.double().exp()
+    divergence = mean_of(-torch.special.entr(shares).sum(1) - torch.xlogy(shares, shares.mean(0)).sum(1))
+    assert divergence.error is not None
+    score = math.exp(divergence.value)
+    return Measured(score, score * divergence.error)
+
+
+def histogram_divergence(counts: Tensor, shares: Tensor, n: float = math.inf) -> Measured:
+    """KL(counts ‖ shares) of the classes in nats; infinite, with no error, where a class has a count but no share.
+
+    Both have the shape `(classes,)`; `n` samples gave the shares. The error is by the delta method, with the second
+    order, which is all there is where both are samples of one distribution: (K − 1)/2 · (1/N + 1/n)².
+    """
+    total, shares = counts.sum().item(), shares.double()
+    seen = counts > 0
+    if not shares[seen].all():
+        return Measured(math.inf)
+    p, q = counts[seen] / total, shares[seen]
+    logarithms, ratio = (p / q).log(), p / q
+    value = (p * logarithms).sum()
+    in_counts = (p * (logarithms - value).square()).sum().item()
+    in_shares = (q * ratio.square()).sum().item() - 1
+    noise = 1 / total + 1 / n
+    second = (int((shares > 0).sum()) - 1) / 2 * noise**2
+    # The first order is computed from samples too, which by itself adds twice the second.
+    first = max(0.0, in_counts / total + in_shares / n - 2 * second)
+    return Measured(value.item(), math.sqrt(first + second))
+
+
+def largest_share_difference(counts: Tensor, reference: Tensor) -> Measured:
+    """The largest |difference| of a class's share between two histograms, with that class's binomial error."""
+    p, q = counts.double() / counts.sum(), reference.double() / reference.sum()
+    variance = p * (1 - p) / counts.sum() + q * (1 - q) / reference.sum()
+    value, index = (p - q).abs().max(dim=0)
+    return Measured(value.item(), variance[index].sqrt().item())
+
+
+def log_probabilities_of(samples: Samples) -> Tensor:
+    """Of the classes, shape `(n, classes)`. Raises `ConfigError` where the extractor does not classify."""
+    if samples.features.log_probabilities is None:
+        raise ConfigError(f"metric.extractor does not classify: choose {CLASSIFIERS}, or metric=[]")
+    return samples.features.log_probabilities
+
+
+def class_counts(samples: Samples) -> Tensor:
+    """How many samples have each class for their most probable one: shape `(classes,)`, float64."""
+    log_probabilities = log_probabilities_of(samples)
+    return torch.bincount(log_probabilities.argmax(1), minlength=log_probabilities.shape[1]).double()
+
+
+def needs_classes(dataset: Dataset) -> None:
+    """Raise `ValueError` where no extractor tells the classes of the data."""
+    if len(dataset.sample_shape) != 3:
+        raise ValueError("needs images, whose classes an extractor tells: dataset=mnist5k, or metric=[]")
+    needs_samples(dataset, 2)
+
+
+class ClassifierScore(Metric):
+    """`classifier_score` of generated samples: the Inception score with the classifier that the extractor is."""
+
+    looks_at = "classes"
+
+    def __init__(self, samples: int) -> None:
+        at_least(2, samples=samples)
+        self.samples = samples
+
+    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+        needs_classes(dataset)
+
+    def __call__(self, subject: Subject) -> dict[str, Measured]:
+        score = classifier_score(log_probabilities_of(subject.fake(self.samples)))
+        _, held_out = subject.pair(self.samples)
+        of_real = classifier_score(log_probabilities_of(held_out))
+        return {"classifier_score": Measured(score.value, score.error, of_real.value)}
+
+
+class ClassHistogram(Metric):
+    """How the most probable classes of generated samples are spread, beside those of real ones.
+
+    `class_kl`: KL(generated ‖ real) in nats; `class_share_difference`: the largest of any class; `classes_seen`; and
+    where there are at most 20 classes `class_share_<i>` of each.
+    """
+
+    looks_at = "classes"
+
+    def __init__(self, samples: int) -> None:
+        at_least(2, samples=samples)
+        self.samples = samples
+
+    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+        needs_classes(dataset)
+
+    def __call__(self, subject: Subject) -> dict[str, Measured]:
+        fake, reference = class_counts(subject.fake(self.samples)), class_counts(subject.reference(self.samples))
+        numbers = _compared(fake, reference)
+        first, second = map(class_counts, subject.pair(self.samples))
+        of_real = _compared(second, first)
+        return {name: Measured(of.value, of.error, of_real[name].value) for name, of in numbers.items()}
+
+
+def _compared(counts: Tensor, reference: Tensor) -> dict[str, Measured]:
+    numbers = {
+        "class_kl": histogram_divergence(counts, reference / reference.sum(), reference.sum().item()),
+        "class_share_difference": largest_share_difference(counts, reference),
+        "classes_seen": Measured(int((counts > 0).sum())),
+    }
+    if len(counts) <= NAMED:
+        n = int(counts.sum())
+        numbers |= {f"class_share_{i}": share_of(count / n, n) for i, count in enumerate(counts.tolist())}
+    return numbers
+
+
+class StackedModes(Metric):
+    """`modes`, the classes seen of many equally frequent ones, and `mode_kl`, KL(generated ‖ uniform) in nats.
+
+    By the definitions of VEEGAN (arXiv 1705.07761 §4.2). N samples of K equally frequent classes have a divergence of
+    (K − 1)/2N on average and a little more: 0.0196 of 26,000 and 1,000. MNIST's digits are not equally frequent, which
+    adds 0.004 for three of them.
+    """
+
+    looks_at = "classes"
+
+    def __init__(self, samples: int) -> None:
+        at_least(2, samples=samples)
+        self.samples = samples
+
+    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+        if not isinstance(dataset, StackedMnist):
+            raise ValueError("needs a thousand classes: dataset=stacked_mnist, or metric=class_histogram")
+
+    def __call__(self, subject: Subject) -> dict[str, Measured]:
+        counts = class_counts(subject.fake(self.samples))
+        if len(counts) != len(StackedMnist.classes):
+            raise ConfigError(f"metric.extractor tells {len(counts)} classes: choose metric/extractor=mnist")
+        held_out = class_counts(subject.pair(self.samples)[1])
+        uniform = torch.full_like(counts, 1 / len(counts))
+        divergence = histogram_divergence(counts, uniform)
+        return {
+            "modes": Measured(int((counts > 0).sum()), real=int((held_out > 0).sum())),
+            "mode_kl": Measured(divergence.value, divergence.error, histogram_divergence(held_out, uniform).value),
+        }

@@ -1,0 +1,36 @@
+"""How sure a number is: of a mean by its formula, of any statistic by the bootstrap (Efron 1979)."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from gan_cli.metrics.base import Measured
+from gan_cli.randomness import stream
+
+
+def mean_of(values: Tensor) -> Measured:
+    """The mean of independent numbers, shape `(n,)`, and its standard error."""
+    values = values.double()
+    return Measured(values.mean().item(), values.std(correction=0).item() / math.sqrt(len(values)))
+
+
+def share_of(share: float, n: int, real: float | None = None) -> Measured:
+    """A share of n samples with its binomial error."""
+    return Measured(share, math.sqrt(share * (1 - share) / n), real)
+
+
+def bootstrap(
+    statistic: Callable[..., Tensor], sizes: Sequence[int], rounds: int, seed: int, device: torch.device
+) -> Tensor:
+    """The standard deviation of `statistic(*counts)` over `rounds` resamples.
+
+    For each set of samples, of the given sizes, it is told how often each sample is drawn: shape `(size,)`, int64.
+    """
+    source = torch.Generator().manual_seed(stream(seed, "bootstrap"))  # on the CPU, for the same draws everywhere
+
+    def counts(size: int) -> Tensor:
+        return torch.bincount(torch.randint(size, (size,), generator=source), minlength=size).to(device)
+
+    return torch.stack([statistic(*map(counts, sizes)) for _ in range(rounds)]).std(dim=0)

@@ -1,0 +1,81 @@
+"""How numbers, times and values of a config are written."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+QUANTILE = 1.96
+"""Standard errors on either side of a number, for 95 %."""
+
+
+def measured(value: float, half_width: float | None) -> str:
+    """A number and, where it is known, the half width of its interval, to two of its digits."""
+    if half_width is None or not math.isfinite(value):
+        return short(value)
+    if not math.isfinite(half_width):
+        return f"{short(value)} ± {short(half_width)}"
+    if half_width == 0:
+        return f"{short(value)} ± 0"
+    decimals = 1 - math.floor(math.log10(half_width))
+    if abs(value) >= 1e7 or half_width >= 1e6 or decimals > 8:
+        return f"{value:.4g} ± {half_width:.2g}"
+    digits = max(decimals, 0)
+    return f"{round(value, decimals) + 0.0:.{digits}f} ± {round(half_width, decimals):.{digits}f}"
+
+
+def short(value: float) -> str:
+    """A number to four digits, or to its last whole one."""
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if abs(value) < 1e7 and (abs(value) >= 1000 or value == round(value)):
+        return f"{value:.0f}"
+    return f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """A time to a precision that fits it."""
+    if not math.isfinite(seconds):
+        return short(seconds)
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def moment(time: datetime) -> str:
+    """A time of day, in UTC."""
+    return f"{time:%Y-%m-%d %H:%M} UTC"
+
+
+def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> str:
+    """A table in columns, the first `words` of them to the left and the others, numbers, to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column < words else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def setting(value: Any) -> str:
+    """A value of a config, as one writes it in yaml."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(setting, value))}]"
+    return str(value)
