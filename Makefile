@@ -42,6 +42,10 @@ gallery: $(READY) ## draw docs/ring.png: the same ring, eight divergences
 theory: $(READY) ## run the experiments of docs/theory.md and draw its figures
 	$(PYTHON) docs/figures.py
 
+.PHONY: reproductions
+reproductions: $(READY) ## train and measure what docs/reproductions.md reports: hours
+	$(PYTHON) docs/reproductions.py
+
 .PHONY: clean
 clean: ## remove what the targets above made, but no run
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -17,10 +17,8 @@ PLOTTED_POINTS = 2500
 
 
 def latents(generator: Generator, n: int, seed: int) -> Tensor:
-    """`n` latents that depend on the seed and on `n` alone."""
-    source = torch.Generator(next(generator.parameters()).device)
-    source.manual_seed(stream(seed, "samples"))
-    return generator.sample_latent(n, source)
+    """`n` latents that depend on the seed and on `n` alone: they are drawn on the CPU, whatever the device."""
+    return generator.sample_latent(n, torch.Generator().manual_seed(stream(seed, "samples")))
 
 
 @contextmanager
@@ -51,9 +49,7 @@ def scores(critic: Critic, x: Tensor) -> Tensor:
 
 def real_points(dataset: Density, n: int, seed: int, device: torch.device | str) -> Tensor:
     """`n` points of the data that no batch of a run holds."""
-    source = torch.Generator(device)
-    source.manual_seed(stream(seed, "real samples"))
-    return dataset.sample(n, source)
+    return dataset.sample(n, torch.Generator().manual_seed(stream(seed, "real samples"))).to(device)
 
 
 def picture(

@@ -23,6 +23,7 @@ from gan_cli.datasets import images
 from gan_cli.errors import ConfigError
 from gan_cli.experiment import assemble
 from gan_cli.extractors.base import Extractor
+from gan_cli.metrics.subject import Samples
 from gan_cli.run import run
 from tests.conftest import TINY, compose
 
@@ -125,7 +126,10 @@ IMAGES = ("dataset.resolution=8", "model.generator.width=4", "model.critic.width
 
 
 @pytest.mark.parametrize("metric", options("metric"))
-def test_every_metric_is_reported(metric, data):
+def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(metric, data, monkeypatch):
+    asked = []
+    features = vars(Samples)["features"].func
+    monkeypatch.setattr(Samples, "features", property(lambda samples: (asked.append(1), features(samples))[1]))
     if metric in ("exact", "modes", "sliced_wasserstein"):
         small = TINY
     else:
@@ -142,6 +146,7 @@ def test_every_metric_is_reported(metric, data):
         run(config, folder, {"config.yaml": ""})
         names.update(json.loads((folder / "run.json").read_text())["final"])
     assert without < reported
+    assert bool(asked) == (assemble(config).metrics[metric].looks_at != "samples")
 
 
 @pytest.mark.parametrize("extractor", [name for name in options("metric/extractor") if name != "inception"])

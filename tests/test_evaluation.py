@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from gan_cli import receipts
 from gan_cli.artifacts import RunFolder
+from gan_cli.metrics import subject
 from gan_cli.run import run
 from tests.conftest import TINY, Command, compose, tree
 
@@ -92,6 +93,30 @@ def test_a_metric_gives_the_same_numbers_alone_and_among_all(ring: Path, inside:
     every, two = ({r["metric"]: r["numbers"] for r in receipts.read(folder)} for folder in (ring, again))
     assert two.keys() == {"sliced_wasserstein", "frechet"}
     assert {name: every[name] for name in two} == two
+
+
+def numbers_of(folder: Path, tmp_path: Path, inside: Command, *more: str) -> dict[str, float]:
+    copy = Path(shutil.copytree(folder, tmp_path / "-".join(["copy", *more])))
+    metrics = [
+        f"--metric={name}" for name in ("frechet", "kernel", "precision_recall", "class_histogram", "neighbours")
+    ]
+    finished = inside("gan-eval", str(copy), "--n=300", *metrics, *more)
+    assert finished.code == 0, finished.err
+    return {name: number["value"] for receipt in receipts.read(copy) for name, number in receipt["numbers"].items()}
+
+
+def test_the_numbers_do_not_depend_on_the_batch_size(
+    digits: Path, tmp_path: Path, inside: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = numbers_of(digits, tmp_path, inside)
+    monkeypatch.setattr(subject, "BATCH_SIZE", 37)
+    assert numbers_of(digits, tmp_path, inside, "--device=cpu") == pytest.approx(numbers, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_the_numbers_do_not_depend_on_the_device(digits: Path, tmp_path: Path, inside: Command) -> None:
+    on_cpu, on_cuda = (numbers_of(digits, tmp_path, inside, f"--device={kind}") for kind in ("cpu", "cuda"))
+    assert on_cuda == pytest.approx(on_cpu, rel=1e-4, abs=1e-6)
 
 
 # Receipts

@@ -25,10 +25,13 @@ class Moments(NamedTuple):
 
 def moments(x: Tensor, counts: Tensor | None = None) -> Moments:
     """The mean and the unbiased covariance of vectors, shape `(n, d)`, each taken `counts` times, shape `(n,)`."""
-    origin, x = x.double().mean(0), x.double() - x.double().mean(0)  # so that the squares do not cancel
-    counts = torch.ones_like(x[:, 0]) if counts is None else counts.to(x)
+    x = x.double()
+    origin = x.mean(0)
+    x = x - origin  # so that the squares do not cancel
+    if counts is None:
+        return Moments(origin, x.T @ x / (len(x) - 1))
     n = counts.sum()
-    mean = counts @ x / n
+    mean = counts.to(x) @ x / n
     covariance = (x.T @ (x * counts[:, None]) - n * mean.outer(mean)) / (n - 1)
     return Moments(origin + mean, covariance)
 

@@ -91,7 +91,7 @@ class Neighbours(Metric):
         """The samples nearest to training images, each over the training images nearest to it."""
         distances = self._of_fake(subject)
         _, suspects = distances.topk(min(SHOWN, len(distances)), largest=False)
-        images, training = subject.fake(self.samples).raw[suspects], subject.real.trained_on().raw
+        images, training = subject.fake(self.samples).raw[suspects], subject.real.trained_on()
         distances, at = nearest(images, training, BESIDE)
         title = f"the {len(images)} of {self.samples:,} samples that are nearest to training images"
         return _columns(images, training[at], distances, title)
@@ -107,10 +107,10 @@ class Neighbours(Metric):
         subject.drawn["held_out"] = len(held_out)
         return self._distances(held_out, subject.real.trained_on(), rank)
 
-    def _distances(self, samples: Samples, training: Samples, rank: int) -> Tensor:
+    def _distances(self, samples: Samples, training: Tensor, rank: int) -> Tensor:
         """Of each sample to the training image of this rank among the nearest."""
         if samples not in self._known:
-            self._known[samples] = nearest(samples.raw, training.raw, rank)[0][:, -1].contiguous()
+            self._known[samples] = nearest(samples.raw, training, rank)[0][:, -1].contiguous()
         return self._known[samples]
 
 

@@ -1,6 +1,5 @@
 """What metrics look at: the players at some step, and real samples to hold against theirs."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -50,63 +49,48 @@ class RealSamples:
         self.seed = seed
         self.device = device
         self._dataset = training if split is None else training.at_split(split)
-        self._drawn: dict[tuple[str, int], Samples] = {}
+        self._drawn: dict[tuple[int, str, int, int], Samples] = {}
 
     def reference(self, n: int) -> Samples:
         """What the generator's samples are compared with: `n`, or all where there are fewer."""
-        return self._once("reference", n, lambda: self._draw(self._dataset, n, "reference"))
+        return self._draw(self._dataset, "reference", 0, n)
 
     def pair(self, n: int) -> tuple[Samples, Samples]:
         """Two sets of equal size, `n` or as many as there are, that have no sample in common.
 
         The second comes from the other split where the data have one; otherwise the two are halves of the reference.
         """
-        dataset, other = self._dataset, self._dataset.other_split()
-        if not isinstance(dataset, Images):
-            return (
-                self._once("first", n, lambda: self._draw(dataset, n, "first of a pair")),
-                self._once("second", n, lambda: self._draw(other or dataset, n, "second of a pair")),
-            )
-        if isinstance(other, Images):
-            n = min(n, len(dataset), len(other))
-            source, second = other, slice(0, n)
-        else:
-            n = min(n, len(dataset) // 2)
-            source, second = dataset, slice(n, 2 * n)
-        return (
-            self._once("first", n, lambda: self._shuffled(dataset, slice(0, n))),
-            self._once("second", n, lambda: self._shuffled(source, second)),
-        )
+        first, other = self._dataset, self._dataset.other_split()
+        if other is None and isinstance(first, Images):
+            n = min(n, len(first) // 2)
+            return self._draw(first, "reference", 0, n), self._draw(first, "reference", n, n)
+        second = other or first
+        n = min([n, *(len(part) for part in (first, second) if isinstance(part, Images))])
+        return self._draw(first, "reference", 0, n), self._draw(second, "held out", 0, n)
 
-    def trained_on(self) -> Samples:
-        """Every image that trains the run."""
+    def trained_on(self) -> Tensor:
+        """Every image that trains the run, as uint8."""
         assert isinstance(self.training, Images)
-        images = self.training.images
-        return self._once("training", len(images), lambda: images.to(self.device))
+        return self.training.images.to(self.device)
 
     def never_seen(self, n: int) -> Samples | None:
         """`n` images that do not train the run, or all where there are fewer; None where there are none."""
         other = self.training.other_split()
-        if not isinstance(other, Images):
-            return None
-        return self._once("never seen", n, lambda: self._shuffled(other, slice(0, n)))
+        return self._draw(other, "held out", 0, n) if isinstance(other, Images) else None
 
-    def _once(self, role: str, n: int, draw: Callable[[], Tensor]) -> Samples:
-        if (role, n) not in self._drawn:
-            self._drawn[role, n] = Samples(draw(), self.extractor)
-        return self._drawn[role, n]
-
-    def _draw(self, dataset: Dataset, n: int, role: str) -> Tensor:
-        if isinstance(dataset, Images):
-            return self._shuffled(dataset, slice(0, n))
-        assert isinstance(dataset, Endless)
-        # On the CPU, so that every device compares with the same samples.
-        points = dataset.sample(n, torch.Generator().manual_seed(stream(self.seed, role)))
-        return as_raw(points).to(self.device)
-
-    def _shuffled(self, dataset: Images, part: slice) -> Tensor:
-        order = torch.randperm(len(dataset), generator=torch.Generator().manual_seed(stream(self.seed, "real order")))
-        return dataset.images[order[part]].to(self.device)
+    def _draw(self, dataset: Dataset, role: str, start: int, n: int) -> Samples:
+        """`n` of the samples in an order of their own, from `start` on; of endless data, `n` for a role."""
+        key = (id(dataset), role, start, n)
+        if key not in self._drawn:
+            # Drawn on the CPU, so that every device compares with the same samples.
+            source = torch.Generator().manual_seed(stream(self.seed, role))
+            if isinstance(dataset, Images):
+                drawn = dataset.images[torch.randperm(len(dataset), generator=source)[start : start + n]]
+            else:
+                assert isinstance(dataset, Endless)
+                drawn = as_raw(dataset.sample(n, source))
+            self._drawn[key] = Samples(drawn.to(self.device), self.extractor)
+        return self._drawn[key]
 
 
 def as_raw(samples: Tensor) -> Tensor:

@@ -26,11 +26,12 @@ class Generator(nn.Module, ABC):
         self.latent = latent
 
     def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """`n` latents on the device of the parameters, from `generator` or from torch's own stream."""
+        """`n` latents on the device of the parameters, from `generator`, wherever it is, or from torch's own stream."""
         device = next(self.parameters()).device
+        source = device if generator is None else generator.device
         if self.latent == "normal":
-            return torch.randn(n, self.latent_size, generator=generator, device=device)
-        return 2 * torch.rand(n, self.latent_size, generator=generator, device=device) - 1
+            return torch.randn(n, self.latent_size, generator=generator, device=source).to(device)
+        return (2 * torch.rand(n, self.latent_size, generator=generator, device=source) - 1).to(device)
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor: ...

@@ -69,7 +69,8 @@ class NoisyData(base.Generator):
             generator = torch.Generator(device)
             generator.manual_seed(int(torch.randint(2**62, ())))
         points = self.data.sample(n, generator)
-        return torch.cat([points, torch.randn(points.shape, generator=generator, device=device)], dim=1)
+        noise = torch.randn(points.shape, generator=generator, device=generator.device)
+        return torch.cat([points, noise], dim=1).to(device)
 
     def forward(self, latent: Tensor) -> Tensor:
         points, noise = latent.chunk(2, dim=1)

@@ -1,0 +1,191 @@
+"""Runs the commands of docs/reproductions.md, measures what they trained, and writes the tables into the page.
+
+    make reproductions
+
+Runs that are done are not trained again, and what was measured is read from its receipt. --seeds 0 takes one seed,
+--only mnist one table, --tables no run at all: the tables then show what there is.
+"""
+
+import argparse
+import math
+import statistics
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gan_cli import receipts, record, wording
+from gan_cli.gan_report.seeds import student_quantile
+
+PAGE = Path(__file__).with_name("reproductions.md")
+RUNS = Path("outputs/reproductions")
+BIN = Path(sys.executable).parent
+MISSING = "—"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Recipes that differ in a few overrides and are measured alike."""
+
+    shared: str
+    """Overrides of all rows."""
+    rows: dict[str, str]
+    """Name to further overrides."""
+    metrics: tuple[str, ...]
+    numbers: tuple[str, ...]
+    published: dict[str, str] = field(default_factory=dict)
+    """What the literature has, by row."""
+
+
+R1_R2 = "divergence=relativistic divergence/penalty=r1_r2"
+
+MNIST = {
+    name: f"divergence={name}"
+    for name in ("gan", "kl", "reverse_kl", "js", "pearson", "squared_hellinger", "wgan_clip", "wgan_gp")
+}
+
+FGAN = {
+    "kl": "416 ± 11",
+    "reverse_kl": "319 ± 16",
+    "pearson": "429 ± 11",
+    "neyman": "300 ± 16",
+    "squared_hellinger": "−708 ± 35",
+    "jeffreys": "−2101 ± 59",
+    "js": "367 ± 16",
+    "gan": "305 ± 18",
+}
+"""Table 4, kernel density estimates in nats with 1.96 standard errors."""
+
+MODES = ("modes", "high_quality_share")
+
+TABLES = {
+    "mnist": Table(
+        shared="dataset=mnist device.threads=1",
+        rows=MNIST | {"relativistic": R1_R2},
+        metrics=("frechet", "precision_recall", "class_histogram", "classifier_score"),
+        numbers=("frechet_distance", "precision", "recall", "classifier_score", "class_share_difference"),
+    ),
+    "fgan": Table(
+        shared="experiment=fgan_mnist device.threads=1 train.batch_size=512 train.steps=1500",
+        rows={name: f"divergence={name}" for name in FGAN},
+        metrics=("parzen_fgan",),
+        numbers=("log_likelihood_fgan",),
+        published=FGAN,
+    ),
+    "toys": Table(
+        shared="",
+        rows={"ring": "experiment=ring", "grid": "experiment=grid"},
+        metrics=("modes",),
+        numbers=MODES,
+        published={
+            "ring": "PacGAN4 7.8 modes, 95.9 %; VEEGAN 8 modes, 52.9 %",
+            "grid": "PacGAN4 24.8 modes, 93.6 %; VEEGAN 24.6 modes, 40 %",
+        },
+    ),
+    "stacked": Table(
+        shared="experiment=stacked_mnist device.threads=1",
+        rows={"relativistic": "train.steps=5000"},
+        metrics=("stacked_modes",),
+        numbers=("modes", "mode_kl"),
+        published={"relativistic": "R3GAN's ablation 1000 modes, 0.078; PacDCGAN2 1000 modes, 0.06"},
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--only", choices=TABLES, nargs="+", default=list(TABLES))
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--tables", action="store_true", help="train and measure nothing")
+    arguments = parser.parse_args()
+    if not arguments.tables:
+        tasks = [
+            (TABLES[table], row, folder(table, row, seed), seed)
+            for seed in arguments.seeds
+            for table in arguments.only
+            for row in TABLES[table].rows
+        ]
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            list(pool.map(lambda task: reproduce(*task), tasks))
+    text = PAGE.read_text()
+    for name in arguments.only:
+        text = with_table(text, name, TABLES[name])
+    PAGE.write_text(text)
+
+
+def folder(table: str, row: str, seed: int) -> Path:
+    return RUNS / f"{table}-{row}-s{seed}"
+
+
+def reproduce(table: Table, row: str, run: Path, seed: int) -> None:
+    """Train, or find trained, and measure unless the run diverged."""
+    overrides = [*table.shared.split(), *table.rows[row].split(), f"seed={seed}", f"name=reproductions/{run.name}"]
+    code = subprocess.run([BIN / "gan-train", *overrides], check=False).returncode
+    if code == 0:
+        metrics = [word for metric in table.metrics for word in ("--metric", metric)]
+        subprocess.run([BIN / "gan-eval", run, *metrics], check=True)
+    elif code != 3:
+        raise SystemExit(f"{run}: gan-train ended with {code}")
+
+
+def with_table(text: str, name: str, table: Table) -> str:
+    """The page with the table between its marks replaced."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}{markdown(name, table)}\n{end}{after}"
+
+
+def markdown(name: str, table: Table) -> str:
+    """A row a recipe: the mean over seeds, or the one seed's with its own interval; diverged runs; steps; time."""
+    heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "seeds", "diverged", "steps", "images", "time"]
+    heads += [f"`{number}`" for number in table.numbers] + (["published"] if table.published else [])
+    lines = [heads, ["---"] * len(heads)]
+    for row, overrides in table.rows.items():
+        found = [(path, record.read(path)) for path in sorted(RUNS.glob(f"{name}-{row}-s*"))]
+        done = [(path, run) for path, run in found if run.get("status") == "done"]
+        diverged = sum(run.get("status") == "diverged" for _, run in found)
+        finals = [run["final"] for _, run in done]
+        cells = [f"`{overrides}`", str(len(done) + diverged), str(diverged)]
+        cells += [f"{finals[0]['step']:,}", f"{finals[0]['images_seen']:,}"] if finals else [MISSING] * 2
+        cells.append(wording.duration(statistics.mean(final["seconds"] for final in finals)) if finals else MISSING)
+        cells += [over_seeds(number, [path for path, _ in done]) for number in table.numbers]
+        lines.append(cells + ([table.published[row]] if table.published else []))
+    real = [floor(name, number) for number in table.numbers]
+    lines.append(["real data"] + [""] * 5 + real + ([""] if table.published else []))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def measured(number: str, runs: list[Path]) -> list[dict[str, Any]]:
+    """A number of the newest checkpoint of each run."""
+    return [
+        receipt["numbers"][number]
+        for run in runs
+        for receipt in receipts.read(run)
+        if number in receipt["numbers"] and receipt["step"] == record.read(run)["step"]
+    ]
+
+
+def over_seeds(number: str, runs: list[Path]) -> str:
+    numbers = measured(number, runs)
+    values = [each["value"] for each in numbers]
+    if not values:
+        return MISSING
+    if len(values) == 1:
+        error = numbers[0]["error"]
+        return wording.measured(values[0], None if error is None else wording.QUANTILE * error)
+    half = student_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
+    return wording.measured(statistics.mean(values), half)
+
+
+def floor(table: str, number: str) -> str:
+    numbers = measured(number, [path for path in sorted(RUNS.glob(f"{table}-*")) if record.read(path).get("final")])
+    reals = [each["real"] for each in numbers if each["real"] is not None]
+    return wording.short(statistics.mean(reals)) if reals else ""
+
+
+if __name__ == "__main__":
+    main()
