@@ -231,12 +231,16 @@ def _receipt(
 
 def table(answer: Answer) -> str:
     """The numbers, each with its 95 % interval, what real samples get in the generator's place, and its samples."""
-    rows = [("number", "value", "real data", "samples", "real", "extractor")]
+    if not any(receipt["numbers"] for receipt in answer.receipts):
+        return "no number"
+    one = answer.receipts[0]
+    split = f"{one['split']} split, " if one["split"] else ""
+    title = f"step {one['step']}, {one['weights']} weights, {split}seed {one['seed']}; ± is 1.96 standard errors"
+    rows = [("number", "value", "of real data", "samples", "real", "held out", "extractor")]
     for receipt in answer.receipts:
-        counts, extractor = receipt["samples"], receipt["extractor"] or ""
+        counts = [str(receipt["samples"].get(kind, "")) for kind in ("generated", "real", "held_out")]
         for name, number in receipt["numbers"].items():
             error, real = number["error"], number["real"]
             value = wording.measured(number["value"], None if error is None else wording.QUANTILE * error)
-            shown_real = "" if real is None else wording.short(real)
-            rows.append((name, value, shown_real, *(str(counts.get(k, "")) for k in ("generated", "real")), extractor))
-    return wording.aligned(rows)
+            rows.append((name, value, "" if real is None else wording.short(real), *counts, receipt["extractor"] or ""))
+    return f"{title}\n{wording.aligned(rows)}"
