@@ -26,7 +26,7 @@ def wheel(tmp_path_factory) -> Path:
 def test_the_wheel_holds_every_module_and_config_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    kinds = {".py", ".html", ".css", ".js"}
+    kinds = {".py", ".html", ".css", ".js", ".safetensors"}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "gan_cli").rglob("*") if path.suffix in kinds}
     configs = {f"gan_cli/{path.relative_to(ROOT)}" for path in (ROOT / "configs").rglob("*.yaml")}
     assert names == modules | configs
