@@ -3,7 +3,7 @@
     make reproductions
 
 Runs that are done are not trained again, and what was measured is read from its receipt. --seeds 0 takes one seed,
---only mnist one table, --tables no run at all: the tables then show what there is.
+--only mnist one table, --tables trains nothing: the tables then show the runs that there are.
 """
 
 import argparse
@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gan_cli import receipts, record, wording
+from gan_cli import config, record, wording
+from gan_cli.evaluation import Question, evaluate
 from gan_cli.gan_report.seeds import student_quantile
 
 PAGE = Path(__file__).with_name("reproductions.md")
@@ -106,8 +107,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", choices=TABLES, nargs="+", default=list(TABLES))
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
-    parser.add_argument("--tables", action="store_true", help="train and measure nothing")
+    parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
+    config.register()
     if not arguments.tables:
         tasks = [
             (TABLES[table], row, folder(table, row, seed), seed)
@@ -132,10 +134,20 @@ def reproduce(table: Table, row: str, run: Path, seed: int) -> None:
     overrides = [*table.shared.split(), *table.rows[row].split(), f"seed={seed}", f"name=reproductions/{run.name}"]
     code = subprocess.run([BIN / "gan-train", *overrides], check=False).returncode
     if code == 0:
-        metrics = [word for metric in table.metrics for word in ("--metric", metric)]
-        subprocess.run([BIN / "gan-eval", run, *metrics], check=True)
+        measured(table, run)
     elif code != 3:
         raise SystemExit(f"{run}: gan-train ended with {code}")
+
+
+def measured(table: Table, run: Path) -> dict[str, Any]:
+    """The numbers of a run that is done, by name, all measured in the same way."""
+    question = Question(
+        run, table.metrics, n=None, split=None, weights="average", step=None, seed=0, extractor=None, device="auto"
+    )
+    answer = evaluate(question)
+    if answer.failures:
+        raise SystemExit(f"{run}: {next(iter(answer.failures.values()))}")
+    return {name: number for receipt in answer.receipts for name, number in receipt["numbers"].items()}
 
 
 def with_table(text: str, name: str, table: Table) -> str:
@@ -151,33 +163,25 @@ def markdown(name: str, table: Table) -> str:
     heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "seeds", "diverged", "steps", "images", "time"]
     heads += [f"`{number}`" for number in table.numbers] + (["published"] if table.published else [])
     lines = [heads, ["---"] * len(heads)]
+    reals: dict[str, float] = {}
     for row, overrides in table.rows.items():
-        found = [(path, record.read(path)) for path in sorted(RUNS.glob(f"{name}-{row}-s*"))]
-        done = [(path, run) for path, run in found if run.get("status") == "done"]
-        diverged = sum(run.get("status") == "diverged" for _, run in found)
-        finals = [run["final"] for _, run in done]
-        cells = [f"`{overrides}`", str(len(done) + diverged), str(diverged)]
+        runs = {path: record.read(path) for path in sorted(RUNS.glob(f"{name}-{row}-s*"))}
+        diverged = sum(run.get("status") == "diverged" for run in runs.values())
+        finals = [run["final"] for run in runs.values() if run.get("status") == "done"]
+        numbers = [measured(table, path) for path, run in runs.items() if run.get("status") == "done"]
+        reals |= {key: each["real"] for one in numbers for key, each in one.items() if each["real"] is not None}
+        cells = [f"`{overrides}`", str(len(finals) + diverged), str(diverged)]
         cells += [f"{finals[0]['step']:,}", f"{finals[0]['images_seen']:,}"] if finals else [MISSING] * 2
         cells.append(wording.duration(statistics.mean(final["seconds"] for final in finals)) if finals else MISSING)
-        cells += [over_seeds(number, [path for path, _ in done]) for number in table.numbers]
+        cells += [over_seeds([one[number] for one in numbers]) for number in table.numbers]
         lines.append(cells + ([table.published[row]] if table.published else []))
-    real = [floor(name, number) for number in table.numbers]
-    lines.append(["real data"] + [""] * 5 + real + ([""] if table.published else []))
+    shown = [wording.short(reals[number]) if number in reals else "" for number in table.numbers]
+    lines.append(["real data"] + [""] * 5 + shown + ([""] if table.published else []))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def measured(number: str, runs: list[Path]) -> list[dict[str, Any]]:
-    """A number of the newest checkpoint of each run."""
-    return [
-        receipt["numbers"][number]
-        for run in runs
-        for receipt in receipts.read(run)
-        if number in receipt["numbers"] and receipt["step"] == record.read(run)["step"]
-    ]
-
-
-def over_seeds(number: str, runs: list[Path]) -> str:
-    numbers = measured(number, runs)
+def over_seeds(numbers: list[dict[str, Any]]) -> str:
+    """The mean over seeds with Student's interval, or the one seed's number with its own."""
     values = [each["value"] for each in numbers]
     if not values:
         return MISSING
@@ -186,12 +190,6 @@ def over_seeds(number: str, runs: list[Path]) -> str:
         return wording.measured(values[0], None if error is None else wording.QUANTILE * error)
     half = student_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return wording.measured(statistics.mean(values), half)
-
-
-def floor(table: str, number: str) -> str:
-    numbers = measured(number, [path for path in sorted(RUNS.glob(f"{table}-*")) if record.read(path).get("final")])
-    reals = [each["real"] for each in numbers if each["real"] is not None]
-    return wording.short(statistics.mean(reals)) if reals else ""
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.digests import digest_path
 from gan_cli.errors import CheckpointError, CommandError, ConfigError, DamagedCheckpointError
+from gan_cli.receipts import Receipt, is_receipt
 
 if TYPE_CHECKING:  # commands that read no tensors answer before torch would be imported
     from gan_cli.state import TrainState
@@ -126,26 +127,30 @@ class RunFolder:
                 lines.append(_from_json(numbers))
         return lines
 
-    def read_receipts(self) -> list[dict[str, Any]]:
+    def read_receipts(self) -> list[Receipt]:
         """The measurements in evaluation.json. Raises `ConfigError` where it is damaged."""
         path = self.path / "evaluation.json"
         try:
             receipts = _from_json(json.loads(path.read_text()))["receipts"]
-            if not isinstance(receipts, list) or not all(isinstance(receipt, dict) for receipt in receipts):
+            if not isinstance(receipts, list) or not all(map(is_receipt, receipts)):
                 raise TypeError("it is no list of receipts")
         except FileNotFoundError:
             return []
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (PermissionError, IsADirectoryError) as error:
+            raise ConfigError(f"{path} cannot be read ({error.strerror}): mend that") from error
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ConfigError(f"{path} is damaged: restore it, or remove it to measure anew") from error
         return receipts
 
-    def add_receipt(self, receipt: Mapping[str, Any]) -> None:
-        """Add a measurement to evaluation.json, which other processes may do at the same time."""
+    def add_receipt(self, receipt: Receipt, figures: Mapping[str, bytes]) -> None:
+        """Add a measurement to evaluation.json, and its figures by file name, beside other processes that do so."""
         with _explaining(self.path / "evaluation.json"), FileLock(self.path / ".evaluation.lock"):
             receipts = [*self.read_receipts(), receipt]
             self._write(
                 Path("evaluation.json"), (json.dumps(_in_json({"receipts": receipts}), indent=2) + "\n").encode()
             )
+            for name, png in figures.items():
+                self._write(Path(name), png)
 
     def write_curves(self, png: bytes) -> None:
         """Replace curves.png."""
@@ -263,5 +268,5 @@ def _explaining(path: Path) -> Iterator[None]:
     except OSError as error:
         raise CommandError(
             f"{path} cannot be written ({error.strerror or error}): free some space or permit it, then run the"
-            " same command to go on from the last checkpoint"
+            " same command, which goes on from what is saved"
         ) from error

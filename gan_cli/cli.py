@@ -101,16 +101,19 @@ def evaluate() -> None:
     )
     parser.add_argument("--device", choices=catalogue.names("device"), default="auto", help="(default: auto)")
     arguments = parser.parse_args()
-    with _exit_codes("gan-eval"), _printing():
+    with _exit_codes("gan-eval"):
         _log_to_terminal()
-        from gan_cli.evaluation import Question, evaluate, table
+        from gan_cli import evaluation
 
-        answer = evaluate(Question(**vars(arguments)))
-        print(table(answer))
-        for message in answer.failures.values():
+        answer = evaluation.evaluate(evaluation.Question(**vars(arguments)))
+        if answer.receipts:
+            with _printing():
+                print(evaluation.table(answer))
+        failures = {str(error): error.exit_code for error in answer.failures.values()}
+        for message in failures:
             print(f"gan-eval: {message}", file=sys.stderr)
-        if answer.failures:
-            sys.exit(2)
+        if failures:
+            sys.exit(max(failures.values()))
 
 
 def divergence() -> None:

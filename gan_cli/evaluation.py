@@ -1,26 +1,18 @@
 """What `gan-eval` does: read the answer from a receipt, else measure and leave one. torch is imported to measure."""
 
-import logging
-import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import catalogue, receipts, record, wording
 from gan_cli.artifacts import RunFolder, step_of
 from gan_cli.config import Config
-from gan_cli.digests import digest_path
-from gan_cli.errors import ConfigError, did_you_mean
+from gan_cli.digests import digest_path, source_digest
+from gan_cli.errors import CommandError, ConfigError, did_you_mean
 from gan_cli.receipts import Receipt, Request
-
-if TYPE_CHECKING:
-    from gan_cli.experiment import Experiment
-    from gan_cli.metrics.subject import Subject
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,10 +33,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """The receipts, a metric each, and the metrics that failed with the reason."""
+    """The receipts, a metric each, and what went wrong with metrics that have none or could not keep theirs."""
 
     receipts: list[Receipt]
-    failures: dict[str, str]
+    failures: dict[str, CommandError]
 
 
 def evaluate(question: Question) -> Answer:
@@ -67,14 +59,15 @@ def evaluate(question: Question) -> Answer:
         for receipt in known
         if request.is_answered_by(receipt, extractor)
     }
-    failures: dict[str, str] = {}
+    if question.metrics and (refused := [receipt["refused"] for receipt in found.values() if receipt["refused"]]):
+        raise ConfigError(refused[0])
+    failures: dict[str, CommandError] = {}
     if missing := [request for request in requests if request.metric not in found]:
-        measured, failures = _measure(folder, config, question, missing)
+        from gan_cli.measuring import measure
+
+        measured, failures = measure(folder, config, question, missing)
         found |= measured
-    in_order = [found[request.metric] for request in requests if request.metric in found]
-    if question.metrics and (refused := [receipt for receipt in in_order if receipt["refused"]]):
-        raise ConfigError(refused[0]["refused"])
-    return Answer(in_order, failures)
+    return Answer([found[request.metric] for request in requests if request.metric in found], failures)
 
 
 def _config(folder: RunFolder, question: Question) -> DictConfig:
@@ -115,6 +108,8 @@ def _requests(folder: RunFolder, config: DictConfig, question: Question) -> list
     return [
         Request(
             metric=str(name),
+            target=str(node.get("_target_")),
+            code_sha256=source_digest(str(node.get("_target_"))),
             options=_options(node),
             split=question.split or config.dataset.get("split"),
             weights=question.weights,
@@ -133,114 +128,24 @@ def _options(node: DictConfig) -> dict[str, Any]:
     return {name: value for name, value in options.items() if not name.startswith("_")}
 
 
-def _measure(
-    folder: RunFolder, config: DictConfig, question: Question, requests: Sequence[Request]
-) -> tuple[dict[str, Receipt], dict[str, str]]:
-    """The receipts by metric, each added to evaluation.json as soon as it is known, and what failed."""
-    from gan_cli.experiment import assemble
-
-    nodes = config.metric
-    config.metric = OmegaConf.create({"extractor": nodes.extractor})
-    experiment = assemble(config)
-    if record.read(folder.path).get("dataset") not in (None, experiment.dataset.fingerprint()):
-        raise ConfigError(f"{folder.path} was trained on other data than dataset.* finds now: restore them")
-    requests = _load(experiment, folder, question, requests)
-    subject = _subject(experiment, question)
-    measured: dict[str, Receipt] = {}
-    failures: dict[str, str] = {}
-    for request in requests:
-        try:
-            receipt = _receipt(folder, experiment, subject, nodes, request)
-        except ConfigError as error:
-            failures[request.metric] = str(error)
-            continue
-        folder.add_receipt(receipt)
-        measured[request.metric] = receipt
-    return measured, failures
-
-
-def _load(
-    experiment: "Experiment", folder: RunFolder, question: Question, requests: Sequence[Request]
-) -> Sequence[Request]:
-    """Bring the players to the step that is asked for; the requests, where that is an earlier one since it is whole."""
-    found = folder.load_checkpoint(question.step, experiment.device)
-    if found is None:
-        raise ConfigError(f"{folder.path} has no checkpoint: it was removed just now")
-    path, saved = found
-    try:
-        experiment.state.load_state_dict(saved)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} does not fit the model that {folder.path}/.hydra/config.yaml describes") from error
-    digest = digest_path(path).read_text().split()[0]
-    return [replace(request, step=experiment.state.step, checkpoint_sha256=digest) for request in requests]
-
-
-def _subject(experiment: "Experiment", question: Question) -> "Subject":
-    from gan_cli.metrics.subject import RealSamples, Subject
-
-    state = experiment.state
-    chosen = state.average if question.weights == "average" else state.generator
-    extractor = experiment.real.extractor
-    try:
-        real = RealSamples(experiment.dataset, extractor, question.seed, experiment.device, question.split)
-    except ValueError as error:
-        raise ConfigError(f"--{error}") from error
-    return Subject(chosen, chosen, state.critic, experiment.divergence, real, question.seed)
-
-
-def _receipt(
-    folder: RunFolder, experiment: "Experiment", subject: "Subject", nodes: DictConfig, request: Request
-) -> Receipt:
-    """Measure, and tell how. Raises `ConfigError` where weights cannot be had, or there are too few samples."""
-    from gan_cli.experiment import new_metric
-
-    subject.drawn.clear()
-    started = time.perf_counter()
-    extractor = experiment.real.extractor
-    numbers: dict[str, Any] = {}
-    by: dict[str, Any] = {"extractor": None, "extractor_sha256": None}
-    refused = None
-    key = f"metric.{request.metric}"
-    try:
-        metric = new_metric(nodes[request.metric], key, experiment.dataset, experiment.divergence, extractor)
-    except ConfigError as error:
-        refused = str(error)
-        by = receipts.identity(nodes.extractor)
-    else:
-        logger.info("measuring %s", request.metric)
-        if metric.looks_at != "samples":
-            by = receipts.identity(nodes.extractor) | {"extractor_sha256": extractor.digest()}
-        try:
-            numbers = {name: asdict(number) for name, number in metric(subject).items()}
-        except ValueError as error:
-            raise ConfigError(f"{key}: {error}") from error
-        if (picture := metric.picture(subject)) is not None:
-            folder.write_figure(f"{request.metric}.png", picture)
-    return {
-        **asdict(request),
-        "numbers": numbers,
-        "refused": refused,
-        "samples": dict(subject.drawn),
-        **by,
-        "dtype": "float32",
-        **record.circumstances(experiment.device),
-        "seconds": round(time.perf_counter() - started, 2),
-        "made": record.now(),
-    }
-
-
 def table(answer: Answer) -> str:
     """The numbers, each with its 95 % interval, what real samples get in the generator's place, and its samples."""
-    if not any(receipt["numbers"] for receipt in answer.receipts):
-        return "no number"
-    one = answer.receipts[0]
-    split = f"{one['split']} split, " if one["split"] else ""
-    title = f"step {one['step']}, {one['weights']} weights, {split}seed {one['seed']}; ± is 1.96 standard errors"
-    rows = [("number", "value", "of real data", "samples", "real", "held out", "extractor")]
+    lines = []
+    rows = [("number", "value", "of real data", "n", "n real", "n held out", "extractor")]
     for receipt in answer.receipts:
         counts = [str(receipt["samples"].get(kind, "")) for kind in ("generated", "real", "held_out")]
         for name, number in receipt["numbers"].items():
-            error, real = number["error"], number["real"]
+            error, real = number.get("error"), number.get("real")
             value = wording.measured(number["value"], None if error is None else wording.QUANTILE * error)
-            rows.append((name, value, "" if real is None else wording.short(real), *counts, receipt["extractor"] or ""))
-    return f"{title}\n{wording.aligned(rows)}"
+            of_real = "" if real is None else wording.short(real)
+            rows.append((name, value, of_real, *counts, receipt.get("extractor") or ""))
+    if len(rows) > 1:
+        one = answer.receipts[0]
+        split = next((f"{receipt['split']} split, " for receipt in answer.receipts if receipt["split"]), "")
+        lines.append(
+            f"step {one['step']}, {one['weights']} weights, {split}seed {one['seed']}; ± is 1.96 standard errors"
+        )
+        lines.append(wording.aligned(rows))
+    if refused := [receipt["metric"] for receipt in answer.receipts if receipt.get("refused")]:
+        lines.append(f"does not apply: {', '.join(refused)} (evaluation.json says why)")
+    return "\n".join(lines)

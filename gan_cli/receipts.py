@@ -8,14 +8,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.artifacts import RunFolder
 from gan_cli.digests import file_digest
-from gan_cli.errors import ConfigError
 
 Receipt = dict[str, Any]
 
 COMPARABLE = (
     "metric",
+    "target",
+    "code_sha256",
     "options",
     "samples",
     "split",
@@ -34,8 +34,13 @@ class Request:
     """A measurement that is asked for: two equal ones have one answer."""
 
     metric: str
+    target: str
+    """The dotted path of its class."""
+    code_sha256: str | None
+    """Of the module that defines it."""
     options: dict[str, Any]
     split: str | None
+    """Of the real data; None where they have one part only, and in the receipts of metrics that do not look at it."""
     weights: str
     seed: int
     step: int
@@ -44,17 +49,31 @@ class Request:
 
     def is_answered_by(self, receipt: Receipt, extractor: Mapping[str, Any]) -> bool:
         """Whether a receipt of this version tells what is asked, by this extractor or without any."""
-        same = all(receipt.get(name) == value for name, value in asdict(self).items())
-        if not same or _version(receipt) != version("gan-cli"):
-            return False
-        # The digest of weights that would have to be downloaded first is not known.
-        known = {name: value for name, value in extractor.items() if value is not None}
-        return receipt.get("extractor") is None or all(receipt.get(name) == value for name, value in known.items())
+        asked = asdict(self)
+        if receipt.get("split") is None:
+            del asked["split"]
+        if receipt.get("extractor") is not None:
+            # The digest of weights that would have to be downloaded first is not known.
+            asked |= {name: value for name, value in extractor.items() if value is not None}
+        same = all(receipt.get(name) == value for name, value in asked.items())
+        return same and _version(receipt) == version("gan-cli")
 
 
-def read(folder: Path) -> list[Receipt]:
-    """The receipts of a run. Raises `ConfigError` where evaluation.json is damaged."""
-    return RunFolder(folder).read_receipts()
+def is_receipt(value: object) -> bool:
+    """Whether something that was read from a file has the parts of a receipt that are relied on."""
+    if not isinstance(value, dict):
+        return False
+    numbers, samples = value.get("numbers"), value.get("samples")
+    return (
+        isinstance(value.get("metric"), str)
+        and isinstance(value.get("step", 0), int)
+        and isinstance(value.get("versions", {}), dict)
+        and isinstance(numbers, dict)
+        and all(
+            isinstance(number, dict) and isinstance(number.get("value"), int | float) for number in numbers.values()
+        )
+        and isinstance(samples, dict)
+    )
 
 
 def circumstances(receipt: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,15 +88,17 @@ def _version(receipt: Mapping[str, Any]) -> str | None:
 
 
 def identity(extractor: DictConfig) -> dict[str, Any]:
-    """What a receipt says of the extractor that a config node describes: its name, and the digest of its weights."""
+    """What a receipt says of the extractor that a config node describes: its name, and the digest of its weights.
+
+    The weights are those of the option `sha256`, else the file that an option names.
+    """
     options: Any = OmegaConf.to_container(extractor)
-    kind = str(options.pop("_target_")).rpartition(".")[2]
+    target = str(options.pop("_target_"))
+    name = target.rpartition(".")[2] if target.startswith("gan_cli.") else target
     digest = options.pop("sha256", None)
-    if digest is None and options.get("weights"):
-        path = Path(options["weights"]).expanduser()
-        if not path.is_file():
-            raise ConfigError(f"metric.extractor.weights={options['weights']} is not a file: name the file of weights")
-        digest = file_digest(path)
-        options["weights"] = path.name
-    given = ", ".join(f"{name}={value}" for name, value in options.items() if value is not None)
-    return {"extractor": f"{kind}({given})" if given else kind, "extractor_sha256": digest}
+    for option, value in list(options.items()):
+        if isinstance(value, str) and digest is None and Path(value).expanduser().is_file():
+            digest = file_digest(Path(value).expanduser())
+            del options[option]  # the same weights elsewhere are the same extractor
+    given = ", ".join(f"{option}={value}" for option, value in options.items() if value is not None)
+    return {"extractor": f"{name}({given})" if given else name, "extractor_sha256": digest}

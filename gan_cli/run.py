@@ -157,8 +157,11 @@ def _evaluate(experiment: Experiment) -> dict[str, float]:
     """The numbers of every metric."""
     subject = experiment.subject
     numbers: dict[str, float] = {}
-    for metric in experiment.metrics.values():
-        numbers |= flat(metric(subject))
+    for name, metric in experiment.metrics.items():
+        try:
+            numbers |= flat(metric(subject))
+        except ValueError as error:
+            raise ConfigError(f"metric.{name}: {error}") from error
     return numbers
 
 

@@ -20,10 +20,17 @@ DIVERGENCES: dict[str, Settings] = {
 """Nodes of the options."""
 
 
+def numbers(*names: str, value: float = 1.0) -> Settings:
+    """Of a receipt."""
+    return {name: {"value": value, "error": None, "real": None} for name in names}
+
+
 def receipt(**changes: Any) -> Settings:
     """One of gan-eval."""
     return {
         "metric": "frechet",
+        "target": "gan_cli.metrics.frechet.FrechetDistance",
+        "code_sha256": "f" * 64,
         "options": {"samples": 10000, "bootstraps": 100},
         "numbers": {"frechet_distance": {"value": 3.2, "error": 0.1, "real": 0.9}},
         "refused": None,
@@ -78,6 +85,7 @@ def write(
     receipts: Sequence[Settings] = (),
     pictures: Mapping[int, bytes] | None = None,
     overrides: Sequence[str] = (),
+    checkpoints: Mapping[int, str] | None = None,
 ) -> Path:
     """The folder of a run, done unless `record` tells otherwise."""
     composed = {
@@ -108,6 +116,9 @@ def write(
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in logged))
     if receipts:
         (folder / "evaluation.json").write_text(json.dumps({"receipts": list(receipts)}))
+    (folder / "checkpoints").mkdir()
+    for step, digest in (checkpoints or {}).items():
+        (folder / "checkpoints" / f"step-{step:07d}.pt.sha256").write_text(f"{digest}  step-{step:07d}.pt\n")
     (folder / "samples").mkdir()
     for step, png in (pictures or {}).items():
         (folder / "samples" / f"step-{step:07d}.png").write_bytes(png)

@@ -172,7 +172,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_leaves_the_checkpoint_before(i
     complaint = [line for line in finished.err.splitlines() if not line.startswith(("continuing", "step"))]
     assert complaint == [
         "gan-train: outputs/run/checkpoints/step-0000004.pt cannot be written (File too large): free some space or"
-        " permit it, then run the same command to go on from the last checkpoint"
+        " permit it, then run the same command, which goes on from what is saved"
     ]
     assert record(folder)["status"] == "failed"
     assert not list(folder.rglob("*.tmp"))

@@ -118,8 +118,8 @@ def test_inception_without_its_weights_says_where_to_get_them(tmp_path: Path, mo
         ConfigError, match=r"could not be downloaded \(no network\): get http.*metric.extractor.weights=PATH"
     ):
         Inception(None)(images)
-    with pytest.raises(ConfigError, match=r"metric.extractor.weights=/nowhere is not a file"):
-        Inception("/nowhere").digest()
+    with pytest.raises(ValueError, match=r"weights=/nowhere is not a file: name that of torch-fidelity's Inception"):
+        Inception("/nowhere")
     other = tmp_path / "other.pth"
     torch.save({"a": torch.zeros(1)}, other)
     with pytest.raises(ConfigError, match=r"other.pth are not the weights of torch-fidelity's Inception"):

@@ -94,4 +94,8 @@ def test_a_thousand_classes_have_the_floor_of_the_literature():
 def test_the_largest_difference_of_shares_has_that_classs_error():
     found = largest_share_difference(torch.tensor([50.0, 30.0, 20.0]), torch.tensor([100.0, 90.0, 10.0]))
     assert found.value == pytest.approx(0.15)
-    assert found.error == pytest.approx(math.sqrt(0.3 * 0.7 / 100 + 0.45 * 0.55 / 200))
+    p, q = 32 / 104, 92 / 204
+    assert found.error == pytest.approx(math.sqrt(p * (1 - p) / 104 + q * (1 - q) / 204))
+    alone = largest_share_difference(torch.tensor([50.0, 0.0]), torch.tensor([100.0, 0.0]))
+    assert alone.value == 0
+    assert 0.01 < alone.error < 0.05

@@ -1,5 +1,6 @@
 """What every distance between samples owes to its name."""
 
+import math
 from functools import partial
 from itertools import pairwise
 
@@ -67,6 +68,16 @@ def test_independent_halves_are_at_no_kernel_distance_but_for_the_error():
     found = [kernel_distance(samples(2 * seed), samples(2 * seed + 1)) for seed in range(10)]
     assert sum(abs(each.value) <= 2 * each.error for each in found) >= 8
     assert min(each.value for each in found) < 0 < max(each.value for each in found)
+
+
+@pytest.mark.parametrize("name", ["frechet", "kernel", "precision", "coverage"])
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan])
+@pytest.mark.parametrize("side", [0, 1], ids=["real", "generated"])
+def test_features_that_are_not_finite_are_refused(name, number, side):
+    both = [samples(0), samples(1)]
+    both[side][3, 1] = number
+    with pytest.raises(ValueError, match=r"^features are not finite$"):
+        DISTANCES[name](*both)
 
 
 @pytest.mark.parametrize("distance", DISTANCES.values(), ids=DISTANCES)

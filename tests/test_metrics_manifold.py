@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from gan_cli.metrics.manifold import precision_recall, squared_radii
+from gan_cli.metrics.standard_errors import share_error
 
 NAMES = ("precision", "recall", "density", "coverage")
 
@@ -73,8 +74,29 @@ def test_errors_are_those_of_shares():
     real, fake = pair(300, 200, 8)
     found = precision_recall(real, fake, 5)
     for name, n in (("precision", 200), ("recall", 300), ("coverage", 300)):
-        share = found[name].value
-        assert found[name].error == pytest.approx((share * (1 - share) / n) ** 0.5)
+        assert found[name].error == pytest.approx(share_error(found[name].value, n))
+
+
+def test_nothing_that_counts_has_no_error_of_zero():
+    real, fake = pair(300, 200, 8)
+    found = precision_recall(real, fake + 100, 5)
+    assert [found[name].value for name in NAMES] == [0, 0, 0, 0]
+    assert [found[name].error for name in ("precision", "recall", "coverage")] == pytest.approx(
+        [share_error(0, 200), share_error(0, 300), share_error(0, 300)]
+    )
+    assert found["density"].error is None
+    # Four balls about each sample, three neighbours: 4/3, which no float is.
+    real = torch.tensor([[0.0], [1.0], [2.0], [100.0]])
+    assert precision_recall(real, torch.full((7, 1), 50.0), 3)["density"].error is None
+
+
+def test_one_sample_far_away_leaves_the_others_where_they_are():
+    real, fake = pair(300, 200, 8, scale=1.5)
+    fake[0] += 100
+    near = precision_recall(real, fake, 5)
+    assert near["precision"].value < 0.9
+    fake[0] *= 1e7
+    assert precision_recall(real, fake, 5) == near
 
 
 @pytest.mark.slow

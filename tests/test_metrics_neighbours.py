@@ -1,6 +1,7 @@
 """Nearest training images: copies are found, fresh real images are not taken for them."""
 
 import io
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,10 @@ from PIL import Image
 
 from gan_cli.datasets.base import Images
 from gan_cli.metrics.distances import centred_pixels, squared_pixel_distances
-from gan_cli.metrics.neighbours import Neighbours, nearest, nearness
+from gan_cli.metrics.neighbours import Neighbours, closer, memorised, nearest
+from gan_cli.metrics.standard_errors import share_error
+from gan_cli.randomness import stream
+from tests.test_exact import divergence
 from tests.test_metrics_plumbing import TwoParts, random_images, subject
 
 TRAINING, HELD_OUT = random_images(1000, 0, side=3), random_images(1000, 1, side=3)
@@ -48,6 +52,48 @@ def test_copies_of_training_images_are_found():
     found = METRIC(subject(DATA, TRAINING[:100]))
     assert found["memorised_share"].value == 1
     assert found["closer_than_held_out"].value == pytest.approx(1, abs=1e-3)
+
+
+def test_neither_copies_nor_what_is_far_away_have_errors_of_zero():
+    source = torch.Generator().manual_seed(0)
+    held_out = 1 + torch.rand(400, generator=source, dtype=torch.float64)
+    for fake in (torch.zeros(300).double(), torch.full((300,), 9).double()):
+        share, closeness = METRIC._errors(fake, held_out, seed=0)
+        assert share == pytest.approx(share_error(0, 300), rel=0.2)
+        assert closeness == pytest.approx(math.hypot(share_error(0, 300), share_error(0, 400)), rel=0.3)
+
+
+def test_real_images_measure_one_half_of_those_held_out_by_the_other():
+    """In both directions together it would be ½ of any images."""
+    found = METRIC(subject(DATA, random_images(500, 2, side=3)))
+    distances = nearest(HELD_OUT, TRAINING, 1)[0][:, 0]
+    order = torch.randperm(1000, generator=torch.Generator().manual_seed(stream(0, "held out")))
+    halves = distances[order[:250]], distances[order[250:500]]
+    assert found["closer_than_held_out"].real == pytest.approx(closer(*halves).item())
+    assert found["memorised_share"].real == pytest.approx(memorised(*halves, 0.05).item())
+    assert abs(found["closer_than_held_out"].real - 0.5) > 1e-4
+
+
+@pytest.mark.parametrize(
+    ("data", "samples", "why"),
+    [
+        (DATA, 199, "samples=199 of 1000 images held out: quantile=0.01 needs 200"),
+        (TwoParts(TRAINING, HELD_OUT[:150]), 500, "samples=500 of 150 images held out: quantile=0.01 needs 200"),
+        (Images(TRAINING[:199]), 500, "samples=500 of 199 images held out"),
+    ],
+    ids=["few samples", "few held out", "few to stand in"],
+)
+def test_fewer_images_than_the_quantile_needs_are_refused(data, samples, why):
+    with pytest.raises(ValueError, match=f"^{why}"):
+        Neighbours(samples, quantile=0.01).check(data, divergence("gan"))
+    Neighbours(samples, quantile=0.02).check(data, divergence("gan"))
+    Neighbours(200, quantile=0.01).check(DATA, divergence("gan"))
+
+
+def test_the_training_images_are_counted():
+    of = subject(DATA, TRAINING[:100])
+    METRIC(of)
+    assert of.drawn == {"generated": 500, "held_out": 500, "training": 1000}
 
 
 def test_fresh_real_images_are_not_taken_for_copies():
@@ -95,17 +141,16 @@ def test_the_probability_is_that_of_mann_and_whitney():
     source = np.random.default_rng(0)
     fake, held_out = source.integers(0, 20, 70) / 10, source.integers(5, 25, 90) / 10
     known = stats.mannwhitneyu(held_out, fake).statistic / (70 * 90)
-    _, closer = nearness(torch.from_numpy(fake), torch.from_numpy(held_out), 0.01)
-    assert closer.item() == pytest.approx(known)
+    assert closer(torch.from_numpy(fake), torch.from_numpy(held_out)).item() == pytest.approx(known)
 
 
 def test_the_errors_are_how_much_the_numbers_vary():
     source, found = torch.Generator().manual_seed(0), []
     for _ in range(300):
         fake, held_out = torch.randn(400, generator=source) - 0.2, torch.randn(400, generator=source)
-        found.append(nearness(fake, held_out, 0.05))
-    spread = torch.stack(found).std(0)
-    errors = METRIC._errors(fake, held_out, seed=0)
+        found.append(METRIC._numbers(fake, held_out))
+    spread = torch.tensor(found).std(0)
+    errors = torch.tensor(METRIC._errors(fake, held_out, seed=0))
     assert 0.6 < (errors / spread)[0] < 1.6
     assert 0.85 < (errors / spread)[1] < 1.15
 

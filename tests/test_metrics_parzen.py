@@ -7,8 +7,15 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from gan_cli.metrics import parzen as module
-from gan_cli.metrics.parzen import FGAN_BANDWIDTHS, GOODFELLOW_BANDWIDTHS, best_of_folds, best_of_validation, parzen
+from gan_cli.metrics.parzen import (
+    FGAN_BANDWIDTHS,
+    GOODFELLOW_BANDWIDTHS,
+    FganLogLikelihood,
+    best_of_folds,
+    best_of_validation,
+    parzen,
+)
+from tests.test_metrics_plumbing import TwoParts, subject
 
 
 def images(n, seed, side=6, channels=1, spread=40):
@@ -94,7 +101,7 @@ def test_a_sample_that_validated_itself_would_choose_the_smallest():
 
 def test_the_error_is_that_of_a_mean():
     x, centres = images(40, 0), images(150, 1)
-    each = parzen(x, centres, [0.2])[:, 0]
-    found = module.mean_of(each)
-    assert found.value == pytest.approx(each.mean().item())
-    assert found.error == pytest.approx(each.std().item() / math.sqrt(40), rel=0.02)
+    found = FganLogLikelihood(samples=150)(subject(TwoParts(images(50, 2), x), centres))
+    each = parzen(x, centres, [found["bandwidth_fgan"].value])[:, 0]
+    assert found["log_likelihood_fgan"].value == pytest.approx(each.mean().item())
+    assert found["log_likelihood_fgan"].error == pytest.approx(each.std().item() / math.sqrt(40), rel=0.02)

@@ -1,5 +1,6 @@
 """The classes of the metrics: what they ask of a subject, which data they refuse, and the names of their numbers."""
 
+import dataclasses
 import math
 
 import pytest
@@ -13,14 +14,21 @@ from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.errors import ConfigError
 from gan_cli.extractors.base import Extractor, Features
 from gan_cli.extractors.raw import Raw
-from gan_cli.metrics.base import flat
+from gan_cli.metrics.base import Measured, flat
 from gan_cli.metrics.classes import ClassHistogram, ClassifierScore, StackedModes
+from gan_cli.metrics.exact import ExactDivergence
 from gan_cli.metrics.frechet import FrechetDistance
 from gan_cli.metrics.kernel import KernelDistance
 from gan_cli.metrics.manifold import PrecisionRecall
 from gan_cli.metrics.modes import ModeCoverage
 from gan_cli.metrics.neighbours import Neighbours
-from gan_cli.metrics.parzen import FganLogLikelihood, GoodfellowLogLikelihood
+from gan_cli.metrics.parzen import (
+    FGAN_BANDWIDTHS,
+    GOODFELLOW_BANDWIDTHS,
+    FganLogLikelihood,
+    GoodfellowLogLikelihood,
+    best_of_folds,
+)
 from gan_cli.metrics.sliced import SlicedWasserstein
 from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.models.base import Generator
@@ -121,7 +129,7 @@ def test_fresh_real_images_measure_as_the_held_out_ones_do(name):
     for number, of in measured.items():
         assert math.isfinite(of.value), number
         if of.error is not None:
-            assert of.error > 0 or number.startswith("class_share"), number
+            assert of.error > 0, number
             if of.real is not None:
                 assert abs(of.value - of.real) < 6 * of.error + 0.02, (number, of)
 
@@ -142,7 +150,7 @@ def test_fresh_points_measure_as_the_held_out_ones_do(name):
         "precision_recall": ["precision", "recall", "density", "coverage"],
         "classifier_score": ["classifier_score"],
         "class_histogram": ["class_kl", "class_share_difference", "classes_seen", "class_share_0", "class_share_1"],
-        "parzen_fgan": ["log_likelihood_fgan"],
+        "parzen_fgan": ["log_likelihood_fgan", "bandwidth_fgan"],
         "neighbours": ["memorised_share", "closer_than_held_out"],
     }.items(),
 )
@@ -182,6 +190,7 @@ def test_the_same_subject_measures_the_same_twice(name):
         ("neighbours", RING, "needs images in memory"),
         ("sliced_wasserstein", DIGITS, "needs points: a toy"),
         ("modes", DIGITS, "needs a mixture"),
+        ("class_histogram", Stacked(torch.arange(1000)), "samples=100 must be at least 15000, 15 of each class, or "),
     ],
 )
 def test_what_does_not_apply_is_refused(name, refused, why):
@@ -206,6 +215,9 @@ def test_what_does_not_apply_is_refused(name, refused, why):
         (lambda: Neighbours(samples=1, quantile=1.0), "quantile=1.0 must be between 0 and 1"),
         (lambda: SlicedWasserstein(samples=39, projections=1), "samples=39 must be at least 40"),
         (lambda: SlicedWasserstein(samples=40, projections=0), "projections=0 must"),
+        (lambda: ModeCoverage(samples=0, radius=3.0), "samples=0 must be at least 1"),
+        (lambda: ModeCoverage(samples=1, radius=0.0), "radius=0.0 must be above 0"),
+        (lambda: ExactDivergence(samples=999), "samples=999 must be at least 1000"),
     ],
 )
 def test_arguments_are_checked(make, why):
@@ -245,11 +257,56 @@ def test_the_goodfellow_protocol_validates_on_what_follows_the_first_50_000_imag
     data = TwoParts(images, torch.full((50, 1, 2, 2), 100, dtype=torch.uint8))
     GoodfellowLogLikelihood(samples=100).check(data, divergence("gan"))
     of = subject(data, torch.full((10, 1, 2, 2), 100, dtype=torch.uint8))
-    number = GoodfellowLogLikelihood(samples=100)(of)["log_likelihood_goodfellow"]
+    numbers = GoodfellowLogLikelihood(samples=100)(of)
+    number = numbers["log_likelihood_goodfellow"]
     # Exactly where the samples are, the smallest bandwidth is best.
     assert number.value == pytest.approx(-4 * (math.log(0.1) + math.log(2 * math.pi) / 2))
     assert number.error == pytest.approx(0, abs=1e-9)
+    assert numbers["bandwidth_goodfellow"] == Measured(GOODFELLOW_BANDWIDTHS[0])
     assert of.drawn == {"generated": 100, "held_out": 50}
+
+
+def told(caplog):
+    return [r.getMessage() for r in caplog.records if (r.name, r.levelname) == ("gan_cli.metrics.parzen", "WARNING")]
+
+
+@pytest.mark.parametrize("spread", [0, 80])
+def test_a_bandwidth_at_the_lower_end_of_its_grid_is_told(spread, caplog):
+    samples = 100 + (spread * torch.rand(99, 1, 4, 4, generator=torch.Generator().manual_seed(0))).byte()
+    numbers = FganLogLikelihood(samples=99)(subject(TwoParts(samples, samples), samples))
+    assert (numbers["bandwidth_fgan"].value == FGAN_BANDWIDTHS[0]) == (spread == 0)
+    assert numbers["bandwidth_fgan"] == Measured(best_of_folds(samples))
+    ends = ["log_likelihood_fgan: the bandwidth is 0.03162, at an end of its grid: one beyond may be better"]
+    assert told(caplog) == (ends if spread == 0 else [])
+
+
+@pytest.mark.parametrize("level", [255, 128])
+def test_a_bandwidth_at_the_upper_end_of_its_grid_is_told(level, caplog):
+    data = TwoParts(torch.full((60_000, 1, 2, 2), level, dtype=torch.uint8), random_images(50, 0, side=2))
+    numbers = GoodfellowLogLikelihood(samples=100)(subject(data, torch.zeros(10, 1, 2, 2, dtype=torch.uint8)))
+    ends = ["log_likelihood_goodfellow: the bandwidth is 1, at an end of its grid: one beyond may be better"]
+    assert (numbers["bandwidth_goodfellow"].value == GOODFELLOW_BANDWIDTHS[-1]) == (level == 255)
+    assert told(caplog) == (ends if level == 255 else [])
+
+
+def test_a_split_matters_to_those_metrics_that_say_so():
+    """The reference is another one; the run's own data are not."""
+    trained_on, test = random_images(300, 0), random_images(200, 1) // 2
+
+    class Split(TwoParts):
+        def at_split(self, split):
+            return TwoParts(test, trained_on)
+
+    data = Split(trained_on, test)
+    for name in FINE:
+        numbers = []
+        for split in (None, "test"):
+            of = subject(data, random_images(100, 2), Sorts(10))
+            real = RealSamples(data, Sorts(10), 0, torch.device("cpu"), split)
+            numbers.append(METRICS[name](dataclasses.replace(of, real=real, drawn={}, _generated={})))
+        assert (numbers[0] != numbers[1]) == METRICS[name].uses_split, name
+    assert {name for name in FINE if not METRICS[name].uses_split} == {"neighbours", "parzen_fgan"}
+    assert not METRICS["parzen_goodfellow"].uses_split
 
 
 def test_every_metric_of_the_configs_takes_its_options_from_there():

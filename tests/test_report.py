@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from PIL import Image
 from scipy import stats
 
 from gan_cli import wording
-from gan_cli.gan_report import curves, page, samples, seeds
+from gan_cli.gan_report import curves, page, samples, seeds, text
 from gan_cli.gan_report.report import make
 from tests import synthetic_runs as synthetic
 from tests.conftest import TINY, tree
@@ -39,9 +40,14 @@ def remarks(folder: Path) -> dict[str, list[str]]:
     "change",
     [
         {"metric": "other"},
+        {"target": "mine.FrechetDistance"},
+        {"code_sha256": "a" * 64},
+        {"code_sha256": None},
         {"options": {"samples": 5000, "bootstraps": 100}},
         {"samples": {"generated": 10000, "real": 5000, "held_out": 10000}},
         {"split": "test"},
+        {"split": None},
+        {"samples": {}},
         {"extractor": "inception"},
         {"extractor_sha256": "f" * 64},
         {"weights": "raw"},
@@ -121,6 +127,96 @@ def test_a_metric_that_does_not_apply_is_told_with_its_reason(tmp_path, inside):
     assert "frechet does not apply to seed 1: needs &lt;images>" in markdown
 
 
+def test_a_refusal_is_told_only_of_a_metric_without_a_number_and_with_its_newest_reason(tmp_path):
+    def refused(day: int, **changes) -> dict:
+        return synthetic.receipt(numbers={}, made=f"2026-11-{day}T08:00:00+00:00", **changes)
+
+    receipts = [
+        synthetic.receipt(),
+        refused(23, extractor="other", refused="needs three channels"),
+        refused(25, metric="kernel", refused="new", step=50),
+        refused(24, metric="kernel", refused="old", step=100),
+    ]
+    synthetic.write(tmp_path / "a", receipts=receipts, lines=[])
+    report = make([tmp_path])
+    assert report.rows[0].refusals == {"kernel": "new"}
+    assert "needs three channels" not in page.html(report)
+
+
+def test_receipts_of_weights_that_are_gone_are_marked_and_not_averaged(tmp_path, inside):
+    kept = [{100: "0" * 64}, {100: "c" * 64}, {90: "0" * 64}]  # retrained, as measured, pruned
+    for seed, checkpoints in enumerate(kept):
+        synthetic.write(tmp_path / str(seed), seed=seed, receipts=[synthetic.receipt()], checkpoints=checkpoints)
+    report = make([tmp_path])
+    index = [column.name for column in report.columns].index("frechet_distance")
+    assert [cell.is_of_other_weights for cell in report.columns[index].cells.values()] == [True, False, False]
+    assert report.groups[0].means[index].seeds == 2
+    assert page.html(report).count(">of other weights<") == 1
+    for form, said in (("md", ", of other weights"), ("csv", "of other weights"), ("json", '"of_other_weights": true')):
+        assert inside("gan-report", str(tmp_path), "--format", form).out.count(said) == 1
+
+
+def test_a_number_of_other_weights_hides_no_other(tmp_path):
+    receipts = [
+        synthetic.receipt(step=step, numbers=synthetic.numbers("modes", value=step), checkpoint_sha256=digest * 64)
+        for step, digest in ((50, "a"), (60, "b"), (80, "c"))
+    ]
+    synthetic.write(tmp_path / "a", receipts=receipts, checkpoints={50: "a" * 64, 60: "0" * 64, 80: "0" * 64})
+    synthetic.write(tmp_path / "b", receipts=receipts, checkpoints=dict.fromkeys((50, 60, 80), "0" * 64), seed=1)
+    modes = [column for column in make([tmp_path]).columns if column.name == "modes"]
+    told = [(column.logged, {run: cell.value for run, cell in column.cells.items()}) for column in modes]
+    assert told == [(False, {0: 50, 1: 80}), (True, {1: 6})]
+
+
+def test_circumstances_are_told_in_few_words(tmp_path):
+    receipts = [
+        synthetic.receipt(),
+        synthetic.receipt(code_sha256="0123456789abcdef" * 4, samples={}, split=None),
+        {key: value for key, value in synthetic.receipt().items() if key not in ("target", "code_sha256")},
+    ]
+    synthetic.write(tmp_path / "a", receipts=receipts, lines=[])
+    assert [column.distinction for column in make([tmp_path]).columns] == [
+        ["target FrechetDistance", "code ffffffff", "samples.generated 10000", "split train"],
+        ["target FrechetDistance", "code 01234567", "no samples.generated", "no split"],
+        ["target unknown", "code unknown", "samples.generated 10000", "split train"],
+    ]
+
+
+def test_classes_of_one_name_are_told_by_their_modules(tmp_path):
+    for name in ("mine", "yours"):
+        receipt = synthetic.receipt(target=f"{name}.Distance")
+        synthetic.write(tmp_path / name, receipts=[receipt], lines=[], seed=len(name))
+    distinctions = [column.distinction for column in make([tmp_path]).columns]
+    assert distinctions == [["target mine.Distance"], ["target yours.Distance"]]
+
+
+def test_metrics_of_few_numbers_come_first_and_parts_of_one_thing_last(tmp_path, inside):
+    shares = [f"class_share_{index}" for index in range(10)]
+    alone = {"generated": 10000, "held_out": 10000}
+    receipts = [
+        synthetic.receipt(metric="class_histogram", numbers=synthetic.numbers(*shares, "class_kl", "classes_seen")),
+        synthetic.receipt(metric="classifier_score", numbers=synthetic.numbers("classifier_score"), samples=alone),
+        synthetic.receipt(metric="precision_recall", numbers=synthetic.numbers("precision", "recall")),
+        synthetic.receipt(metric="kernel", numbers=synthetic.numbers("kernel_distance")),
+        synthetic.receipt(),
+    ]
+    synthetic.write(tmp_path / "a", receipts=receipts, lines=synthetic.metrics(**dict.fromkeys(shares, 0.1), top_5=0.9))
+    synthetic.write(tmp_path / "b", seed=1, receipts=receipts[:1])
+    report = make([tmp_path])
+    assert [report.columns[index].name for index in report.general] == [
+        *("frechet_distance", "kernel_distance", "classifier_score", "precision", "recall"),
+        *("class_kl", "classes_seen", "top_5", "modes"),
+    ]
+    assert [column.name for column in report.columns[-10:]] == shares
+    assert {family: len(columns) for family, columns in report.families.items()} == {"class_share_": 10}
+    html = page.html(report)
+    table = html[html.index("<table>") : html.index("</table>")]
+    assert "class_share_0" not in table
+    assert html.count("<details><summary>class_share_…</summary>") == 3  # the numbers, their means, their curves
+    markdown = inside("gan-report", str(tmp_path), "--format", "md").out.split("\n\n")
+    assert ["class_share_0" in part for part in markdown[:2]] == [False, True]
+
+
 def test_what_tells_columns_apart_is_told_once(tmp_path):
     sizes = {"generated": 500, "real": 500, "held_out": 500}
     other = synthetic.receipt(samples=sizes, options={"samples": 500, "bootstraps": 100}, split="test")
@@ -192,6 +288,35 @@ def test_runs_go_by_what_tells_them_apart(tmp_path):
     assert [row.label for row in make([tmp_path]).rows] == ["seed 0", "seed 1", "seed 2", "seed 10"]
 
 
+def test_neither_code_nor_metrics_label_a_run(tmp_path):
+    extractor = {"_target_": "gan_cli.extractors.classifier.Classifier", "sha256": "e" * 64, "weights": "mnist"}
+    for seed, metric in enumerate([{"extractor": extractor}, {"extractor": extractor | {"sha256": None}}, {}]):
+        code = {"_target_": f"gan_cli.Run{seed}"}
+        synthetic.write(tmp_path / f"run{seed}", config={"metric": metric, **code})
+    assert [row.label for row in make([tmp_path]).rows] == ["run0", "run1", "run2"]
+
+
+def test_a_node_that_some_runs_lack_adds_no_keys_of_its_own(tmp_path):
+    extractor = {"_target_": "gan_cli.extractors.classifier.Classifier", "sha256": "e" * 64}
+    synthetic.write(tmp_path / "new", config={"metric": {"extractor": extractor}})
+    synthetic.write(tmp_path / "old", config={"metric": {}}, seed=1)
+    for name in ("new", "old"):  # both say that it was chosen
+        hydra = tmp_path / name / ".hydra" / "hydra.yaml"
+        hydra.write_text(hydra.read_text().replace("dataset: ring", "dataset: ring\n      metric/extractor: mnist"))
+    report = make([tmp_path])
+    assert report.comparison.differing == ["seed"]
+    assert set(report.comparison.following) == {"metric.extractor._target_", "metric.extractor.sha256"}
+    assert [row.label for row in report.rows] == ["seed 0", "seed 1"]
+
+
+def test_digests_are_shortened_but_in_tables_to_compute_with(tmp_path, inside):
+    for seed, digit in enumerate("ab"):
+        synthetic.write(tmp_path / digit, seed=seed, record={"git_commit": digit * 40})
+    whole = {form: "a" * 9 in inside("gan-report", str(tmp_path), "--format", form).out for form in ("md", "csv")}
+    assert whole == {"md": False, "csv": True}
+    assert "a" * 9 not in page.html(make([tmp_path]))
+
+
 def test_equal_configs_go_by_their_folders(tmp_path):
     for name in ("a/default", "b/default"):
         synthetic.write(tmp_path / name)
@@ -226,8 +351,15 @@ def test_seeds_that_diverged_or_still_run_are_counted_but_not_averaged(tmp_path)
         synthetic.write(tmp_path / str(seed), seed=seed, record={"status": status})
     synthetic.write(tmp_path / "again", seed=1)
     (group,) = make([tmp_path]).groups
-    assert (group.seeds, group.ended, group.diverged, group.repeated) == ([0, 2, 3, 1], 3, 1, 1)
+    assert (group.seeds, group.ended, group.diverged, group.repeated) == ([0, 1, 2, 3], 3, 1, 1)
     assert {mean.seeds for mean in group.means} == {2}
+
+
+def test_seeds_are_listed_in_order_whatever_they_are(tmp_path):
+    for index, seed in enumerate([10, 1, None, 2]):
+        synthetic.write(tmp_path / str(index), config={"seed": seed})
+    (group,) = make([tmp_path]).groups
+    assert group.seeds == [1, 2, 10, None]
 
 
 def test_an_infinite_number_has_no_interval_over_seeds(tmp_path):
@@ -316,6 +448,35 @@ def test_no_damage_is_fatal(tmp_path):
         file.write_bytes(content)
 
 
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b"null", b"a: [", b'{"a": '])
+def test_a_single_run_is_reported_whatever_file_it_lacks(tmp_path, content):
+    whole = synthetic.write(tmp_path / "a", receipts=[synthetic.receipt()], pictures={10: b""}, checkpoints={100: ""})
+    for file in [path for path in whole.rglob("*") if path.is_file() and path.parent.name != "samples"]:
+        before = file.read_bytes()
+        file.unlink() if content is None else file.write_bytes(content)
+        report = make([tmp_path])
+        assert len(report.rows) == 1
+        for written in (page.html, text.markdown, text.comma_separated, text.as_json):
+            written(report)
+        file.write_bytes(before)
+
+
+@pytest.mark.parametrize("name", ["run.json", "evaluation.json"])
+def test_no_value_that_is_out_of_place_is_fatal(tmp_path, name):
+    record = {"status": "running", "error": "e", "refused": "r", "git_commit": "a", "device": "cpu", "ended": "now"}
+    folder = synthetic.write(tmp_path / "a", receipts=[synthetic.receipt()], record=record)
+    content = json.loads((folder / name).read_text())
+    node = content["receipts"][0] if name == "evaluation.json" else content
+    for key, before in list(node.items()):
+        for odd in (None, -1, "x", [1], {"a": [1]}):
+            node[key] = odd
+            (folder / name).write_text(json.dumps(content))
+            report = make([tmp_path])
+            for written in (page.html, text.markdown, text.as_json):
+                written(report)
+        node[key] = before
+
+
 def test_infinity_is_a_number(tmp_path, inside):
     infinite = synthetic.receipt(numbers={"d": {"value": "Infinity", "error": "NaN", "real": None}})
     synthetic.write(tmp_path / "a", lines=synthetic.metrics(exact="Infinity"), receipts=[infinite])
@@ -391,6 +552,37 @@ def test_where_the_page_goes(tmp_path, inside, monkeypatch):
     assert all(text.startswith("<!DOCTYPE html>") for text in pages.values())
 
 
+def run_report(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[bytes]:
+    """The command in a process of its own."""
+    program = "import sys; from gan_cli import cli; sys.argv[0] = 'gan-report'; cli.report()"
+    return subprocess.run([sys.executable, "-c", program, *arguments], check=True, **streams)
+
+
+def test_an_output_that_is_redirected_is_written_to_and_not_replaced(tmp_path):
+    run = str(synthetic.write(tmp_path / "a"))
+    with (tmp_path / "kept.html").open("wb") as file:
+        before = os.fstat(file.fileno()).st_ino
+        file.write(b"first\n")
+        file.flush()
+        run_report(run, "--out", "/dev/stdout", stdout=file)
+    assert (tmp_path / "kept.html").stat().st_ino == before
+    written = (tmp_path / "kept.html").read_text()
+    assert written.startswith("first\n<!DOCTYPE html>")
+    assert written.endswith("</html>")
+
+
+def test_a_pipe_and_a_device_are_written_to(tmp_path, inside):
+    run = str(synthetic.write(tmp_path / "a"))
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert inside("gan-report", run, "--format", "md", "--out", str(tmp_path / "pipe")).code == 0
+    assert os.read(reader, 1000).startswith(b"| run |")
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert inside("gan-report", run, "--out", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -400,7 +592,6 @@ def test_where_the_page_goes(tmp_path, inside, monkeypatch):
         (["run/run.json"], "run/run.json is not a folder"),
         (["run", "--out", "missing/x.html"], "there is no folder missing): make it"),
         (["run", "--out", "empty"], "--out empty is not a file"),
-        (["run", "--out", "/dev/null"], "--out /dev/null is not a file"),
         (["run", "--format", "pdf"], "invalid choice: 'pdf'"),
         ([], "RUN | SWEEP"),
     ],
@@ -536,6 +727,14 @@ def test_twenty_runs_fit_in_five_megabytes(tmp_path, draw):
     html = page.html(make([tmp_path]))
     assert html.count('src="data:image/webp') == 160
     assert len(html.encode()) < 5_000_000
+
+
+def test_marks_are_explained_where_there_are_several(tmp_path):
+    synthetic.write(tmp_path / "a", lines=synthetic.metrics())
+    synthetic.write(tmp_path / "b", "kl", lines=synthetic.metrics(exact=1.0))
+    sections = curves.by_divergence([row.run for row in make([tmp_path]).rows])
+    assert [list(section.panels[0].marks) for section in sections] == [[], ["line", "dots"]]
+    assert not any(section.panels[0].name in section.panels[0].marks.values() for section in sections)
 
 
 def test_thinning_keeps_the_ends_and_the_extremes():

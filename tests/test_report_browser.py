@@ -52,6 +52,7 @@ class Browser:
         for log in ("browser", "performance"):
             self.driver.get_log(log)
         self.driver.get(self.uri)
+        WebDriverWait(self.driver, 10).until(lambda _: self.all("#data + script"))
 
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
@@ -264,6 +265,33 @@ def test_a_narrow_screen_scrolls_the_table_and_not_the_page(browser):
     browser.run("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     assert browser.run("return document.documentElement.scrollWidth") <= 390
     assert browser.run("const box = document.querySelector('#runs .scroll'); return box.scrollWidth > box.clientWidth")
+
+
+def test_the_names_of_runs_stay_in_sight_while_the_table_scrolls(browser):
+    browser.emulate(width=390)
+    browser.open()
+    box, name, number = browser.run(
+        """
+        const box = document.querySelector("#runs .scroll");
+        box.scrollLeft = box.scrollWidth;
+        const row = box.querySelector("tbody tr");
+        const place = (element) => element.getBoundingClientRect().toJSON();
+        return [box, row.firstElementChild, row.lastElementChild].map(place);
+        """
+    )
+    assert abs(name["left"] - box["left"]) <= 2
+    assert name["right"] < number["right"] <= box["right"]
+    assert name["width"] < box["width"] / 2
+
+
+def test_a_long_heading_leaves_the_row_of_headings_low(browser):
+    def height() -> float:
+        return browser.run("return document.querySelector('#runs thead').getBoundingClientRect().height")
+
+    before = height()
+    browser.run("document.querySelector('#runs thead small').textContent = 'samples.real 10000, '.repeat(20)")
+    assert height() <= before + 50
+    assert browser.run("return document.querySelector('#runs thead small').getBoundingClientRect().width") < 260
 
 
 def test_the_tabulator_key_visits_everything_in_order(browser):

@@ -51,7 +51,9 @@ class Classifier(Extractor):
         if digest != self.sha256:
             raise ConfigError(f"{self.path} is not the file of metric.extractor.sha256: reinstall gan-cli")
         network = SmallClassifier()
-        network.load_state_dict(weights, strict=False)  # without the counts of batches, which play no part
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+        assert not unexpected
+        assert all(name.endswith("num_batches_tracked") for name in missing)  # which play no part in evaluation
         return network.eval().to(memory_format=torch.channels_last)
 
     @torch.no_grad()

@@ -1,5 +1,6 @@
 """Inception v3 as the literature's Fréchet distances use it, through torch-fidelity."""
 
+import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from gan_cli.digests import file_digest
 from gan_cli.errors import ConfigError
 from gan_cli.extractors.base import Extractor, Features
 
+logger = logging.getLogger(__name__)
+
 
 class Inception(Extractor):
     """The 2,048 pooled features and the class probabilities of the network of 2015-12-05, converted from TensorFlow.
@@ -22,7 +25,11 @@ class Inception(Extractor):
     classifies = True
 
     def __init__(self, weights: str | None) -> None:
-        self.weights = weights
+        self.weights = None if weights is None else Path(weights).expanduser()
+        if self.weights is not None and not self.weights.is_file():
+            raise ValueError(
+                f"weights={weights} is not a file: name that of torch-fidelity's Inception, or null to download it"
+            )
 
     def digest(self) -> str:
         return file_digest(self._file)
@@ -57,15 +64,13 @@ class Inception(Extractor):
     def _file(self) -> Path:
         library = _torch_fidelity()
         if self.weights is not None:
-            path = Path(self.weights).expanduser()
-            if not path.is_file():
-                raise ConfigError(f"metric.extractor.weights={self.weights} is not a file: {_advice(library)}")
-            return path
+            return self.weights
         url = library.URL_INCEPTION_V3
         path = Path(torch.hub.get_dir(), "checkpoints", Path(url).name)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            logger.info("downloading %s to %s", url, path)
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 # The name ends with the beginning of the digest.
                 torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.split("-")[-1], progress=False)
             except (OSError, RuntimeError) as error:

@@ -210,7 +210,7 @@ class Chart {
       if (index < 0 || (series.x.at(-1) < step && series.x.length > 1)) continue;
       const part = document.createElement("span");
       const half = series.errors.length ? ` ± ${format(1.96 * series.errors[index])}` : "";
-      const name = this.panel.marks[series.mark]?.split(",")[0];
+      const name = this.panel.marks[series.mark];
       const { colour, dash, label } = this.runs[series.run];
       const swatch = document.createElement("i");
       swatch.className = `swatch colour-${colour} dash-${dash % DASHES.length}`;

@@ -3,7 +3,8 @@
 import os
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from gan_cli.errors import ConfigError
@@ -50,8 +51,13 @@ def report(folders: Sequence[Path], out: Path | None, format: str) -> None:
         content = page.html(made)
         out = out or _default_place(folders)
         _check_writable(out)
-    _write(out, content)
-    print(out)
+    stream = _stream(out)
+    if stream is not None or (out.exists() and not out.is_file()):
+        _write_into(out, stream, content)
+    else:
+        _replace(out, content)
+    if stream is None:
+        print(out)
 
 
 def write_page(folder: Path) -> Path:
@@ -60,7 +66,7 @@ def write_page(folder: Path) -> Path:
 
     out = folder / "report.html"
     _check_writable(out)
-    _write(out, page.html(make([folder])))
+    _replace(out, page.html(make([folder])))
     return out
 
 
@@ -70,8 +76,8 @@ def _default_place(folders: Sequence[Path]) -> Path:
 
 
 def _check_writable(out: Path) -> None:
-    """Before the work: only a regular file is replaced, so never a device or a folder."""
-    if out.exists() and not out.is_file():
+    """Before the work."""
+    if out.is_dir():
         raise ConfigError(f"--out {out} is not a file: choose another place with --out")
     if not out.parent.is_dir():
         raise ConfigError(
@@ -79,11 +85,28 @@ def _check_writable(out: Path) -> None:
         )
 
 
-def _write(out: Path, content: str) -> None:
+def _stream(out: Path) -> int | None:
+    """The descriptor of the stream of ours that this is another name of, such as /dev/stdout."""
+    for descriptor in (1, 2):
+        try:
+            if os.path.samestat(out.stat(), os.fstat(descriptor)):
+                return descriptor
+        except OSError:  # there is no such file, or the stream is closed
+            continue
+    return None
+
+
+def _write_into(out: Path, stream: int | None, content: str) -> None:
+    """Write to a device, a pipe or a stream of ours, which none may replace."""
+    with _explaining(out), out.open("wb") if stream is None else os.fdopen(os.dup(stream), "wb") as file:
+        file.write(content.encode("utf-8", errors="replace"))
+
+
+def _replace(out: Path, content: str) -> None:
     """Replace the file, or leave the old one whole."""
     out = out.resolve()  # of a link, what it leads to
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
+    with _explaining(out):
         try:
             with temporary.open("wb") as file:
                 file.write(content.encode("utf-8", errors="replace"))
@@ -92,6 +115,12 @@ def _write(out: Path, content: str) -> None:
             temporary.replace(out)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _explaining(out: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise ConfigError(
             f"{out} cannot be written ({error.strerror or error}): free some space or permit it, or choose another"

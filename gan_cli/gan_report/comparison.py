@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_cli import wording
+from gan_cli.gan_report.columns import brief
 from gan_cli.gan_report.reading import Run, leaves
 
 RECORDED = ("device", "threads", "git_commit", "dataset", "versions")
@@ -30,7 +31,7 @@ class Comparison:
     def shown(self, run: int, key: str) -> str:
         """The value of a run, or a dash where it has none."""
         settings = self.settings[run]
-        return wording.setting(settings[key]) if key in settings else "—"
+        return brief(settings[key]) if key in settings else "—"
 
 
 def compare(runs: Sequence[Run]) -> Comparison:
@@ -42,12 +43,14 @@ def compare(runs: Sequence[Run]) -> Comparison:
     differing = []
     for key in dict.fromkeys(key for of_run in settings for key in of_run):
         among = recorded if key.startswith("recorded.") else configured
+        among = among or [of_run for of_run in settings if key in of_run]
         if _is_shared(key, among):
             shared[key] = among[0][key]
         else:
             differing.append(key)
     groups = {group for run in runs for group in run.choices} & set(differing)
-    groups |= {key.removesuffix("._target_") for key in differing if key.endswith("._target_")} & set(differing)
+    nodes = {key.removesuffix("._target_") for key in differing if key.endswith("._target_")}
+    groups |= {node for node in nodes if node in differing or not all(f"{node}._target_" in of for of in configured)}
     overridden = {key for run in runs for key in run.overridden}
     following = [key for key in differing if key not in overridden and _follows(key, groups, configured)]
     return Comparison(settings, shared, [key for key in differing if key not in following], following)
@@ -58,7 +61,7 @@ def labels(runs: Sequence[Run], comparison: Comparison) -> list[str]:
     configured = [settings for settings, run in zip(comparison.settings, runs, strict=True) if run.config]
     keys: list[str] = []
     for key in sorted(comparison.differing, key=_importance):
-        if not key.startswith("recorded.") and _distinct(configured, [*keys, key]) > _distinct(configured, keys):
+        if _may_label(key) and _distinct(configured, [*keys, key]) > _distinct(configured, keys):
             keys.append(key)
     keys = [key for key in comparison.differing if key in keys]
     short = [_label(settings, keys) for settings in comparison.settings]
@@ -66,6 +69,11 @@ def labels(runs: Sequence[Run], comparison: Comparison) -> list[str]:
         label if label and run.config and short.count(label) == 1 else run.name
         for label, run in zip(short, runs, strict=True)
     ]
+
+
+def _may_label(key: str) -> bool:
+    """Whether it says what a run is: not by which code, nor how it is measured."""
+    return not key.startswith(("recorded.", "metric.")) and not key.endswith("_target_")
 
 
 def _importance(key: str) -> int:
@@ -121,8 +129,13 @@ def _follows(key: str, groups: set[str], among: Sequence[Settings]) -> bool:
     for group in parents:
         values: dict[Any, Any] = {}
         if all(
-            values.setdefault(settings.get(group), settings.get(key, "—")) == settings.get(key, "—")
+            values.setdefault(_option(settings, group), settings.get(key, "—")) == settings.get(key, "—")
             for settings in among
         ):
             return True
     return False
+
+
+def _option(settings: Settings, group: str) -> tuple[Any, bool]:
+    """What was chosen in a group, and whether the run has such a node at all."""
+    return settings.get(group), f"{group}._target_" in settings

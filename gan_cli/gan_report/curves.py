@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gan_cli.gan_report import quantity
-from gan_cli.gan_report.columns import logged_names
+from gan_cli.gan_report.columns import families, logged_names
 from gan_cli.gan_report.reading import Numbers, Run
 
 POINTS = 60_000
@@ -15,6 +15,13 @@ POINTS = 60_000
 
 A_CURVE = (24, 400)
 """As many points of a curve at least and at most."""
+
+OF_AN_ESTIMATE = {
+    "line": ("estimate", "on training batches"),
+    "dots": ("exact", "exact, with its 95 % interval"),
+    "rings": ("held_out_estimate", "on fresh samples"),
+}
+"""How the critic's estimates and the exact value are drawn: of each mark the number, and what it stands for."""
 
 Point = tuple[int, float]
 
@@ -39,6 +46,8 @@ class Panel:
     series: list[Series]
     marks: dict[str, str] = field(default_factory=dict)
     """What each mark stands for, where there are several."""
+    family: str = ""
+    """As of a column."""
 
 
 @dataclass
@@ -71,7 +80,7 @@ def by_divergence(runs: Sequence[Run]) -> list[Section]:
 
 
 def across(runs: Sequence[Run]) -> list[Panel]:
-    """What can be drawn of all runs together: metrics, gradient norms, rates."""
+    """What can be drawn of all runs together: metrics, gradient norms, rates; the parts of families last."""
     logged = dict.fromkeys(name for run in runs for name in logged_names(run) if name not in quantity.ESTIMATES)
     norms = ["critic_gradient_norm", "generator_gradient_norm", "images_per_second"]
     panels = [_panel(runs, range(len(runs)), name) for name in [*logged, *norms]]
@@ -79,7 +88,11 @@ def across(runs: Sequence[Run]) -> list[Panel]:
     varying = [
         panel for panel in rates if any(len({value for _, value in series.points}) > 1 for series in panel.series)
     ]
-    return [panel for panel in panels + varying if _is_worth_drawing(panel)]
+    family = families(logged)
+    drawn = [panel for panel in panels + varying if _is_worth_drawing(panel)]
+    for panel in drawn:
+        panel.family = family.get(panel.name, "")
+    return sorted(drawn, key=lambda panel: panel.family)
 
 
 def as_data(panels: Sequence[Panel]) -> list[dict[str, Any]]:
@@ -90,7 +103,7 @@ def as_data(panels: Sequence[Panel]) -> list[dict[str, Any]]:
     return [
         {
             "name": panel.name,
-            "marks": panel.marks,
+            "marks": {mark: OF_AN_ESTIMATE[mark][0] for mark in panel.marks},
             "scale": scale([value for series in panel.series for _, value in series.points]),
             "series": [_series_data(series, points) for series in panel.series],
         }
@@ -134,17 +147,14 @@ def _grouped(runs: Sequence[Run], key: Callable[[Run], str]) -> dict[str, list[i
 
 def _estimates(runs: Sequence[Run], indices: Sequence[int]) -> Panel:
     """What the critic estimates on the batches it learns from and on fresh samples, beside the exact value."""
-    meanings = {
-        "line": ("estimate", "estimate"),
-        "dots": ("exact", "exact, with its 95 % interval"),
-        "rings": ("held_out_estimate", "held_out_estimate, by the critic for fresh samples"),
-    }
     panel = Panel("estimate", [])
-    for mark, (name, meaning) in meanings.items():
+    for mark, (name, meaning) in OF_AN_ESTIMATE.items():
         series = _panel(runs, indices, name, mark).series
         panel.series += series
         if series:
             panel.marks[mark] = meaning
+    if len(panel.marks) < 2:
+        panel.marks.clear()
     return panel
 
 

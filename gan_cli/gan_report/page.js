@@ -15,7 +15,8 @@ const waiting = new IntersectionObserver((entries) => {
   }
 }, { rootMargin: "400px" });
 charts.forEach((chart) => waiting.observe(chart.box));
-const redraw = (all) => charts.filter((chart) => all || chart.axes).forEach((chart) => chart.draw());
+const redraw = (all) => charts.filter((chart) => all || (chart.axes && chart.box.clientWidth)).forEach((chart) => chart.draw());
+document.querySelectorAll("details").forEach((details) => details.addEventListener("toggle", () => redraw(false)));
 
 let width = window.innerWidth;
 window.addEventListener("resize", () => {

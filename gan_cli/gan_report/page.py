@@ -3,11 +3,12 @@
 import base64
 import hashlib
 import json
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gan_cli import wording
@@ -24,21 +25,11 @@ COLOURS = 8
 
 def html(report: Report) -> str:
     """The page."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "measured": wording.measured,
-        "short": wording.short,
-        "duration": wording.duration,
-        "moment": wording.moment,
-        "setting": wording.setting,
-    }
     script = "".join((HERE / name).read_text(encoding="utf-8") for name in ("chart.js", "page.js"))
     runs = [row.run for row in report.rows]
     sections, across = curves.by_divergence(runs), curves.across(runs)
     drawn = [panel for section in sections for panel in section.panels] + across
-    return environment.get_template("page.html").render(
+    return _template().render(
         report=report,
         version=version("gan-cli"),
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -49,11 +40,25 @@ def html(report: Report) -> str:
         across=across,
         pictures=pictures(runs),
         colours=COLOURS,
-        general=[index for index, column in enumerate(report.columns) if column.divergence is None],
         divergences=_by_divergence(report),
         measurements=_measurements(report),
         circumstance=circumstance,
     )
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "measured": wording.measured,
+        "short": wording.short,
+        "duration": wording.duration,
+        "moment": wording.moment,
+        "setting": wording.setting,
+    }
+    return environment.get_template("page.html")
 
 
 def _runs(report: Report) -> list[dict[str, Any]]:
@@ -78,9 +83,11 @@ def _measurements(report: Report) -> list[tuple[list[str], dict[str, Any]]]:
     for column in report.columns:
         titles = next((titles for titles, circumstances in found if circumstances == column.circumstances), None)
         if titles is None:
-            found.append(([column.title], column.circumstances))
-        else:
-            titles.append(column.title)
+            titles = []
+            found.append((titles, column.circumstances))
+        title = column.title if not column.family else f"{column.family}…"
+        if title not in titles:
+            titles.append(title)
     return found
 
 

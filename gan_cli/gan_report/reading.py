@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
-from gan_cli.artifacts import NOT_FINITE
+from gan_cli.artifacts import NOT_FINITE, step_of
 from gan_cli.gan_report.finding import Found
+from gan_cli.receipts import Receipt, is_receipt
 
 Numbers = dict[str, float]
 
@@ -36,7 +37,9 @@ class Run:
     overridden: set[str] = field(default_factory=set)
     """The keys that were set on the command line."""
     metrics: list[Numbers] = field(default_factory=list)
-    receipts: list[dict[str, Any]] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    checkpoints: dict[int, str] = field(default_factory=dict)
+    """The digests of the weights that are kept, by step."""
     pictures: dict[int, Path] = field(default_factory=dict)
     """The sample grids by step."""
     last_written: datetime | None = None
@@ -68,6 +71,7 @@ def read(found: Found) -> Run:
     run.choices, run.overridden = _hydra(run)
     run.metrics = _metrics(run)
     run.receipts = _receipts(run)
+    run.checkpoints = _checkpoints(run.path)
     run.pictures = _pictures(run)
     run.last_written = _last_written(run.path)
     return run
@@ -177,7 +181,7 @@ def _metrics(run: Run) -> list[Numbers]:
     return [lines[step] for step in sorted(lines)]
 
 
-def _receipts(run: Run) -> list[dict[str, Any]]:
+def _receipts(run: Run) -> list[Receipt]:
     """The receipts of gan-eval, oldest step first."""
     content = _mapping(run, "evaluation.json", json.loads)
     if not content:
@@ -186,24 +190,34 @@ def _receipts(run: Run) -> list[dict[str, Any]]:
     if not isinstance(listed, list):
         run.problems.append("evaluation.json is damaged")
         return []
-    whole = [receipt for receipt in listed if _is_receipt(receipt)]
+    whole = [receipt for receipt in map(_receipt, listed) if receipt is not None]
     if len(whole) < len(listed):
         run.problems.append(f"evaluation.json: {_count(len(listed) - len(whole), 'damaged receipt')} skipped")
     return sorted(whole, key=lambda receipt: receipt["step"])
 
 
-def _is_receipt(receipt: Any) -> bool:
-    return (
-        isinstance(receipt, dict)
-        and isinstance(receipt.get("metric"), str)
-        and type(receipt.get("step")) is int
-        and isinstance(receipt.get("numbers"), dict)
-        and isinstance(receipt.get("versions"), dict)
-        and all(
-            isinstance(measured, dict) and number(measured.get("value")) is not None
-            for measured in receipt["numbers"].values()
-        )
-    )
+def _receipt(value: Any) -> Receipt | None:
+    """A receipt with numbers that may be infinite; None where it is damaged."""
+    if not isinstance(value, dict) or not isinstance(value.get("numbers"), dict):
+        return None
+    numbers = {
+        name: {part: number(of) for part, of in measured.items()} if isinstance(measured, dict) else measured
+        for name, measured in value["numbers"].items()
+    }
+    receipt = value | {"numbers": numbers}
+    is_whole = is_receipt(receipt) and type(value.get("step")) is int and isinstance(value.get("versions"), dict)
+    return receipt if is_whole else None
+
+
+def _checkpoints(folder: Path) -> dict[int, str]:
+    """What the files beside the checkpoints say of them; the checkpoints themselves are not read."""
+    digests = {}
+    for path in (folder / "checkpoints").glob("step-*.pt.sha256"):
+        try:
+            digests[step_of(path.with_suffix(""))] = path.read_text(encoding="utf-8", errors="replace").split()[0]
+        except (OSError, ValueError, IndexError):  # then nothing is known of it
+            continue
+    return digests
 
 
 def _pictures(run: Run) -> dict[int, Path]:

@@ -54,6 +54,36 @@ class Report:
     groups: list[Group]
 
     @property
+    def general(self) -> list[int]:
+        """The columns of the table of runs."""
+        return [index for index, of in enumerate(self.columns) if of.divergence is None and not of.family]
+
+    @property
+    def families(self) -> dict[str, list[int]]:
+        """The columns that are parts of one thing, each such in a table of its own."""
+        found: dict[str, list[int]] = {}
+        for index, column in enumerate(self.columns):
+            if column.divergence is None and column.family:
+                found.setdefault(column.family, []).append(index)
+        return found
+
+    @property
+    def settings(self) -> list[int]:
+        """Of the keys that differ those of the config; the others are of machine and code."""
+        keys = self.comparison.differing
+        return [index for index, key in enumerate(keys) if not key.startswith("recorded.")]
+
+    @property
+    def recorded(self) -> list[int]:
+        """The others."""
+        return [index for index, _ in enumerate(self.comparison.differing) if index not in self.settings]
+
+    @property
+    def of_groups(self) -> list[str]:
+        """The keys that tell configs apart, whose runs differ in their seeds."""
+        return [key for key in self.comparison.differing if not key.startswith((*seeds.IMMATERIAL, "recorded."))]
+
+    @property
     def refusals(self) -> dict[tuple[str, str], list[str]]:
         """The metrics that do not apply and why, each with the runs that this is of."""
         found: dict[tuple[str, str], list[str]] = {}

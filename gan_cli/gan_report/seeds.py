@@ -57,7 +57,7 @@ def _group(runs: Sequence[Run], indices: list[int], columns: Sequence[Column]) -
     statuses = {index: runs[index].record.get("status") for index in by_seed.values()}
     return Group(
         runs=indices,
-        seeds=[runs[index].seed for index in indices if index in statuses],
+        seeds=sorted((runs[index].seed for index in statuses), key=_seed_order),
         ended=sum(status in ("done", "diverged") for status in statuses.values()),
         diverged=sum(status == "diverged" for status in statuses.values()),
         repeated=len(indices) - len(by_seed),
@@ -65,9 +65,15 @@ def _group(runs: Sequence[Run], indices: list[int], columns: Sequence[Column]) -
     )
 
 
+def _seed_order(seed: Any) -> tuple[bool, float, str]:
+    is_number = isinstance(seed, int | float)
+    return not is_number, seed if is_number else 0, str(seed)
+
+
 def _mean(column: Column, runs: Sequence[int]) -> Mean | None:
     """Over the runs that are done, of numbers that were measured at their end."""
-    cells = [column.cells[index] for index in runs if index in column.cells and column.cells[index].step is None]
+    known = [column.cells[index] for index in runs if index in column.cells]
+    cells = [cell for cell in known if cell.step is None and not cell.is_of_other_weights]
     if not cells:
         return None
     values = [cell.value for cell in cells]

@@ -14,25 +14,23 @@ from gan_cli.gan_report.seeds import Mean
 
 
 def markdown(report: Report) -> str:
-    """The table of runs, one of each divergence's estimates, and one of means over seeds."""
+    """The table of runs, one of each family and of each divergence's estimates, and one of means over seeds."""
     keys = report.comparison.differing
-    general = [index for index, column in enumerate(report.columns) if column.divergence is None]
-    head = ["run", "status", "step", *keys, *(_heading(report.columns[index]) for index in general)]
+    before, after = ([keys[index] for index in indices] for indices in (report.settings, report.recorded))
+    head = ["run", "status", "step", *before, *(_heading(report.columns[index]) for index in report.general)]
     rows = [
-        [row.label, "; ".join([row.status.word, *row.remarks]), row.step, *row.settings]
-        + [_cell(report.columns[index].cells.get(number)) for index in general]
+        [row.label, "; ".join([row.status.word, *row.remarks]), row.step]
+        + [row.settings[index] for index in report.settings]
+        + [_cell(report.columns[index].cells.get(number)) for index in report.general]
         + [_optional(row.images_per_second, wording.short), _optional(row.seconds, wording.duration)]
+        + [row.settings[index] for index in report.recorded]
         for number, row in enumerate(report.rows)
     ]
-    parts = [_table([*head, "images/s", "time"], rows)]
+    parts = [_table([*head, "images/s", "time", *after], rows)]
+    parts += [_of_runs(report, [report.columns[index] for index in indices]) for indices in report.families.values()]
     for divergence in dict.fromkeys(column.divergence for column in report.columns if column.divergence):
         of_one = [column for column in report.columns if column.divergence == divergence]
-        rows = [
-            [row.label, *(_cell(column.cells.get(number)) for column in of_one)]
-            for number, row in enumerate(report.rows)
-            if any(number in column.cells for column in of_one)
-        ]
-        parts.append(f"Under {divergence}:\n\n{_table(['run', *map(_heading, of_one)], rows)}")
+        parts.append(f"Under {divergence}:\n\n{_of_runs(report, of_one)}")
     if any(len(group.seeds) > 1 for group in report.groups):
         parts.append(f"Over seeds, mean ± 95 % interval (n):\n\n{_groups(report)}")
     parts += [
@@ -48,6 +46,7 @@ def comma_separated(report: Report) -> str:
         (" error", lambda cell: cell.error),
         (" real", lambda cell: cell.real),
         (" step", lambda cell: cell.step),
+        (" of other weights", lambda cell: 1 if cell.is_of_other_weights else None),
     ]
     used = [
         (column, suffix, part)
@@ -116,6 +115,7 @@ def _json_row(report: Report, number: int, row: Row) -> dict[str, Any]:
                 "error": cell.error,
                 "real": cell.real,
                 "step": row.run.step if cell.step is None else cell.step,
+                "of_other_weights": cell.is_of_other_weights,
                 "logged": column.logged,
                 "divergence": column.divergence,
                 "circumstances": column.circumstances,
@@ -129,8 +129,17 @@ def _json_row(report: Report, number: int, row: Row) -> dict[str, Any]:
     }
 
 
+def _of_runs(report: Report, columns: Sequence[Column]) -> str:
+    rows = [
+        [row.label, *(_cell(column.cells.get(number)) for column in columns)]
+        for number, row in enumerate(report.rows)
+        if any(number in column.cells for column in columns)
+    ]
+    return _table(["run", *map(_heading, columns)], rows)
+
+
 def _groups(report: Report) -> str:
-    keys = [key for key in report.comparison.differing if key != "seed"]
+    keys = report.of_groups
     used = [index for index, _ in enumerate(report.columns) if any(group.means[index] for group in report.groups)]
     rows = []
     for group in report.groups:
@@ -159,7 +168,8 @@ def _cell(cell: Cell | None) -> str:
         return ""
     floor = "" if cell.real is None else f", real {wording.short(cell.real)}"
     step = "" if cell.step is None else f", at step {cell.step}"
-    return wording.measured(cell.value, cell.half_width) + floor + step
+    other = ", of other weights" if cell.is_of_other_weights else ""
+    return wording.measured(cell.value, cell.half_width) + floor + step + other
 
 
 def _mean(mean: Mean | None) -> str:

@@ -29,6 +29,9 @@ class Metric(ABC):
     looks_at: ClassVar[Literal["samples", "features", "classes"]] = "samples"
     """What it takes of `Samples`: only those that look at an extractor's work depend on the extractor."""
 
+    uses_split: ClassVar[bool] = True
+    """Whether it compares with the real samples of the split that is asked for."""
+
     def check(self, dataset: Dataset, divergence: Divergence) -> None:  # noqa: B027 - most take any
         """Raise `ValueError` where the metric does not apply: what it needs, and what to choose instead."""
 

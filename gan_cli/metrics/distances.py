@@ -13,6 +13,12 @@ EXACT = 1024
 """Products of so many pairs of integers up to 2⁷ add up to at most 2²⁴, below which float32 holds every integer."""
 
 
+def needs_finite(*vectors: Tensor) -> None:
+    """Raise `ValueError` where a number of them is not finite, to which no distance is one."""
+    if not all(part.isfinite().all() for part in vectors):
+        raise ValueError("features are not finite")
+
+
 def row_blocks(x: Tensor, columns: int) -> Iterator[Tensor]:
     """Consecutive rows of x, so many at a time that with `columns` columns they are a block."""
     return iter(x.split(max(1, ENTRIES // max(1, columns))))

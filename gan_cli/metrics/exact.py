@@ -8,6 +8,7 @@ from torch import Tensor
 from gan_cli import sampling
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.divergences.base import Divergence
+from gan_cli.metrics.arguments import at_least
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.subject import Subject
 from gan_cli.truth import truth_of
@@ -29,8 +30,7 @@ class ExactDivergence(Metric):
     """
 
     def __init__(self, samples: int) -> None:
-        if samples < 1000:
-            raise ValueError(f"samples={samples} must be at least 1000")
+        at_least(1000, samples=samples)
         self.samples = samples
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:

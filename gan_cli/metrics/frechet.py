@@ -9,6 +9,7 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.arguments import at_least, needs_samples
 from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.distances import needs_finite
 from gan_cli.metrics.standard_errors import bootstrap
 from gan_cli.metrics.subject import Subject
 
@@ -40,7 +41,9 @@ def frechet_distance(first: Moments, second: Moments) -> Tensor:
     """‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½), in the features' unit squared (Dowson & Landau 1982, eq. 4).
 
     The last trace is the sum of the singular values of F₁ᵀF₂ for any factors FFᵀ = Σ, which singular matrices have too.
+    Raises `ValueError` for moments of features that are not finite.
     """
+    needs_finite(*first, *second)
     roots = torch.linalg.svdvals(_factor(first.covariance).T @ _factor(second.covariance))
     traces = first.covariance.trace() + second.covariance.trace()
     squared: Tensor = (first.mean - second.mean).square().sum() + traces - 2 * roots.sum()

@@ -9,7 +9,7 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.arguments import at_least, needs_samples
 from gan_cli.metrics.base import Measured, Metric
-from gan_cli.metrics.distances import row_blocks
+from gan_cli.metrics.distances import needs_finite, row_blocks
 from gan_cli.metrics.subject import Subject
 
 
@@ -40,8 +40,9 @@ def kernel_distance(x: Tensor, y: Tensor) -> Measured:
     The error is that of Hoeffding's decomposition of a U-statistic (Serfling 1980, §5.2–5.3): from the means that each
     sample has over all others, and from what of the kernel these do not explain, which is all of it where both
     distributions are one. There ± 1.96 errors cover 0 in 97 % of cases, 99 % where few directions carry the features.
-    Shapes `(n, d)` and `(m, d)`; the kernel has no unit.
+    Shapes `(n, d)` and `(m, d)`; the kernel has no unit. Raises `ValueError` for features that are not finite.
     """
+    needs_finite(x, y)
     x, y = x.double(), y.double()
     n, m = len(x), len(y)
     x_means, _, x_squares = kernel_means(x, x, without_diagonal=True)

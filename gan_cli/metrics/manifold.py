@@ -7,12 +7,12 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.arguments import at_least, needs_samples
 from gan_cli.metrics.base import Measured, Metric
-from gan_cli.metrics.distances import row_blocks, squared_distances
-from gan_cli.metrics.standard_errors import mean_of
+from gan_cli.metrics.distances import needs_finite, row_blocks, squared_distances
+from gan_cli.metrics.standard_errors import mean_of, share_of
 from gan_cli.metrics.subject import Subject
 
 TIE = 1e-12
-"""Squared distances that differ by less, in units of the largest squared norm, are equal but for rounding."""
+"""Squared distances that differ by less, in units of the two vectors' squared norms, are equal but for rounding."""
 
 
 def squared_radii(x: Tensor, neighbours: int) -> Tensor:
@@ -29,28 +29,36 @@ def precision_recall(real: Tensor, fake: Tensor, neighbours: int) -> dict[str, M
     some generated ball (Kynkäänniemi 2019, arXiv 1904.06991, eq. 1–2). `density` is the number of real balls, without
     the boundary, about a generated vector over k, `coverage` the share of real balls that hold a generated one
     (Naeem 2020, arXiv 2002.09797, eq. 4–5). Shapes `(n, d)`, `(m, d)`. The standard errors are those of a mean over
-    the samples counted, with the other side's balls held fixed.
+    the samples counted, with the other side's balls held fixed; not known of a density that is the same everywhere.
+    Raises `ValueError` for features that are not finite.
     """
+    needs_finite(real, fake)
     origin = real.double().mean(0)
     real, fake = real.double() - origin, fake.double() - origin
-    tie = TIE * max(real.square().sum(1).max().item(), fake.square().sum(1).max().item())
     real_radii, fake_radii = squared_radii(real, neighbours), squared_radii(fake, neighbours)
+    real_tie = TIE * real.square().sum(1)
     in_real_ball, balls = [], []
     in_fake_ball, covered = torch.zeros_like(real_radii).bool(), torch.zeros_like(real_radii).bool()
     for block, radii in zip(row_blocks(fake, len(real)), row_blocks(fake_radii, len(real)), strict=True):
         distances = squared_distances(block, real)
+        tie = real_tie + TIE * block.square().sum(1, keepdim=True)
         in_real_ball.append((distances <= real_radii + tie).any(1))
         in_fake_ball |= (distances <= radii[:, None] + tie).any(0)
         inside = distances < real_radii - tie
         balls.append(inside.sum(1))
         covered |= inside.any(0)
-    counted = {
-        "precision": torch.cat(in_real_ball),
-        "recall": in_fake_ball,
-        "density": torch.cat(balls).double() / neighbours,
-        "coverage": covered,
+    number = mean_of(torch.cat(balls))
+    density = Measured(number.value / neighbours, number.error / neighbours if number.error else None)
+    return {
+        "precision": _share(torch.cat(in_real_ball)),
+        "recall": _share(in_fake_ball),
+        "density": density,
+        "coverage": _share(covered),
     }
-    return {name: mean_of(values) for name, values in counted.items()}
+
+
+def _share(counted: Tensor) -> Measured:
+    return share_of(counted.double().mean().item(), len(counted))
 
 
 class PrecisionRecall(Metric):

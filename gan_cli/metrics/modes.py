@@ -6,6 +6,7 @@ from torch import Tensor
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.mixtures import Mixture
 from gan_cli.divergences.base import Divergence
+from gan_cli.metrics.arguments import at_least
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.standard_errors import share_of
 from gan_cli.metrics.subject import Subject
@@ -26,8 +27,7 @@ class ModeCoverage(Metric):
     """`modes` captured and `high_quality_share` for data that are a mixture of Gaussians."""
 
     def __init__(self, samples: int, radius: float) -> None:
-        if samples < 1:
-            raise ValueError(f"samples={samples} must be at least 1")
+        at_least(1, samples=samples)
         if not radius > 0:
             raise ValueError(f"radius={radius} must be above 0")
         self.samples = samples

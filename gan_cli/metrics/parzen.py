@@ -1,5 +1,6 @@
 """The log-likelihood of test images under a Parzen window about generated ones, by two protocols of the literature."""
 
+import logging
 import math
 
 import torch
@@ -12,6 +13,8 @@ from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import centred_pixels, row_blocks, squared_pixel_distances
 from gan_cli.metrics.standard_errors import mean_of
 from gan_cli.metrics.subject import Subject
+
+logger = logging.getLogger(__name__)
 
 TEST = 10_000
 VALIDATION = slice(50_000, 51_000)
@@ -59,6 +62,8 @@ class _Parzen(Metric):
     Samples are rounded to 256 levels as their files are: of 28 × 28 pixels, 0.03 nats at a bandwidth of 0.15.
     """
 
+    uses_split = False
+
     def __init__(self, samples: int) -> None:
         at_least(FOLDS, samples=samples)
         self.samples = samples
@@ -68,15 +73,28 @@ class _Parzen(Metric):
             raise ValueError("needs images with a test split: dataset=mnist or fashion_mnist, or metric=[]")
 
     @staticmethod
-    def _mean(subject: Subject, centres: Tensor, bandwidth: float) -> Measured:
+    def _measured(
+        protocol: str, subject: Subject, centres: Tensor, bandwidth: float, grid: list[float]
+    ) -> dict[str, Measured]:
+        """The number of a protocol, and the bandwidth that it chose from a grid."""
+        if bandwidth in (grid[0], grid[-1]):
+            logger.warning(
+                "log_likelihood_%s: the bandwidth is %.4g, at an end of its grid: one beyond may be better",
+                protocol,
+                bandwidth,
+            )
         test = subject.real.never_seen(TEST)
         assert test is not None
         subject.drawn["held_out"] = len(test)
-        return mean_of(parzen(test.raw, centres, [bandwidth])[:, 0])
+        mean = mean_of(parzen(test.raw, centres, [bandwidth])[:, 0])
+        return {f"log_likelihood_{protocol}": mean, f"bandwidth_{protocol}": Measured(bandwidth)}
 
 
 class GoodfellowLogLikelihood(_Parzen):
-    """`log_likelihood_goodfellow` in nats: the bandwidth of ten that suits 1,000 of the last training images best."""
+    """`log_likelihood_goodfellow` in nats, with the `bandwidth_goodfellow` that suits some training images best.
+
+    It is one of ten, and they are 1,000 of the last 10,000.
+    """
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
         super().check(dataset, divergence)
@@ -88,12 +106,15 @@ class GoodfellowLogLikelihood(_Parzen):
         assert isinstance(subject.dataset, Images)
         centres = subject.fake(self.samples).raw
         bandwidth = best_of_validation(subject.dataset.images[VALIDATION].to(centres.device), centres)
-        return {"log_likelihood_goodfellow": self._mean(subject, centres, bandwidth)}
+        return self._measured("goodfellow", subject, centres, bandwidth, GOODFELLOW_BANDWIDTHS)
 
 
 class FganLogLikelihood(_Parzen):
-    """`log_likelihood_fgan` in nats: the bandwidth of sixteen that suits the samples best by three-fold validation."""
+    """`log_likelihood_fgan` in nats, with the `bandwidth_fgan` that suits the samples best by three-fold validation.
+
+    It is one of sixteen.
+    """
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         centres = subject.fake(self.samples).raw
-        return {"log_likelihood_fgan": self._mean(subject, centres, best_of_folds(centres))}
+        return self._measured("fgan", subject, centres, best_of_folds(centres), FGAN_BANDWIDTHS)

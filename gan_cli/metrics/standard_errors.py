@@ -16,9 +16,18 @@ def mean_of(values: Tensor) -> Measured:
     return Measured(values.mean().item(), values.std(correction=0).item() / math.sqrt(len(values)))
 
 
+def share_error(share: float, n: int) -> float:
+    """The standard error of a share of n samples, as of two more that count and two that do not.
+
+    That of the share itself would be 0 of none and of all (Agresti & Coull 1998, doi 10.1080/00031305.1998.10480550).
+    """
+    shrunk = (share * n + 2) / (n + 4)
+    return math.sqrt(shrunk * (1 - shrunk) / (n + 4))
+
+
 def share_of(share: float, n: int, real: float | None = None) -> Measured:
-    """A share of n samples with its binomial error."""
-    return Measured(share, math.sqrt(share * (1 - share) / n), real)
+    """A share of n samples with its `share_error`."""
+    return Measured(share, share_error(share, n), real)
 
 
 def bootstrap(

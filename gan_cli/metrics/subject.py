@@ -9,6 +9,7 @@ from torch import Tensor
 from gan_cli import pictures, sampling
 from gan_cli.datasets.base import Dataset, Density, Endless, Images
 from gan_cli.divergences.base import Divergence
+from gan_cli.errors import DivergedError
 from gan_cli.extractors.base import Extractor, Features
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
@@ -98,6 +99,12 @@ def as_raw(samples: Tensor) -> Tensor:
     return pictures.as_uint8(samples) if samples.dim() == 4 else samples
 
 
+def _finite(samples: Tensor) -> Tensor:
+    if not samples.isfinite().all():
+        raise DivergedError("diverged: samples of the generator are not finite")
+    return samples
+
+
 @dataclass(frozen=True)
 class Subject:
     """The players at some step of a run, and the real samples that metrics hold against them.
@@ -106,7 +113,7 @@ class Subject:
     """
 
     generator: Generator
-    """As it is trained: the one whom the critic knows."""
+    """The one whose divergence from toy data is wanted: in training the raw one, whom the critic knows."""
 
     sampler: Generator
     """The generator whose samples are measured: the averaged one, or the raw one where that was asked for."""
@@ -131,7 +138,7 @@ class Subject:
         if n not in self._generated:
             latents = sampling.latents(self.sampler, n, self.seed)
             # As uint8 part by part: the floats of all of them would take four times the memory.
-            parts = [as_raw(sampling.generate(self.sampler, part)) for part in latents.split(BATCH_SIZE)]
+            parts = [as_raw(_finite(sampling.generate(self.sampler, part))) for part in latents.split(BATCH_SIZE)]
             self._generated[n] = Samples(torch.cat(parts), self.real.extractor)
         self.drawn["generated"] = n
         return self._generated[n]
@@ -149,8 +156,8 @@ class Subject:
         return first, second
 
     def fresh_points(self, n: int) -> tuple[Tensor, Tensor]:
-        """Of toy data and of the generator as it is trained, `n` each: none that a batch held."""
+        """Of toy data and of `generator`, `n` each: none that a batch held."""
         assert isinstance(self.dataset, Density)
-        fake = sampling.generate(self.generator, sampling.latents(self.generator, n, self.seed))
+        fake = _finite(sampling.generate(self.generator, sampling.latents(self.generator, n, self.seed)))
         self.drawn.update(generated=n, real=n)
         return sampling.real_points(self.dataset, n, self.seed, fake.device), fake
