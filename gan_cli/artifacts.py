@@ -100,17 +100,17 @@ class RunFolder:
 
     def write_record(self, record: Mapping[str, Any]) -> None:
         """Replace run.json."""
-        self._write(Path("run.json"), (json.dumps(_in_json(record), indent=2) + "\n").encode())
+        self._write(Path("run.json"), (json.dumps(in_json(record), indent=2) + "\n").encode())
 
     def append_metrics(self, numbers: Mapping[str, float]) -> None:
         """Add one line to metrics.jsonl."""
         with _explaining(self.path / "metrics.jsonl"), (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(_in_json(numbers), allow_nan=False) + "\n")
+            file.write(json.dumps(in_json(numbers), allow_nan=False) + "\n")
 
     def rewind_metrics(self, step: int) -> list[dict[str, float]]:
         """Drop the lines beyond `step` from metrics.jsonl, and a line cut short; returns the others."""
         kept = [line for line in self.read_metrics() if line["step"] <= step]
-        text = "".join(json.dumps(_in_json(line)) + "\n" for line in kept)
+        text = "".join(json.dumps(in_json(line)) + "\n" for line in kept)
         self._write(Path("metrics.jsonl"), text.encode())
         return kept
 
@@ -124,14 +124,14 @@ class RunFolder:
             except json.JSONDecodeError:
                 continue
             if isinstance(numbers, dict) and isinstance(numbers.get("step"), int):
-                lines.append(_from_json(numbers))
+                lines.append(from_json(numbers))
         return lines
 
     def read_receipts(self) -> list[Receipt]:
         """The measurements in evaluation.json. Raises `ConfigError` where it is damaged."""
         path = self.path / "evaluation.json"
         try:
-            receipts = _from_json(json.loads(path.read_text()))["receipts"]
+            receipts = from_json(json.loads(path.read_text()))["receipts"]
             if not isinstance(receipts, list) or not all(map(is_receipt, receipts)):
                 raise TypeError("it is no list of receipts")
         except FileNotFoundError:
@@ -147,7 +147,7 @@ class RunFolder:
         with _explaining(self.path / "evaluation.json"), FileLock(self.path / ".evaluation.lock"):
             receipts = [*self.read_receipts(), receipt]
             self._write(
-                Path("evaluation.json"), (json.dumps(_in_json({"receipts": receipts}), indent=2) + "\n").encode()
+                Path("evaluation.json"), (json.dumps(in_json({"receipts": receipts}), indent=2) + "\n").encode()
             )
             for name, png in figures.items():
                 self._write(Path(name), png)
@@ -240,23 +240,23 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.stem.removeprefix("step-"))
 
 
-def _in_json(value: Any) -> Any:
+def in_json(value: Any) -> Any:
     """A divergence may be infinite, and so may an estimate of it, for which JSON has no number."""
     if isinstance(value, Mapping):
-        return {name: _in_json(child) for name, child in value.items()}
-    if isinstance(value, list):
-        return [_in_json(child) for child in value]
+        return {name: in_json(child) for name, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [in_json(child) for child in value]
     if not isinstance(value, float) or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _from_json(value: Any) -> Any:
-    """The reverse of `_in_json`."""
+def from_json(value: Any) -> Any:
+    """The reverse of `in_json`."""
     if isinstance(value, dict):
-        return {name: _from_json(child) for name, child in value.items()}
+        return {name: from_json(child) for name, child in value.items()}
     if isinstance(value, list):
-        return [_from_json(child) for child in value]
+        return [from_json(child) for child in value]
     return float(value) if value in NOT_FINITE else value
 
 

@@ -76,19 +76,18 @@ class Split(Dataset):
     resolution: int
 
     def at_split(self, split: str) -> Dataset:
-        if split == self.split:
-            return self
         if split not in get_args(SplitName):
             raise ValueError(f"split={split} must be one of {', '.join(get_args(SplitName))}")
-        other: Dataset = type(self)(self.root, split, self.resolution)  # type: ignore[call-arg]
-        return other
+        return self if split == self.split else self.other_split()
 
     def other_split(self) -> Dataset:
         return self._other
 
     @cached_property
     def _other(self) -> Dataset:
-        return self.at_split("test" if self.split == "train" else "train")
+        name = "test" if self.split == "train" else "train"
+        other: Dataset = type(self)(self.root, name, self.resolution)  # type: ignore[call-arg]
+        return other
 
 
 class Idx(Split, Images):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from gan_cli.artifacts import in_json
 from gan_cli.gan_report import quantity
 from gan_cli.gan_report.columns import families, logged_names
 from gan_cli.gan_report.reading import Numbers, Run
@@ -187,6 +188,5 @@ def _series_data(series: Series, points: int) -> dict[str, Any]:
 
 def _rounded(value: float) -> float | str:
     """To four digits, as JSON holds it; what is not finite as text."""
-    if math.isfinite(value):
-        return float(f"{value:.4g}")
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    rounded: float | str = in_json(float(f"{value:.4g}"))
+    return rounded

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gan_cli import wording
+from gan_cli.artifacts import in_json
 from gan_cli.gan_report.columns import Cell, Column
 from gan_cli.gan_report.report import Report, Row
 from gan_cli.gan_report.seeds import Mean
@@ -95,7 +96,7 @@ def as_json(report: Report) -> str:
             for group in report.groups
         ],
     }
-    return json.dumps(_finite(content), indent=2, allow_nan=False, default=str) + "\n"
+    return json.dumps(in_json(content), indent=2, allow_nan=False, default=str) + "\n"
 
 
 def _json_row(report: Report, number: int, row: Row) -> dict[str, Any]:
@@ -183,15 +184,4 @@ def _optional(value: float | None, word: Callable[[float], str]) -> str:
 def _plain(value: float | None) -> str:
     if value is None:
         return ""
-    return repr(value) if math.isfinite(value) else str(_finite(value))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no infinity: it stands as text, as in a run's own files."""
-    if isinstance(value, dict):
-        return {str(name): _finite(child) for name, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(child) for child in value]
-    if not isinstance(value, float) or math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return repr(value) if math.isfinite(value) else str(in_json(value))
