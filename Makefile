@@ -46,6 +46,10 @@ theory: $(READY) ## run the experiments of docs/theory.md and draw its figures
 reproductions: $(READY) ## train and measure what docs/reproductions.md reports: hours
 	$(PYTHON) docs/reproductions.py
 
+.PHONY: bench
+bench: $(READY) ## time training beside a tutorial's script: most of an hour on a CPU
+	$(PYTHON) bench/speed.py
+
 .PHONY: clean
 clean: ## remove what the targets above made, but no run
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,73 +1,218 @@
 """Batches as a function of (seed, index): the order of the data outlives an interruption without saved state."""
 
-from typing import Protocol
+import atexit
+import signal
+import weakref
+from collections.abc import Iterator
+from itertools import count as numbers_from
+from itertools import repeat
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader
 
 from gan_cli.datasets.base import Dataset, Endless, Images, to_unit_range
 from gan_cli.randomness import stream
 
 
 class Batches(Protocol):
-    """The real data of a run: `batches(index)` is the same tensor whenever it is asked for."""
+    """The real data of a run: every batch is the same tensor whenever, and with whichever others, it is asked for."""
 
-    def __call__(self, index: int) -> Tensor: ...
+    path: str
+    """How the data come to the device, in words."""
+
+    def __call__(self, first: int, count: int) -> Tensor:
+        """The batches `first` to `first + count − 1`, of shape `(count, batch, *sample_shape)`, on the device."""
 
 
 class EndlessBatches:
     """Fresh samples for every index."""
 
     def __init__(self, dataset: Endless, batch_size: int, seed: int, device: torch.device) -> None:
+        self.path = f"drawn on {device}"
         self._dataset = dataset
         self._batch_size = batch_size
         self._seed = seed
         self._generator = torch.Generator(device)
 
-    def __call__(self, index: int) -> Tensor:
+    def __call__(self, first: int, count: int) -> Tensor:
+        return torch.stack([self._sample(index) for index in range(first, first + count)])
+
+    def _sample(self, index: int) -> Tensor:
         self._generator.manual_seed(stream(self._seed, "data", index))
         return self._dataset.sample(self._batch_size, self._generator)
 
 
-class ImageBatches:
-    """Epoch after epoch, each in an order of its own; the images stay on the device as uint8.
+Draw = tuple[Tensor, Tensor | None]
+"""uint8 images `(n, channels, height, width)`, and which of them to mirror, `(n,)`; None for no mirroring at all."""
+
+
+class Shuffled:
+    """Epoch after epoch, each in an order of its own, gathered on the device of `images`.
 
     The remainder of an epoch that does not fill a batch is left out: each epoch leaves out others.
     """
 
-    def __init__(self, dataset: Images, batch_size: int, seed: int, device: torch.device) -> None:
-        if batch_size > len(dataset):
+    def __init__(self, images: Tensor, batch_size: int, seed: int, *, mirror: bool) -> None:
+        if batch_size > len(images):
             raise ValueError(
-                f"batch_size={batch_size} is larger than the data set of {len(dataset)} images: choose a smaller one"
+                f"batch_size={batch_size} is larger than the data set of {len(images)} images: choose a smaller one"
             )
-        self._images = dataset.images.to(device)
-        self._mirror = dataset.mirror
+        # Convolutions are fastest with the channels innermost. A view, so that nothing is held twice.
+        self._images = images.permute(0, 2, 3, 1)
         self._batch_size = batch_size
         self._seed = seed
-        self._generator = torch.Generator(device)
+        self._mirror = mirror
         self._epoch = -1
 
-    def __call__(self, index: int) -> Tensor:
-        epoch, position = divmod(index, len(self._images) // self._batch_size)
-        if epoch != self._epoch:
-            self._generator.manual_seed(stream(self._seed, "epoch", epoch))
-            self._order = torch.randperm(len(self._images), generator=self._generator, device=self._images.device)
-            self._epoch = epoch
-        start = position * self._batch_size
-        images = to_unit_range(self._images[self._order[start : start + self._batch_size]])
-        if self._mirror:
-            self._generator.manual_seed(stream(self._seed, "mirror", index))
-            flipped = torch.rand(len(images), 1, 1, 1, generator=self._generator, device=images.device) < 0.5
+    def __getitem__(self, request: tuple[int, int]) -> Draw:
+        """The images of the batches that `(first, count)` names, one after the other, in channels-last format."""
+        first, count = request
+        last = first + count
+        per_epoch = len(self._images) // self._batch_size
+        chosen, flipped = [], []
+        while first < last:
+            epoch, position = divmod(first, per_epoch)
+            taken = min(last - first, per_epoch - position)
+            self._enter(epoch)
+            part = slice(position * self._batch_size, (position + taken) * self._batch_size)
+            chosen.append(self._order[part])
+            flipped.append(self._flipped[part])
+            first += taken
+        images = self._images.index_select(0, torch.cat(chosen)).permute(0, 3, 1, 2)
+        return images, torch.cat(flipped) if self._mirror else None
+
+    def _enter(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            return
+        # Drawn on the CPU, so that all devices have the same batches.
+        generator = torch.Generator().manual_seed(stream(self._seed, "epoch", epoch))
+        size, device = len(self._images), self._images.device
+        self._order = torch.randperm(size, generator=generator).to(device)
+        self._flipped = (torch.rand(size, generator=generator) < 0.5).to(device)
+        self._epoch = epoch
+
+
+class Prefetched:
+    """The same draws, made ahead by worker processes as long as each request goes on where the last one ended.
+
+    A request elsewhere starts them anew from there. Without workers each draw is made here, when it is asked for.
+    """
+
+    def __init__(self, source: Shuffled, workers: int, *, pinned: bool) -> None:
+        if workers < 0:
+            raise ValueError(f"workers={workers} must be at least 0")
+        self._source = source
+        self._workers = workers
+        self._pinned = pinned
+        self._draws: Iterator[Draw] | None = None
+        self._due: tuple[int, int] | None = None
+        # Python waits at its exit for workers, and these end by no signal: they have to be told.
+        atexit.register(_stop, weakref.ref(self))
+
+    def __getitem__(self, request: tuple[int, int]) -> Draw:
+        first, count = request
+        if self._draws is None or request != self._due:
+            self.stop()
+            self._draws = self._start(first, count)
+        self._due = None  # for the case that the next line is interrupted
+        images, flipped = next(self._draws)
+        self._due = first + count, count
+        return images, flipped
+
+    def stop(self) -> None:
+        """End the workers, as dropping this object does."""
+        self._draws = None
+
+    def _start(self, first: int, count: int) -> Iterator[Draw]:
+        loader: DataLoader[Draw] = DataLoader(
+            self._source,  # type: ignore[arg-type]  # all that is used of a data set is __getitem__
+            batch_size=None,
+            sampler=zip(numbers_from(first, count), repeat(count)),
+            num_workers=self._workers,
+            pin_memory=self._pinned,
+            worker_init_fn=_leave_signals_to_the_run,
+            # Of its own, because it draws a seed for its workers, which need none.
+            generator=torch.Generator(),
+        )
+        return iter(loader)
+
+
+def _stop(prefetched: weakref.ref[Prefetched]) -> None:
+    alive = prefetched()
+    if alive is not None:
+        alive.stop()
+
+
+def _leave_signals_to_the_run(worker: int) -> None:
+    """Live on when a terminal or a cluster signals all processes, for the step that the run has yet to finish."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class ImageBatches:
+    """Images drawn as uint8 and, on the device, mirrored and scaled to [−1, 1]."""
+
+    def __init__(self, source: Shuffled | Prefetched, batch_size: int, device: torch.device, path: str) -> None:
+        self.path = path
+        self._source = source
+        self._batch_size = batch_size
+        self._device = device
+
+    def __call__(self, first: int, count: int) -> Tensor:
+        images, flipped = self._source[first, count]
+        images = images.to(self._device, non_blocking=True)
+        if flipped is not None:
+            flipped = flipped.to(self._device, non_blocking=True)[:, None, None, None]
             images = torch.where(flipped, images.flip(-1), images)
-        return images
+        return to_unit_range(images).view(count, self._batch_size, *images.shape[1:])
 
 
-def batches(dataset: Dataset, batch_size: int, seed: int, device: torch.device) -> Batches:
-    """The batches of a run on `device`. Raises `ValueError` when the data do not fill one."""
+def batches(
+    dataset: Dataset,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    *,
+    data: Literal["auto", "resident", "streamed"] = "auto",
+    workers: int = 2,
+) -> Batches:
+    """The batches of a run on `device`; whether they stay there or are streamed makes no difference to them.
+
+    Raises `ValueError` when the data do not fill one.
+    """
     match dataset:
         case Endless():
             return EndlessBatches(dataset, batch_size, seed, device)
         case Images():
-            return ImageBatches(dataset, batch_size, seed, device)
+            return _image_batches(dataset, batch_size, seed, device, data, workers)
         case _:
             raise TypeError(f"{type(dataset).__name__} is neither Endless nor Images")
+
+
+def _image_batches(
+    dataset: Images,
+    batch_size: int,
+    seed: int,
+    device: torch.device,
+    data: Literal["auto", "resident", "streamed"],
+    workers: int,
+) -> ImageBatches:
+    size = dataset.images.nbytes
+    amount, reason = f"{size / 1e6:,.1f} MB of uint8", ""
+    if data == "auto" and device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        if not fits(size, free):
+            data, reason = "streamed", f", more than half of the {free / 1e6:,.1f} MB free on {device}"
+    if data == "streamed":
+        shuffled = Shuffled(dataset.images, batch_size, seed, mirror=dataset.mirror)
+        source = Prefetched(shuffled, workers, pinned=device.type == "cuda")
+        return ImageBatches(source, batch_size, device, f"streamed by {workers} workers: {amount}{reason}")
+    shuffled = Shuffled(dataset.images.to(device), batch_size, seed, mirror=dataset.mirror)
+    return ImageBatches(shuffled, batch_size, device, f"resident: {amount} on {device}")
+
+
+def fits(size_in_bytes: int, free_in_bytes: int) -> bool:
+    """Whether data of a size may stay on a device: the networks and their activations need the other half."""
+    return size_in_bytes <= free_in_bytes / 2

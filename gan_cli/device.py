@@ -1,4 +1,4 @@
-"""The device that a run computes on."""
+"""The device that a run computes on, and how it computes there."""
 
 import os
 from dataclasses import dataclass
@@ -11,6 +11,10 @@ from gan_cli.errors import ConfigError
 # What torch chose, for the runs of a sweep that follow one with another setting.
 DEFAULT_THREADS = torch.get_num_threads()
 
+WORK_OF_A_THREAD = 50e6
+"""Floating-point operations of a forward pass of both networks that keep a thread busy for longer than it takes the
+threads to wait for one another."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -19,10 +23,16 @@ class Device:
     kind: Literal["auto", "cpu", "cuda"]
     threads: int | None
     deterministic: bool
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    accelerate: Literal["auto", "eager", "graph", "compile"] = "auto"
+    data: Literal["auto", "resident", "streamed"] = "auto"
+    workers: int = 2
 
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads={self.threads} must be at least 1")
+        if self.workers < 0:
+            raise ValueError(f"workers={self.workers} must be at least 0")
 
     def activate(self) -> torch.device:
         """Set torch up for this process, and return the device."""
@@ -33,4 +43,13 @@ class Device:
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.deterministic)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
         return torch.device("cpu" if self.kind == "cpu" or not available else "cuda")
+
+    def spread(self, operations: int) -> None:
+        """Choose the number of threads by the floating-point operations of a forward pass, unless it was given.
+
+        A rule and not a measurement: another number of threads rounds otherwise, and a run must end as it would have.
+        """
+        if self.threads is None:
+            torch.set_num_threads(max(1, min(DEFAULT_THREADS, int(operations / WORK_OF_A_THREAD))))

@@ -1,7 +1,7 @@
 """A run, composed: from a config to everything that training needs, checked before the first step."""
 
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,8 +10,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.flop_counter import FlopCounterMode
 
-from gan_cli import training
+from gan_cli import acceleration, precision, training
 from gan_cli.build import build, naming
 from gan_cli.config import EveryConfig, GeneratorTraining, Schedule, validate
 from gan_cli.data import Batches, batches
@@ -44,6 +45,10 @@ class Experiment:
     metrics: dict[str, Metric]
     real: RealSamples
     tracker: Tracker
+    execution: dict[str, str]
+    """How the device computes the steps: what was chosen, by name."""
+    reasons: list[str]
+    """A line for each choice, for the log."""
     extends_exactly: bool
     """Whether more steps leave those already taken as they would have been."""
     start: Callable[[], Iterator[training.Terms]]
@@ -56,10 +61,14 @@ class Experiment:
         return Subject(state.generator, state.average, state.critic, self.divergence, self.real, self.seed)
 
 
-def assemble(config: DictConfig) -> Experiment:
-    """Everything that a run needs, after a dry forward pass. Raises `ConfigError`; writes nothing."""
+def assemble(config: DictConfig, execution: Mapping[str, str] | None = None) -> Experiment:
+    """Everything that a run needs, after a dry forward pass. Raises `ConfigError`; writes nothing.
+
+    `execution` is that of a run to be continued, since a measurement might choose otherwise this time.
+    """
     validate(config)
-    device = build(config.device, Device, "device").activate()
+    settings: Device = build(config.device, Device, "device")
+    device = settings.activate()
     dataset: Dataset = build(config.dataset, Dataset, "dataset")
     divergence: Divergence = build(config.divergence, Divergence, "divergence")
     extractor: Extractor = build(config.metric.extractor, Extractor, "metric.extractor")
@@ -70,13 +79,19 @@ def assemble(config: DictConfig) -> Experiment:
     }
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):
-        source = batches(dataset, config.train.batch_size, config.seed, device)
+        source = batches(
+            dataset, config.train.batch_size, config.seed, device, data=settings.data, workers=settings.workers
+        )
     state = _state(config, dataset, device)
     _check_independence(state.critic, divergence)
     with naming("train"):
-        first = source(0)
-    with naming("model"):
+        (first,) = source(0, 1)
+    with naming("model"), FlopCounterMode(display=False) as counter:
         _dry_pass(state, first, divergence)
+    settings.spread(counter.get_total_flops())
+    learns = config.train.generator is GeneratorTraining.trained
+    game = training.Game(state.generator, state.critic, divergence, learns)
+    chosen, reasons = _execution(settings, device, game, first, config.train.steps, execution or {})
     return Experiment(
         seed=config.seed,
         steps=config.train.steps,
@@ -90,6 +105,8 @@ def assemble(config: DictConfig) -> Experiment:
         metrics=metrics,
         real=RealSamples(dataset, extractor, config.seed, device),
         tracker=tracker,
+        execution=chosen,
+        reasons=[*reasons, f"data {source.path}"],
         extends_exactly=config.train.schedule is Schedule.constant,
         start=partial(
             training.train,
@@ -100,9 +117,31 @@ def assemble(config: DictConfig) -> Experiment:
             seed=config.seed,
             schedule=getattr(training, config.train.schedule.value),
             average_decay=config.train.average_decay,
-            train_generator=config.train.generator is GeneratorTraining.trained,
+            train_generator=learns,
+            bf16=chosen["precision"] == "bf16",
+            accelerate=acceleration.accelerated(chosen["accelerate"], device),
         ),
     )
+
+
+def _execution(
+    settings: Device,
+    device: torch.device,
+    game: training.Game,
+    real: torch.Tensor,
+    steps: int,
+    before: Mapping[str, str],
+) -> tuple[dict[str, str], list[str]]:
+    """How the steps are computed, as before where a run is continued, and a line for each choice."""
+    made: dict[str, tuple[str, str]] = {name: (choice, "as before") for name, choice in before.items()}
+    if "accelerate" not in before:
+        made["accelerate"] = acceleration.choose(settings.accelerate, device, steps, settings.deterministic)
+    if "precision" not in before:
+        made["precision"] = precision.choose(settings.precision, device, game, real)
+    threads = torch.get_num_threads()
+    reasons = [f"device {device.type}, {threads} thread{'s' * (threads > 1)}"]
+    reasons += [f"{name} {choice} ({reason})" for name, (choice, reason) in made.items()]
+    return {name: choice for name, (choice, _) in made.items()}, reasons
 
 
 def new_metric(node: Any, key: str, dataset: Dataset, divergence: Divergence, extractor: Extractor) -> Metric:
@@ -147,8 +186,7 @@ def _state(config: DictConfig, dataset: Dataset, device: torch.device) -> TrainS
 
 
 def _check_independence(critic: Critic, divergence: Divergence) -> None:
-    batch_norms = (nn.modules.batchnorm._BatchNorm,)
-    if divergence.penalty.independent_samples and any(isinstance(m, batch_norms) for m in critic.modules()):
+    if divergence.penalty.independent_samples and not critic.judges_alone:
         raise ConfigError(
             "model.critic.normalization=batch makes scores depend on the rest of the batch, which a gradient"
             " penalty forbids: use layer, spectral or none, or divergence/penalty=none"

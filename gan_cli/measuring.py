@@ -35,8 +35,8 @@ def measure(
     """
     nodes = config.metric
     config.metric = OmegaConf.create({"extractor": nodes.extractor})
+    config.device.precision = "float32"  # as the receipts say
     experiment = assemble(config)
-    torch.backends.cudnn.allow_tf32 = False  # features are float32, as the receipts say
     if record.read(folder.path).get("dataset") not in (None, experiment.dataset.fingerprint()):
         raise ConfigError(f"{folder.path} was trained on other data than dataset.* finds now: restore them")
     metrics, refusals = _applicable(nodes, experiment)

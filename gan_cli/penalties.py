@@ -8,28 +8,41 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-Critic = Callable[[Tensor], Tensor]
+from gan_cli.models.base import Critic
+
+Scoring = Callable[[Tensor], Tensor]
+"""A critic, or anything else that maps samples to scores."""
 
 
-def squared_gradient_norm(critic: Critic, x: Tensor) -> Tensor:
-    """‖∇ₓ critic(x)‖² of each sample, shape `(batch,)`, in float32 or wider and differentiable in the critic."""
-    x = x.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+def with_squared_gradient_norm(critic: Scoring, x: Tensor) -> tuple[Tensor, Tensor]:
+    """critic(x) and ‖∇ₓ critic(x)‖² of each sample, both of shape `(batch,)` and differentiable in the critic.
+
+    The norm is in float32 or wider; the gradient is exact, and both come of one forward pass.
+    """
+    x = x.detach()
+    if torch.compiler.is_compiling():  # it sees through torch.func, but not through autograd.grad
+        scores, pullback, *_ = torch.func.vjp(critic, x)
+        (gradient,) = pullback(torch.ones_like(scores))
+    else:
+        x.requires_grad_(True)
+        scores = critic(x)
+        (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
     gradient = gradient.flatten(1)
-    return gradient.to(torch.promote_types(gradient.dtype, torch.float32)).square().sum(1)
+    return scores, gradient.to(torch.promote_types(gradient.dtype, torch.float32)).square().sum(1)
 
 
-def gradient_norm(critic: Critic, x: Tensor) -> Tensor:
+def gradient_norm(critic: Scoring, x: Tensor) -> Tensor:
     """‖∇ₓ critic(x)‖ of each sample, shape `(batch,)`; where it is 0, its own gradient is 0 and not NaN."""
-    squared = squared_gradient_norm(critic, x)
+    _, squared = with_squared_gradient_norm(critic, x)
     is_zero = squared == 0
     return torch.where(is_zero, 0.0, torch.where(is_zero, 1.0, squared).sqrt())
 
 
 def between(real: Tensor, fake: Tensor) -> Tensor:
     """One point on the line from each real sample to a fake one, uniform along it."""
-    position = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=real.dtype)
-    return torch.lerp(real, fake, position)
+    # Drawn in float32, so that other precisions take the same points.
+    position = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=torch.float32)
+    return torch.lerp(real, fake, position.to(real.dtype))
 
 
 class Penalty(ABC):
@@ -39,8 +52,15 @@ class Penalty(ABC):
     """Whether the critic's score of a sample must not depend on the rest of the batch."""
 
     @abstractmethod
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
         """The penalty, a scalar, for real and fake samples of one shape `(batch, *sample_shape)`."""
+
+    def with_scores(self, critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The scores of the real and of the fake samples, and the penalty.
+
+        A penalty at these very samples can have the gradients of this forward pass instead of one of its own.
+        """
+        return *critic.both(real, fake), self(critic, real, fake)
 
 
 @dataclass(frozen=True)
@@ -49,7 +69,7 @@ class NoPenalty(Penalty):
 
     independent_samples = False
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
         return real.new_zeros(())
 
 
@@ -67,27 +87,36 @@ class Weighted(Penalty):
 class Interpolate(Weighted):
     """weight · E[(‖∇critic‖ − 1)²] between real and fake: WGAN-GP (Gulrajani 2017, eq. 3; arXiv 1704.00028)."""
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
         return self.weight * (gradient_norm(critic, between(real, fake)) - 1).square().mean()
 
 
 class InterpolateOneSided(Weighted):
     """weight · E[max(0, ‖∇critic‖ − 1)²] between real and fake: WGAN-LP (Petzka 2018; arXiv 1709.08894)."""
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
         return self.weight * (gradient_norm(critic, between(real, fake)) - 1).relu().square().mean()
 
 
 class R1(Weighted):
     """weight/2 · E‖∇critic‖² at real samples (Mescheder 2018, eq. 9; arXiv 1801.04406)."""
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        return self.weight / 2 * squared_gradient_norm(critic, real).mean()
+    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
+        return self.with_scores(critic, real, fake)[2]
+
+    def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        real_scores, squared_norms = with_squared_gradient_norm(critic, real)
+        return real_scores, critic(fake), self.weight / 2 * squared_norms.mean()
 
 
 class R1R2(Weighted):
     """weight/2 · (E‖∇critic‖² at real + E‖∇critic‖² at fake samples) (R3GAN, Huang 2024; arXiv 2501.05441)."""
 
-    def __call__(self, critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
+        return self.with_scores(critic, real, fake)[2]
+
+    def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        scores, squared_norms = with_squared_gradient_norm(critic, torch.cat([real, fake]))
+        real_scores, fake_scores = scores.split([len(real), len(fake)])
         # The mean over both halves is half the sum of their means.
-        return self.weight * squared_gradient_norm(critic, torch.cat([real, fake])).mean()
+        return real_scores, fake_scores, self.weight * squared_norms.mean()

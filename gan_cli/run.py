@@ -30,7 +30,7 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     """
     folder = RunFolder(path)
     refuse_changes(folder, config)
-    experiment = assemble(config)
+    experiment = assemble(config, record.read(path).get("execution"))
     with folder.claimed():
         _resume(experiment, folder)
         folder.write_config(config_files)
@@ -39,6 +39,7 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
             return
         metrics = folder.rewind_metrics(experiment.state.step)
         summary = _summary(experiment, folder, metrics)
+        logger.info("%s", "; ".join(experiment.reasons))
         with recorded(folder, summary):
             _train(experiment, folder, metrics, summary)
             summary["fingerprint"] = experiment.state.fingerprint()
@@ -91,6 +92,7 @@ def _summary(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, 
             "generator": sum(p.numel() for p in state.generator.parameters()),
             "critic": sum(p.numel() for p in state.critic.parameters()),
         },
+        "execution": experiment.execution,
         **record.circumstances(experiment.device),
         "started": record.read(folder.path).get("started", record.now()),
     }

@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -9,6 +11,7 @@ from torch.optim import Optimizer
 
 from gan_cli.data import Batches
 from gan_cli.divergences.base import Divergence
+from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
 from gan_cli.state import TrainState
 
@@ -17,6 +20,10 @@ Schedule = Callable[[float], float]
 
 Terms = dict[str, Tensor]
 """Named scalars of one step, detached and still on the device."""
+
+Iteration = Callable[[Tensor, Tensor], Terms]
+"""One step on real batches of shape `(critic_steps, batch, *sample_shape)`, which moves the averaged generator by a
+weight, a scalar on the device, towards the generator."""
 
 
 def constant(progress: float) -> float:
@@ -34,6 +41,47 @@ def cosine(progress: float) -> float:
     return (1 + math.cos(math.pi * progress)) / 2
 
 
+@dataclass
+class Game:
+    """What the players minimise, as functions of samples: the part of a step without side effects.
+
+    With `bf16` the networks compute in bfloat16; the divergence gets scores in float32 or wider all the same.
+    """
+
+    generator: Generator
+    critic: Critic
+    divergence: Divergence
+    generator_learns: bool = True
+    bf16: bool = False
+
+    def fake(self, latent: Tensor) -> Tensor:
+        """Samples that the critic is to judge: no gradient reaches the generator."""
+        with torch.no_grad(), torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
+            return _widened(self.generator(latent))
+
+    def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The critic's loss, penalty less estimate, and these two terms of it."""
+        with torch.autocast(real.device.type, torch.bfloat16, enabled=self.bf16):
+            real_scores, fake_scores, penalty = self.divergence.penalty.with_scores(self.critic, real, fake)
+        estimate = self.divergence.estimate(_widened(real_scores), _widened(fake_scores))
+        return penalty - estimate, penalty.detach(), estimate.detach()
+
+    def generator_loss(self, latent: Tensor, real: Tensor) -> Tensor:
+        """The generator's loss against the critic as it stands."""
+        real_scores = None
+        with torch.autocast(real.device.type, torch.bfloat16, enabled=self.bf16):
+            fake_scores = _widened(self.critic(self.generator(latent)))
+            if self.divergence.pairs_samples:
+                with torch.no_grad():
+                    real_scores = _widened(self.critic(real))
+        return self.divergence.generator_objective(fake_scores, real_scores)
+
+
+def eager(state: TrainState, game: Game) -> Iteration:
+    """The iteration as it stands, one operation after another."""
+    return partial(iteration, state, game)
+
+
 def train(
     state: TrainState,
     divergence: Divergence,
@@ -44,67 +92,60 @@ def train(
     schedule: Schedule = constant,
     average_decay: float = 0.999,
     train_generator: bool = True,
+    bf16: bool = False,
+    accelerate: Callable[[TrainState, Game], Iteration] = eager,
 ) -> Iterator[Terms]:
     """Take `state` to `steps` steps, and give the terms of each as soon as it is taken.
 
     A step is one generator update after `divergence.critic_steps` critic updates. Its random numbers are a
     function of `seed` and its index alone: torch's global stream is seeded anew at the start of each.
     """
-    generator_rates = _learning_rates(state.generator_optimizer)
-    critic_rates = _learning_rates(state.critic_optimizer)
+    players = (state.generator_optimizer, state.critic_optimizer)
+    rates = [_learning_rates(optimizer) for optimizer in players]
     state.generator.train()
     state.critic.train()
+    iterate = accelerate(state, Game(state.generator, state.critic, divergence, train_generator, bf16))
+    average_weight = torch.zeros((), device=next(state.critic.parameters()).device)
     while state.step < steps:
         torch.manual_seed(stream(seed, "step", state.step))
-        factor = schedule(state.step / steps)
-        _set_learning_rates(state.generator_optimizer, generator_rates, factor)
-        _set_learning_rates(state.critic_optimizer, critic_rates, factor)
-
-        first = state.step * divergence.critic_steps
-        for index in range(first, first + divergence.critic_steps):
-            real = batches(index)
-            terms = critic_step(state, divergence, real)
-
-        if train_generator:
-            terms |= generator_step(state, divergence, real)
-            update_average(state, min(average_decay, (1 + state.step) / (10 + state.step)))
-
+        for optimizer, configured in zip(players, rates, strict=True):
+            _set_learning_rates(optimizer, configured, schedule(state.step / steps))
+        average_weight.fill_(1 - min(average_decay, (1 + state.step) / (10 + state.step)))
+        real = batches(state.step * divergence.critic_steps, divergence.critic_steps)
+        terms = iterate(real, average_weight)
         state.step += 1
         yield terms
 
 
-def critic_step(state: TrainState, divergence: Divergence, real: Tensor) -> Terms:
+def iteration(state: TrainState, game: Game, real: Tensor, average_weight: Tensor) -> Terms:
+    """All updates of one step; nothing in it waits for the device."""
+    for batch in real:
+        terms = critic_step(state, game, batch)
+    if game.generator_learns:
+        terms |= generator_step(state, game, real[-1])
+        update_average(state, average_weight)
+    return terms
+
+
+def critic_step(state: TrainState, game: Game, real: Tensor) -> Terms:
     """One ascent of the critic on the estimate, less the penalty, against the generator as it stands."""
-    with torch.no_grad():
-        fake = state.generator(state.generator.sample_latent(len(real)))
-    estimate = divergence.estimate(state.critic(real), state.critic(fake))
-    penalty = divergence.penalty(state.critic, real, fake)
-    loss = penalty - estimate
+    fake = game.fake(game.generator.sample_latent(len(real)))
+    loss, penalty, estimate = game.critic_loss(real, fake)
     norm = _descend(loss, state.critic_optimizer)
-    divergence.constrain(state.critic)
-    return {
-        "estimate": estimate.detach(),
-        "penalty": penalty.detach(),
-        "critic_loss": loss.detach(),
-        "critic_gradient_norm": norm,
-    }
+    game.divergence.constrain(state.critic)
+    return {"estimate": estimate, "penalty": penalty, "critic_loss": loss.detach(), "critic_gradient_norm": norm}
 
 
-def generator_step(state: TrainState, divergence: Divergence, real: Tensor) -> Terms:
+def generator_step(state: TrainState, game: Game, real: Tensor) -> Terms:
     """One descent of the generator; the critic's parameters take no gradient and stay as they are."""
-    fake_scores = state.critic(state.generator(state.generator.sample_latent(len(real))))
-    real_scores = None
-    if divergence.pairs_samples:
-        with torch.no_grad():
-            real_scores = state.critic(real)
-    loss = divergence.generator_objective(fake_scores, real_scores)
+    loss = game.generator_loss(game.generator.sample_latent(len(real)), real)
     norm = _descend(loss, state.generator_optimizer)
     return {"generator_loss": loss.detach(), "generator_gradient_norm": norm}
 
 
 @torch.no_grad()
-def update_average(state: TrainState, decay: float) -> None:
-    """Move the averaged generator by 1 − `decay` towards the generator.
+def update_average(state: TrainState, weight: Tensor) -> None:
+    """Move the averaged generator by `weight`, a scalar, towards the generator.
 
     Parameters and the statistics of batch norms are averaged; other buffers, such as the singular vectors of spectral
     norms, would lose their meaning and are copied.
@@ -112,9 +153,16 @@ def update_average(state: TrainState, decay: float) -> None:
     average, current = state.average.state_dict(), state.generator.state_dict()
     parameters = {name for name, _ in state.average.named_parameters()}
     averaged = [name for name in average if name in parameters or name.endswith(("running_mean", "running_var"))]
-    torch._foreach_lerp_([average[name] for name in averaged], [current[name] for name in averaged], 1 - decay)
+    difference = torch._foreach_sub([current[name] for name in averaged], [average[name] for name in averaged])
+    torch._foreach_mul_(difference, weight)
+    torch._foreach_add_([average[name] for name in averaged], difference)
     for name in average.keys() - set(averaged):
         average[name].copy_(current[name])
+
+
+def _widened(values: Tensor) -> Tensor:
+    """The values in float32 where they have half of its width."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
@@ -127,10 +175,20 @@ def _descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
 
 
 def _learning_rates(optimizer: Optimizer) -> list[float]:
-    """The configured rate of each parameter group, which loading a checkpoint does not change."""
-    return [group.setdefault("initial_lr", group["lr"]) for group in optimizer.param_groups]
+    """The configured rate of each parameter group, which loading a checkpoint does not change.
+
+    What a captured step left in the checkpoint, rates on its device, is undone.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"])
+        if "capturable" in group:
+            group["capturable"] = False
+    return [group["lr"] for group in optimizer.param_groups]
 
 
 def _set_learning_rates(optimizer: Optimizer, rates: list[float], factor: float) -> None:
     for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        group["lr"] = rate * factor
+        if isinstance(group["lr"], Tensor):  # a captured step reads it where it lies
+            group["lr"].fill_(rate * factor)
+        else:
+            group["lr"] = rate * factor

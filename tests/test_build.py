@@ -87,7 +87,7 @@ def test_the_average_of_a_spectral_generator_keeps_its_norms():
             for parameter in generator.parameters():
                 parameter.add_(torch.randn_like(parameter) * 0.02)
         generator(generator.sample_latent(4))
-        update_average(state, decay=0.9)
+        update_average(state, torch.tensor(0.1))
     layers = [layer for layer in state.average.layers if isinstance(layer, nn.Linear) and layer.out_features == 32]
     assert len(layers) == 2
     for layer in layers:

@@ -90,11 +90,9 @@ def test_every_penalty_takes_a_step_with_a_divergence_of_every_family(penalty, d
 
 @pytest.mark.parametrize("model", options("model"))
 def test_every_model_takes_a_step_on_images_or_on_the_toys_it_is_for(model):
-    data = {"gaussian": ["ring"], "line": ["parallel_lines"], "noisy_data": ["ring"]}.get(
-        model, ["mnist5k", "dataset.resolution=8"]
-    )
-    dataset, *small = data
-    assert_takes_a_step(f"dataset={dataset}", *small, f"model={model}", "train.batch_size=8")
+    points = {"gaussian": "ring", "line": "parallel_lines", "noisy_data": "ring"}
+    data = [f"dataset={points[model]}"] if model in points else ["dataset=mnist5k", "dataset.resolution=16"]
+    assert_takes_a_step(*data, f"model={model}", "train.batch_size=8")
 
 
 @pytest.mark.parametrize("optimizer", options("optimizer"))

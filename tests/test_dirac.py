@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_cli import catalogue
+from gan_cli import catalogue, training
 from gan_cli.divergences.fgan import Gan, KullbackLeibler
 from gan_cli.divergences.margin import LeastSquares
 from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
@@ -14,7 +14,6 @@ from gan_cli.errors import ConfigError
 from gan_cli.penalties import R1, R1R2, Interpolate, InterpolateOneSided, NoPenalty, Penalty
 from gan_cli.state import TrainState
 from gan_cli.studies.dirac import NEAR, Dirac, Game, LinearCritic, behaviour, radius, spectral_radii, updates
-from gan_cli.training import critic_step, generator_step
 
 GAN = "non_saturating"
 STEP = 0.1
@@ -109,11 +108,12 @@ def test_an_alternating_update_is_that_of_the_training_loop(divergence):
         generator_optimizer=torch.optim.SGD(generator.parameters(), STEP),
         critic_optimizer=torch.optim.SGD(critic.parameters(), STEP),
     )
+    players = training.Game(generator, critic, divergence)
     real = torch.zeros(1, 1, dtype=torch.float64)
     path = Game(divergence).path((1.0, 0.45), STEP, 20, alternating=True)
     for expected in path[1:]:
-        critic_step(state, divergence, real)
-        generator_step(state, divergence, real)
+        training.critic_step(state, players, real)
+        training.generator_step(state, players, real)
         torch.testing.assert_close(torch.stack([generator.position.squeeze(), critic.slope]).detach(), expected)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan_cli.build import build
+from gan_cli.models.base import Critic
 from gan_cli.penalties import R1, R1R2, Interpolate, InterpolateOneSided, NoPenalty, Penalty, between
 
 CONFIGS = Path(__file__).parent.parent / "configs" / "divergence" / "penalty"
@@ -120,3 +121,44 @@ def test_norms_are_summed_in_float32_for_a_critic_in_bfloat16():
 def test_a_negative_weight_is_refused():
     with pytest.raises(ValueError, match="weight=-1"):
         R1(-1.0)
+
+
+class Judge(Critic):
+    def __init__(self, *normalization: nn.Module) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Linear(2, 8), *normalization, nn.Tanh(), nn.Linear(8, 1), nn.Flatten(0)).double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+def test_scores_that_share_a_pass_with_the_penalty_are_those_of_passes_of_their_own(penalty, real, fake):
+    critic = Judge()
+    results = []
+    for shared in (True, False):
+        torch.manual_seed(1)
+        if shared:
+            parts = penalty.with_scores(critic, real, fake)
+        else:
+            parts = critic(real), critic(fake), penalty(critic, real, fake)
+        loss = parts[0].sum() - 2 * parts[1].square().sum() + parts[2]
+        results.append([*parts, *torch.autograd.grad(loss, list(critic.parameters()), allow_unused=True)])
+    for together, apart in zip(*results, strict=True):
+        torch.testing.assert_close(together, apart)
+
+
+def test_a_batch_norm_sees_real_and_fake_samples_apart(real, fake):
+    critic = Judge(nn.BatchNorm1d(8))
+    assert not critic.judges_alone
+    assert Judge().judges_alone
+    for scores, samples in zip(critic.both(real, fake), (real, fake), strict=True):
+        torch.testing.assert_close(scores, critic(samples))
+    assert not torch.allclose(critic(torch.cat([real, fake]))[: len(real)], critic(real))
+
+
+def test_real_and_fake_samples_may_differ_in_number(real, fake):
+    for penalty in (NoPenalty(), R1(1.0), R1R2(1.0)):
+        real_scores, fake_scores, _ = penalty.with_scores(Judge(), real, fake[:3])
+        assert (len(real_scores), len(fake_scores)) == (64, 3)

@@ -233,7 +233,7 @@ class Killed:
     def kill_after_lines(self, count: int) -> None:
         with self.start() as process:
             for line in islice(process.stderr, count):
-                assert line.startswith(("continuing", "step", "warning")), line
+                assert line.startswith(("continuing", "device", "step", "warning")), line
             process.kill()
         assert process.returncode == -signal.SIGKILL
 

@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from gan_cli import state as checkpoints
-from gan_cli.data import EndlessBatches, ImageBatches, batches
-from gan_cli.datasets.base import Images, to_unit_range
+from gan_cli.data import batches
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.divergences.fgan import Gan
 from gan_cli.divergences.relativistic import Relativistic
@@ -17,7 +16,7 @@ from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstei
 from gan_cli.models import mlp
 from gan_cli.penalties import R1R2, Interpolate
 from gan_cli.state import TrainState, averaged_copy
-from gan_cli.training import constant, cosine, critic_step, generator_step, linear, train, update_average
+from gan_cli.training import Game, constant, cosine, critic_step, generator_step, linear, train, update_average
 
 RING = Ring(modes=8, radius=2.0, deviation=0.02)
 GAN = Gan(generator_loss="non_saturating")
@@ -38,6 +37,14 @@ def new_state(seed=0, lr=1e-3, normalization="none", hidden=(16,)):
 
 def source(batch_size=32, seed=0):
     return batches(RING, batch_size, seed, torch.device("cpu"))
+
+
+def game(state, divergence=GAN):
+    return Game(state.generator, state.critic, divergence)
+
+
+def batch():
+    return source()(0, 1)[0]
 
 
 def weights(network: nn.Module):
@@ -63,7 +70,7 @@ def test_training_is_an_iterator_that_gives_detached_scalars():
 def test_the_critic_is_frozen_while_the_generator_learns():
     state = new_state()
     critic, generator = weights(state.critic), weights(state.generator)
-    generator_step(state, GAN, source()(0))
+    generator_step(state, game(state), batch())
     assert torch.equal(weights(state.critic), critic)
     assert not torch.equal(weights(state.generator), generator)
     assert all(p.grad is None for p in state.critic.parameters())
@@ -72,14 +79,15 @@ def test_the_critic_is_frozen_while_the_generator_learns():
 def test_the_generator_is_frozen_while_the_critic_learns():
     state = new_state()
     critic, generator = weights(state.critic), weights(state.generator)
-    critic_step(state, GAN, source()(0))
+    critic_step(state, game(state), batch())
     assert torch.equal(weights(state.generator), generator)
     assert not torch.equal(weights(state.critic), critic)
 
 
 def test_critic_loss_is_the_penalty_less_the_estimate():
     divergence = Wasserstein(penalty=Interpolate(10.0))
-    terms = critic_step(new_state(), divergence, source()(0))
+    state = new_state()
+    terms = critic_step(state, game(state, divergence), batch())
     torch.testing.assert_close(terms["critic_loss"], terms["penalty"] - terms["estimate"])
     assert terms["penalty"] > 0
 
@@ -87,12 +95,12 @@ def test_critic_loss_is_the_penalty_less_the_estimate():
 def test_critic_steps_follow_the_divergence_and_use_batches_of_their_own():
     asked = []
 
-    def recording(index):
-        asked.append(index)
-        return source()(index)
+    def recording(first, count):
+        asked.append((first, count))
+        return source()(first, count)
 
     list(islice(train(new_state(), Wasserstein(critic_steps=3), recording, steps=2, seed=0), 2))
-    assert asked == [0, 1, 2, 3, 4, 5]
+    assert asked == [(0, 3), (3, 3)]
 
 
 def test_clipping_holds_after_every_step():
@@ -117,7 +125,8 @@ def test_a_pairing_divergence_is_given_the_scores_of_real_samples():
             return super().generator_objective(fake, real)
 
     seen = []
-    generator_step(new_state(), Spy(), source()(0))
+    state = new_state()
+    generator_step(state, game(state, Spy()), batch())
     assert seen[0] is not None
     assert seen[0].shape == (32,)
     assert not seen[0].requires_grad
@@ -173,7 +182,7 @@ def test_average_moves_by_its_decay_and_copies_counters():
         for parameter in state.generator.parameters():
             parameter.add_(1.0)
     state.generator(torch.randn(8, 4))
-    update_average(state, decay=0.75)
+    update_average(state, torch.tensor(0.25))
     current = state.generator.state_dict()
     for name, tensor in state.average.state_dict().items():
         expected = current[name] if not tensor.is_floating_point() else 0.75 * before[name] + 0.25 * current[name]
@@ -196,57 +205,6 @@ def test_a_gan_brings_the_points_to_the_ring():
         with torch.no_grad():
             distances.append((state.average(latent).norm(dim=1) - 2).abs().mean().item())
     assert distances[1] < 0.25 * distances[0]
-
-
-def ramp(n=10, mirror=False):
-    images = torch.arange(n, dtype=torch.uint8)[:, None, None, None].repeat(1, 1, 2, 2)
-    images[:, :, :, 1] += 100
-    return Images(images, mirror=mirror)
-
-
-def identities(batch):
-    return batch.add(1).mul(127.5).round()[:, 0, 0, 0].int().tolist()
-
-
-def test_batches_are_a_function_of_seed_and_index():
-    whole = ImageBatches(ramp(), 3, 0, torch.device("cpu"))
-    forward = [identities(whole(index)) for index in range(9)]
-    again = ImageBatches(ramp(), 3, 0, torch.device("cpu"))
-    assert [identities(again(index)) for index in reversed(range(9))] == forward[::-1]
-    other = ImageBatches(ramp(), 3, 1, torch.device("cpu"))
-    assert [identities(other(index)) for index in range(9)] != forward
-
-
-def test_an_epoch_holds_no_image_twice_and_each_has_its_own_order():
-    source = ImageBatches(ramp(), 3, 0, torch.device("cpu"))
-    epochs = [[i for k in range(3) for i in identities(source(3 * epoch + k))] for epoch in range(30)]
-    assert all(len(set(epoch)) == 9 for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 30
-    assert {image for epoch in epochs for image in epoch} == set(range(10))
-
-
-def test_images_are_scaled_to_the_unit_range_exactly():
-    values = to_unit_range(torch.tensor([0, 255], dtype=torch.uint8))
-    assert values.tolist() == [-1.0, 1.0]
-
-
-def test_mirroring_flips_about_half_of_the_images_and_the_same_ones_each_time():
-    source = ImageBatches(ramp(200, mirror=True), 200, 0, torch.device("cpu"))
-    batch = source(0)
-    flipped = batch[:, 0, 0, 0] > batch[:, 0, 0, 1]
-    assert 70 < flipped.sum() < 130
-    assert torch.equal(batch, source(0))
-
-
-def test_a_batch_larger_than_the_data_is_refused():
-    with pytest.raises(ValueError, match="batch_size=11"):
-        batches(ramp(), 11, 0, torch.device("cpu"))
-
-
-def test_points_are_drawn_anew_for_every_index():
-    source = EndlessBatches(RING, 16, 0, torch.device("cpu"))
-    assert not torch.equal(source(0), source(1))
-    assert torch.equal(source(0), source(0))
 
 
 def test_state_survives_the_disk_bit_for_bit(tmp_path):

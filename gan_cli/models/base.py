@@ -46,3 +46,15 @@ class Critic(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor: ...
+
+    @property
+    def judges_alone(self) -> bool:
+        """Whether the score of a sample does not depend on the rest of the batch."""
+        return not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.modules())
+
+    def both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores of real and of fake samples, in one pass unless the one would change the other."""
+        if not self.judges_alone:
+            return self(real), self(fake)
+        real_scores, fake_scores = self(torch.cat([real, fake])).split([len(real), len(fake)])
+        return real_scores, fake_scores

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gan_cli.models import base
-from gan_cli.models.layers import Activation, Normalization, nonlinearity, normalized
+from gan_cli.models.layers import Activation, Normalization, UpsampleConv2d, nonlinearity, normalized, weights_only
 
 Upsampling = Literal["transposed", "resize"]
 
@@ -64,7 +64,7 @@ class Generator(base.Generator):
             *resizing, convolution = _doubling(inputs, outputs, side, upsampling)
             is_last = side == sample_shape[1]
             layers += [nonlinearity(activation), *resizing]
-            layers += normalized(convolution, _at_the_edge(normalization) if is_last else normalization, outputs)
+            layers += normalized(convolution, weights_only(normalization) if is_last else normalization, outputs)
         layers.append(nn.Tanh())
         self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
@@ -91,11 +91,11 @@ class Critic(base.Critic):
             # Four pixels wide halves an even side, three an odd one.
             convolution = nn.Conv2d(inputs, outputs, 4 - side % 2, stride=2, padding=1)
             is_first = side == sample_shape[1]
-            layers += normalized(convolution, _at_the_edge(normalization) if is_first else normalization, outputs)
+            layers += normalized(convolution, weights_only(normalization) if is_first else normalization, outputs)
             layers.append(nonlinearity(activation))
         channels, side = levels[-1]
         score = nn.Linear(channels * side * side, 1)
-        layers += [nn.Flatten(), *normalized(score, _at_the_edge(normalization), 1), nn.Flatten(0)]
+        layers += [nn.Flatten(), *normalized(score, weights_only(normalization), 1), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialize)
 
@@ -104,13 +104,11 @@ class Critic(base.Critic):
         return score
 
 
-def _at_the_edge(normalization: Normalization) -> Normalization:
-    """Next to the image and the score only weights are normalised, never features."""
-    return "spectral" if normalization == "spectral" else "none"
-
-
 def _doubling(inputs: int, outputs: int, side: int, upsampling: Upsampling) -> list[nn.Module]:
     """Layers from half of `side`, rounded up, to `side`; `resize` leaves no chequerboard."""
     if upsampling == "transposed":
         return [nn.ConvTranspose2d(inputs, outputs, 4 - side % 2, stride=2, padding=1)]
+    if side % 2 == 0:
+        return [UpsampleConv2d(inputs, outputs)]
+    # An odd side is a cropped enlargement: the convolution has to see zeros where the fused one would see what was cut.
     return [nn.Upsample(size=(side, side), mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1)]

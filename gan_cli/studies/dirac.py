@@ -16,6 +16,7 @@ from gan_cli import catalogue
 from gan_cli.build import build
 from gan_cli.divergences.base import Divergence
 from gan_cli.experiment import Experiment
+from gan_cli.models.base import Critic
 from gan_cli.studies import dirac_figures
 from gan_cli.studies.base import Findings, Study, table
 
@@ -35,7 +36,7 @@ FLAT = 1e-3
 """The size of an eigenvalue, per unit of time, that counts as 0: a double one loses half of its digits."""
 
 
-class LinearCritic(nn.Module):
+class LinearCritic(Critic):
     """v(x) = ψ · Σx."""
 
     def __init__(self) -> None:

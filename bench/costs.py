@@ -1,0 +1,199 @@
+"""What is not a step: starting, reporting, drawing, saving; and whether time and memory grow as they should."""
+
+import io
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from bench.timing import Setting, synchronize
+from bench.workloads import GAMES, WORKLOADS, compose, config_of
+from gan_cli.trackers import Tracker
+
+ROOT = Path(__file__).parents[1]
+LOG_INTERVAL = 100
+NO_REPORTS = ("every.samples=null", "every.checkpoint=null", "every.evaluate=null")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A number with what it is of."""
+
+    what: str
+    value: float
+    unit: str
+
+
+class Stamps(Tracker):
+    """Notes, for the runs of this process, when the numbers of a step were reported and how much memory was in use."""
+
+    seen: dict[int, tuple[float, float]]
+
+    def open(self, folder: Path, step: int) -> None:
+        Stamps.seen = {}
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        Stamps.seen[step] = time.perf_counter(), _memory()
+
+    def close(self) -> None: ...
+
+
+def start_up(setting: Setting, repeats: int) -> Iterator[Cost]:
+    """Wall time of commands, from the start of the process to its end."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    with tempfile.TemporaryDirectory() as folder:
+
+        def seconds(*command: str) -> float:
+            start = time.perf_counter()
+            subprocess.run([sys.executable, *command], cwd=folder, env=environment, check=True, capture_output=True)
+            return time.perf_counter() - start
+
+        one_step = ["-m", "gan_cli", "train.steps=1", f"device={setting.device}", *NO_REPORTS]
+        commands: dict[str, Callable[[int], float]] = {
+            "python -c pass": lambda _: seconds("-c", "pass"),
+            'python -c "import torch"': lambda _: seconds("-c", "import torch"),
+            "gan-train --help": lambda _: seconds("-m", "gan_cli", "--help"),
+            "gan-train train.steps=1, with its picture, checkpoint and evaluation": lambda i: seconds(
+                *one_step, f"name=run{i}"
+            ),
+        }
+        times: dict[str, list[float]] = {what: [] for what in commands}
+        for i in range(repeats):
+            for what, run in commands.items():
+                times[what].append(run(i))
+    for what, values in times.items():
+        yield Cost(what, median(values), "s")
+
+
+class Costs:
+    """Measures within one process; every method gives rows of the table."""
+
+    def __init__(self, setting: Setting, repeats: int) -> None:
+        self._device = torch.device(setting.device)
+        self._repeats = repeats
+        self._common = (f"device={setting.device}", f"device.threads={setting.threads}", f"seed={setting.seed}")
+        torch.set_num_threads(setting.threads)
+        sys.stderr = io.StringIO()  # no terminal, so no progress bars
+
+    def loop(self, steps: int) -> list[Cost]:
+        """A step of a run, with a report each 100, beside one of the bare iterator, taken in turn."""
+        from gan_cli.experiment import assemble
+        from gan_cli.run import run
+
+        config = self._ring(steps)
+        whole, bare = [], []
+        for _ in range(self._repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                run(config, Path(folder, "run"), {})
+            whole.append((Stamps.seen[steps][0] - Stamps.seen[LOG_INTERVAL][0]) / (steps - LOG_INTERVAL))
+            iterator = assemble(config).start()
+            self._seconds(iterator, LOG_INTERVAL)
+            bare.append(self._seconds(iterator, steps - LOG_INTERVAL) / (steps - LOG_INTERVAL))
+        added = median(a / b for a, b in zip(whole, bare, strict=True)) - 1
+        return [
+            Cost("ring, a step of the bare iterator", 1e3 * median(bare), "ms"),
+            Cost(f"ring, a step of a run with every.log={LOG_INTERVAL}", 1e3 * median(whole), "ms"),
+            Cost("ring, what the run adds to a step (median of pairs)", 100 * added, "%"),
+        ]
+
+    def reports(self) -> list[Cost]:
+        """One report of each kind, of the default run."""
+        from gan_cli import sampling
+        from gan_cli.artifacts import RunFolder
+        from gan_cli.experiment import assemble
+        from gan_cli.reporting import Reporter
+
+        experiment = assemble(compose("metric=[]", *self._common))
+        state, iterator = experiment.state, experiment.start()
+        with tempfile.TemporaryDirectory() as path:
+            folder = RunFolder(Path(path))
+
+            def draw() -> None:
+                picture = sampling.picture(state.average, experiment.dataset, seed=0, title="", critic=state.critic)
+                folder.write_samples(state.step, picture)
+
+            with Reporter(experiment, folder, []) as reporter:
+                reports: dict[str, Callable[[], object]] = {
+                    f"log report of {LOG_INTERVAL} steps": lambda: reporter.report(dict),
+                    "sample grid": draw,
+                    "checkpoint": lambda: folder.save_checkpoint(state, experiment.every.keep),
+                }
+                times: dict[str, list[float]] = {what: [] for what in reports}
+                for _ in range(self._repeats):
+                    for terms in islice(iterator, LOG_INTERVAL):
+                        reporter.add(terms)
+                    for what, report in reports.items():
+                        times[what].append(self._timed(report))
+        return [Cost(f"default run, one {what}", 1e3 * median(values), "ms") for what, values in times.items()]
+
+    def linear(self, workload: str, seconds: float) -> list[Cost]:
+        """Time over twice the steps and over twice the batch, which 2 is in proportion; pairs taken in turn."""
+        from gan_cli.experiment import assemble
+
+        batch = WORKLOADS[workload].batch_size
+        game = GAMES["none"]
+
+        def iterator(size: int) -> Iterator[object]:
+            overrides = ("device.accelerate=eager", f"train.batch_size={size}")
+            return assemble(config_of(WORKLOADS[workload], game, *self._common, *overrides)).start()
+
+        single, double = iterator(batch), iterator(2 * batch)
+        self._seconds(double, 5)
+        self._seconds(single, 5)
+        steps = max(5, round(seconds / (self._seconds(single, 5) / 5)))
+        more_steps, more_images = [], []
+        for _ in range(self._repeats):
+            once = self._seconds(single, steps)
+            more_steps.append(self._seconds(single, 2 * steps) / once)
+            more_images.append(self._seconds(double, steps) / self._seconds(single, steps))
+        return [
+            Cost(f"{workload}, eager: time of {2 * steps} steps over that of {steps}", median(more_steps), "×"),
+            Cost(f"{workload}, eager: batch {2 * batch} over batch {batch}", median(more_images), "×"),
+        ]
+
+    def memory(self, steps: int) -> list[Cost]:
+        """The memory of a run early and late; what it adds in between it would add again and again."""
+        from gan_cli.run import run
+
+        with tempfile.TemporaryDirectory() as folder:
+            run(self._ring(steps), Path(folder, "run"), {})
+        early, late = (Stamps.seen[step][1] for step in (steps // 10, steps))
+        return [
+            Cost(f"ring, resident memory at step {steps // 10:,}", early, "MiB"),
+            Cost(f"ring, resident memory at step {steps:,}", late, "MiB"),
+        ]
+
+    def _ring(self, steps: int) -> object:
+        """The smallest run there is, for which everything besides its steps weighs most."""
+        tracker = ("tracker=none", "tracker._target_=bench.costs.Stamps")
+        log = (f"every.log={LOG_INTERVAL}", f"train.steps={steps}")
+        return compose("dataset=ring", "metric=[]", *self._common, *tracker, *log, *NO_REPORTS)
+
+    def _seconds(self, iterator: Iterator[object], steps: int) -> float:
+        return self._timed(lambda: [None for _ in islice(iterator, steps)])
+
+    def _timed(self, call: Callable[[], object]) -> float:
+        synchronize(self._device)
+        start = time.perf_counter()
+        call()
+        synchronize(self._device)
+        return time.perf_counter() - start
+
+
+def _memory() -> float:
+    """Memory in use by this process, in MiB; where the system does not tell, the most that ever was."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (2**20 if sys.platform == "darwin" else 1024)
+    return pages * resource.getpagesize() / 2**20

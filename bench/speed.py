@@ -1,0 +1,278 @@
+"""Measure how fast the program trains, beside a tutorial's script, and what it costs besides: one run, one table.
+
+    python bench/speed.py                          # everything, on the GPU where there is one: most of an hour on a CPU
+    python bench/speed.py --quick                  # two workloads without a penalty, in a few minutes
+    python bench/speed.py --only mlp-28 --penalty none interpolate --sections speed
+    python bench/speed.py --table bench/results/*.json     # the tables of runs that are over
+
+Contenders take turns within every round, so that what else the machine does hits all of them; a ratio is the median,
+over the rounds, of quotients within one round. The tutorial is bench/tutorial.py, with torch's defaults.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench import costs, table
+from bench.timing import Contender, ContenderError, Peak, Remote, Setting
+from bench.workloads import GAMES, ON_CPU, ON_CUDA, QUICK, WORKLOADS
+from gan_cli import record
+
+BASELINE, PLAIN = "tutorial", "eager float32"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long everything is looked at; a window lasts for `window` seconds and for `steps` steps, or longer."""
+
+    rounds: int
+    window: float
+    steps: int
+    warm_up: float
+    warm_up_steps: int
+    jobs: int
+    """Contenders that take their first step at the same time, compilation included; then they take turns."""
+
+
+def contenders(device: str) -> list[str]:
+    """Whatever the device can do, the baseline first."""
+    ways = {"cpu": ("eager", "compile"), "cuda": ("eager", "graph", "compile")}[device]
+    formats = {"cpu": ("float32", "bf16"), "cuda": ("float32", "tf32", "bf16")}[device]
+    return [BASELINE, "tutorial in memory", *(f"{way} {format}" for way in ways for format in formats)]
+
+
+def measure(
+    workload: str, game: str, names: Sequence[str], setting: Setting, plan: Plan, peak: Remote
+) -> Iterator[Json]:
+    """A row for each contender. One that fails says why in its row and leaves the others alone."""
+    failures: dict[str, str] = {}
+    remotes = {name: Remote(Contender, workload, game, name, setting) for name in names}
+
+    def call(name: str, method: str, *arguments: object) -> Any:
+        if name not in failures:
+            try:
+                return remotes[name].call(method, *arguments)
+            except ContenderError as error:
+                failures[name] = str(error)
+        return None
+
+    def call_all(method: str, jobs: int) -> Json:
+        with ThreadPoolExecutor(jobs) as pool:
+            return dict(zip(names, pool.map(lambda name: call(name, method), names), strict=True))
+
+    try:
+        parameters = call_all("parameters", len(names))
+        if len({tuple(sizes) for sizes in parameters.values() if sizes}) > 1:
+            raise SystemExit(f"{workload}: the networks are not the same: {parameters}")
+        first = call_all("start", plan.jobs)
+        for name in names:
+            call(name, "warm_up", plan.warm_up, plan.warm_up_steps, plan.window, plan.steps)
+        seconds, peaks = _rounds(call, names, setting, plan, peak)
+        reports = {name: call(name, "report") for name in names}
+        counted = {name: call(name, "operations") for name in (BASELINE, PLAIN)}
+    finally:
+        for remote in remotes.values():
+            remote.close()
+
+    for name in names:
+        row: Json = {"workload": workload, "penalty": game, "contender": name, "failure": failures.get(name)}
+        if name in failures:
+            yield row
+            continue
+        batch, critic_steps = WORKLOADS[workload].batch_size, GAMES[game].critic_steps
+        operations = counted[BASELINE if name.startswith(BASELINE) else PLAIN]
+        yield row | {
+            "batch_size": batch,
+            "images_per_second": batch * critic_steps / median(seconds[name]),
+            "ms_per_step": 1e3 * median(seconds[name]),
+            "ratio": _quartiles(a / b for a, b in zip(seconds[BASELINE], seconds[name], strict=False)),
+            "operations": operations,
+            "peak_share": operations
+            and median(
+                operations / s / p
+                for s, p in zip(seconds[name], peaks[_number_format(name, workload, setting)], strict=False)
+            ),
+            "first_step_s": first[name],
+            "parameters": parameters[name],
+            "seconds_per_step": seconds[name],
+            **reports[name],
+        }
+
+
+def _rounds(
+    call: Callable[..., Any], names: Sequence[str], setting: Setting, plan: Plan, peak: Remote
+) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Seconds a step of each contender and operations a second of each number format, a window of each a round."""
+    formats = dict.fromkeys(name.split()[1] for name in contenders(setting.device) if not name.startswith(BASELINE))
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    peaks: dict[str, list[float]] = {name: [] for name in formats}
+    for index in range(plan.rounds):
+        for name in formats:
+            peaks[name].append(peak.call("window", name))
+        turn = index % len(names)  # nobody always comes after the same other one
+        for name in [*names[turn:], *names[:turn]]:
+            taken = call(name, "window")
+            if taken is not None:
+                seconds[name].append(taken)
+    return seconds, peaks
+
+
+def _number_format(name: str, workload: str, setting: Setting) -> str:
+    """What the contender multiplies in, mostly: torch's defaults let convolutions, but no other product, use TF32."""
+    if name.startswith(BASELINE):
+        return "tf32" if setting.device == "cuda" and not workload.startswith("mlp") else "float32"
+    return name.split()[1]
+
+
+def _quartiles(values: Iterable[float]) -> list[float]:
+    values = list(values)
+    return quantiles(values, n=4, method="inclusive") if len(values) > 1 else 3 * values
+
+
+def other_costs(sections: Sequence[str], setting: Setting, quick: bool) -> Iterator[Json]:
+    """The rows that are not about a workload."""
+    repeats = 3 if quick else 5
+    parts: list[Callable[[], Iterable[costs.Cost]]] = []
+    inside: list[tuple[object, ...]] = []
+    if "costs" in sections:
+        parts.append(lambda: costs.start_up(setting, repeats))
+        inside += [("loop", 600 if quick else 2000), ("reports",)]
+    if "linear" in sections:
+        inside += [("linear", "dcgan-28", 0.5 if quick else 2.0), ("memory", 2000 if quick else 10_000)]
+    remote = Remote(costs.Costs, setting, repeats)
+    parts += [lambda arguments=arguments: remote.call(*arguments) for arguments in inside]
+    try:
+        for part in parts:
+            try:
+                yield from map(asdict, part())
+            except Exception as error:  # such as a data set that is not there; the others can still be measured
+                yield {"what": f"failed: {error}", "value": None, "unit": ""}
+    finally:
+        remote.close()
+
+
+def machine(setting: Setting) -> Json:
+    """Where and when, with what."""
+    cpuinfo = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    processor = model[1] if model else platform.processor() or platform.machine()
+    on_cuda = setting.device == "cuda"
+    return {
+        "name": torch.cuda.get_device_name() if on_cuda else processor,
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if on_cuda else None,
+        "commit": record.git_commit(),
+        "date": datetime.now(UTC).isoformat(timespec="minutes"),
+        **asdict(setting),
+    }
+
+
+def main() -> None:
+    arguments = _parser().parse_args()
+    if arguments.table:
+        for path in arguments.table:
+            print(table.of(json.loads(path.read_text())))
+        return
+
+    on_cuda = torch.cuda.is_available() and arguments.device != "cpu"
+    device = "cuda" if on_cuda else "cpu"
+    if arguments.device not in (None, device):
+        raise SystemExit("torch finds no CUDA device")
+    setting = Setting(device, arguments.threads or torch.get_num_threads(), arguments.workers, arguments.seed)
+    names = contenders(device)
+    if arguments.contender:
+        names = [name for name in names if name in (BASELINE, PLAIN, *arguments.contender)]
+    elif arguments.quick:
+        names = [name for name in names if not name.startswith("compile")]
+    plan = _plan(arguments, on_cuda)
+    workloads = arguments.only or (QUICK if arguments.quick else ON_CUDA if on_cuda else ON_CPU)
+    games = arguments.penalty or (["none"] if arguments.quick else list(GAMES))
+
+    result: Json = {"machine": machine(setting), "plan": asdict(plan), "rows": [], "costs": []}
+    path = arguments.json or _path(result["machine"]["name"], arguments.quick)
+    if "speed" in arguments.sections:
+        peak = Remote(Peak, setting)
+        try:
+            for workload, game in ((workload, game) for workload in workloads for game in games):
+                print(f"{workload}, {game}", file=sys.stderr)
+                result["rows"] += measure(workload, game, names, setting, plan, peak)
+                _write(path, result)  # what is measured is not lost, whatever comes
+        finally:
+            peak.close()
+    if {"costs", "linear"} & set(arguments.sections):
+        print("costs", file=sys.stderr)
+        result["costs"] += other_costs(arguments.sections, setting, arguments.quick)
+        _write(path, result)
+    print(table.of(result))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer and shorter rounds of two workloads, no compilation"
+    )
+    parser.add_argument("--only", nargs="+", choices=WORKLOADS, metavar="WORKLOAD", help=", ".join(WORKLOADS))
+    parser.add_argument("--penalty", nargs="+", choices=GAMES, metavar="PENALTY", help=", ".join(GAMES))
+    parser.add_argument("--contender", nargs="+", metavar="NAME", help='as in "graph bf16"; the first two always run')
+    parser.add_argument(
+        "--sections", nargs="+", choices=["speed", "costs", "linear"], default=["speed", "costs", "linear"]
+    )
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--window", type=float, help="seconds that a contender gets in a round")
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="(default: CUDA where there is one)")
+    parser.add_argument("--threads", type=int, help="of every contender (default: as torch chooses)")
+    parser.add_argument("--workers", type=int, default=0, help="of the tutorial's loader (default: 0, as torch's)")
+    parser.add_argument("--jobs", type=int, help="first steps at a time (default: 1; with CUDA a quarter of the cores)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="(default: bench/results/<device>.json)")
+    parser.add_argument("--table", nargs="+", type=Path, metavar="PATH", help="print the tables of such files")
+    return parser
+
+
+def _plan(arguments: argparse.Namespace, on_cuda: bool) -> Plan:
+    quick = arguments.quick
+    jobs = max(1, (os.cpu_count() or 1) // 4) if on_cuda else 1
+    window = (0.2 if quick else 0.5) if on_cuda else (0.4 if quick else 1.5)
+    return Plan(
+        rounds=arguments.rounds or (3 if quick else 7),
+        window=arguments.window or window,
+        steps=10 if on_cuda else 2,
+        warm_up=0.3 if quick else 1.0,
+        warm_up_steps=10 if on_cuda else 2,
+        jobs=arguments.jobs or jobs,
+    )
+
+
+def _path(device: str, quick: bool) -> Path:
+    name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
+    return Path(__file__).parent / "results" / f"{name}{'-quick' if quick else ''}.json"
+
+
+def _write(path: Path, result: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

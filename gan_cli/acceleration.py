@@ -1,0 +1,175 @@
+"""The same iteration, executed faster: compiled, or captured as one CUDA graph.
+
+Both compute what `training.iteration` computes, with the same random numbers; only the order of floating-point
+operations differs. What cannot be compiled or captured is executed as it stands, and a line of the log says why.
+"""
+
+import copy
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gan_cli.state import TrainState
+from gan_cli.training import Game, Iteration, Terms, eager
+
+logger = logging.getLogger(__name__)
+
+Accelerate = Callable[[TrainState, Game], Iteration]
+
+WARM_UP = 3
+"""Iterations before a capture, in which libraries choose kernels and allocate; they are steps like all others."""
+
+CAPTURE_PAYS = 100
+"""Steps from which on a capture, which takes about a second, pays back."""
+
+COMPILATION_PAYS = 20_000
+"""Steps from which on compilation, which takes one to two minutes, pays back."""
+
+
+def choose(requested: str, device: torch.device, steps: int, deterministic: bool) -> tuple[str, str]:
+    """Which of `eager`, `graph` and `compile` a run of so many steps gets, and the reason."""
+    if device.type != "cuda":
+        match requested:
+            case "auto":
+                return "eager", "on the CPU compilation gains less than it costs"
+            case "graph":
+                return "eager", "device.accelerate=graph needs CUDA"
+    elif requested == "auto":
+        if steps < CAPTURE_PAYS:
+            return "eager", f"train.steps={steps} are too few for a graph to pay back"
+        if deterministic:
+            return "graph", "device.deterministic=true leaves compilation out"
+        if steps < COMPILATION_PAYS:
+            return "graph", f"train.steps={steps} are too few for compilation to pay back"
+        return "compile", f"compilation pays back over train.steps={steps}"
+    return requested, f"device.accelerate={requested}"
+
+
+def accelerated(mode: str, device: torch.device) -> Accelerate:
+    """The maker of iterations for a mode that `choose` gave."""
+    match mode, device.type:
+        case "graph", _:
+            return lambda state, game: CapturedIteration(state, eager(state, game))
+        case "compile", "cuda":
+            return lambda state, game: CapturedIteration(state, CompiledIteration(state, game))
+        case "compile", _:
+            return CompiledIteration
+        case _:
+            return eager
+
+
+def compiled(game: Game) -> Game:
+    """The game with each of its functions compiled whole, the exact gradient of the penalty included."""
+    fast = replace(game)
+    for name in ("fake", "critic_loss", "generator_loss"):
+        # Random numbers as eager code draws them, so that acceleration changes a run by rounding alone.
+        function = torch.compile(getattr(game, name), fullgraph=True, dynamic=False, options={"fallback_random": True})
+        setattr(fast, name, function)
+    return fast
+
+
+class CompiledIteration:
+    """An iteration of compiled functions; as it stands where the compiler cannot take them."""
+
+    def __init__(self, state: TrainState, game: Game) -> None:
+        self._state = state
+        self._plain = eager(state, game)
+        self._iterate = eager(state, compiled(game))
+        self._is_tried = False
+
+    def __call__(self, real: Tensor, average_weight: Tensor) -> Terms:
+        if not self._is_tried:
+            self._is_tried = True
+            return self._try(real, average_weight)
+        return self._iterate(real, average_weight)
+
+    def _try(self, real: Tensor, average_weight: Tensor) -> Terms:
+        """The first iteration compiles; where that fails midway, it is taken back and taken again."""
+        before = copy.deepcopy(self._state.state_dict())
+        try:
+            with torch.random.fork_rng():
+                return self._iterate(real, average_weight)
+        except Exception as error:  # the compiler's errors have no class in common
+            _warn("compiled", error)
+        self._state.load_state_dict(before)
+        self._iterate = self._plain
+        return self._iterate(real, average_weight)
+
+
+class CapturedIteration:
+    """An iteration as one CUDA graph, replayed for every step; as it stands where it cannot be captured."""
+
+    def __init__(self, state: TrainState, iterate: Iteration) -> None:
+        self._optimizers = (state.generator_optimizer, state.critic_optimizer)
+        self._iterate = iterate
+        self._side = torch.cuda.Stream()
+        self._until_capture = WARM_UP
+        self._graph: torch.cuda.CUDAGraph | None = None
+        for optimizer in self._optimizers:
+            _keep_on_device(optimizer)
+
+    def __call__(self, real: Tensor, average_weight: Tensor) -> Terms:
+        if self._until_capture > 0:
+            self._until_capture -= 1
+            return self._aside(real, average_weight)
+        if self._until_capture == 0:
+            self._until_capture = -1
+            self._capture(real, average_weight)
+        if self._graph is None:
+            return self._iterate(real, average_weight)
+        self._real.copy_(real)
+        self._average_weight.copy_(average_weight)
+        self._graph.replay()
+        # The next replay overwrites what this one gave.
+        return dict(zip(self._names, self._values.clone().unbind(), strict=True))
+
+    def _aside(self, real: Tensor, average_weight: Tensor) -> Terms:
+        """On another stream, as a capture needs it of the work before it."""
+        self._side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._side):
+            terms = self._iterate(real, average_weight)
+        torch.cuda.current_stream().wait_stream(self._side)
+        return terms
+
+    def _capture(self, real: Tensor, average_weight: Tensor) -> None:
+        """Record an iteration, which executes nothing."""
+        self._real, self._average_weight = real.clone(), average_weight.clone()
+        graph = torch.cuda.CUDAGraph()
+        try:
+            # Other threads, such as one that pins memory, may go on with CUDA.
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                terms = self._iterate(self._real, self._average_weight)
+                self._values = torch.stack(list(terms.values()))
+        except RuntimeError as error:
+            _warn("captured", error)
+            for optimizer in self._optimizers:
+                _keep_on_host(optimizer)
+        else:
+            self._names = list(terms)
+            self._graph = graph
+
+
+def _keep_on_device(optimizer: Optimizer) -> None:
+    """What changes from step to step, rates and counts, goes where a graph reads it."""
+    for group in optimizer.param_groups:
+        if "capturable" in group:
+            group["capturable"] = True
+        if group.get("capturable") or group.get("fused"):
+            group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
+    for parameter, values in optimizer.state.items():
+        if "step" in values:
+            values["step"] = torch.as_tensor(values["step"], dtype=torch.float32, device=parameter.device)
+
+
+def _keep_on_host(optimizer: Optimizer) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = float(group["lr"])
+
+
+def _warn(how: str, error: Exception) -> None:
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    logger.warning("the step cannot be %s and runs as it stands: %s", how, reason)

@@ -1,0 +1,147 @@
+"""The residual networks of WGAN-GP's CIFAR-10 experiment (Gulrajani 2017, arXiv 1704.00028, appendix F).
+
+Theirs are for 32 pixels; for 16, 64 and 128 there are fewer or more of the blocks that halve or double the side.
+Initial weights are those of the authors' code (gan_cifar_resnet.py): uniform, with variance 4/(fan in + fan out), He's
+for the mean of the two fans, in the 3 × 3 convolutions of the blocks, and Glorot's 2/(fan in + fan out) elsewhere.
+"""
+
+import math
+
+from torch import Tensor, nn
+
+from gan_cli.models import base
+from gan_cli.models.layers import (
+    Activation,
+    Normalization,
+    PooledConv2d,
+    UpsampleConv2d,
+    feature_normalization,
+    nonlinearity,
+    normalized,
+    weights_only,
+)
+
+SIDES = (16, 32, 64, 128)
+
+
+def _widths(sample_shape: tuple[int, ...], width: int, max_width: int) -> list[int]:
+    """Channels of each level, from the image down to a side of 4: `width` doubled at each halving, to `max_width`."""
+    if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
+        raise ValueError(f"takes square images, not samples of shape {sample_shape}: choose model=mlp")
+    side = sample_shape[1]
+    if side not in SIDES:
+        raise ValueError(f"takes sides of 16, 32, 64 or 128, not {side}: choose dataset.resolution=32, or model=dcgan")
+    if width < 1:
+        raise ValueError(f"width={width} must be at least 1")
+    if max_width < width:
+        raise ValueError(f"max_width={max_width} must be at least width={width}")
+    return [min(width * 2**level, max_width) for level in range(side.bit_length() - 2)]
+
+
+class _Block(nn.Module):
+    """x ↦ shortcut(x) + residual(x)."""
+
+    def __init__(self, shortcut: nn.Module, residual: list[nn.Module]) -> None:
+        super().__init__()
+        self.shortcut = shortcut
+        self.residual = nn.Sequential(*residual)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.shortcut(x) + self.residual(x)
+        return y
+
+
+def _weighted(layer: nn.Linear | nn.Conv2d, normalization: Normalization, gain: float = 1.0) -> nn.Module:
+    """`layer` with initial weights of variance 2 · gain²/(fan in + fan out), and its spectral norm if it has one."""
+    nn.init.xavier_uniform_(layer.weight, gain)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    (weighted,) = normalized(layer, weights_only(normalization), 0)
+    return weighted
+
+
+def _residual(
+    first: nn.Conv2d, second: nn.Conv2d, activation: Activation, normalization: Normalization
+) -> list[nn.Module]:
+    """Normalisation and activation before each of two 3 × 3 convolutions."""
+    layers: list[nn.Module] = []
+    for convolution in (first, second):
+        layers += feature_normalization(normalization, convolution.in_channels)
+        layers += [nonlinearity(activation), _weighted(convolution, normalization, gain=math.sqrt(2))]
+    return layers
+
+
+class Generator(base.Generator):
+    """A projection to 4 × 4, a residual block for each doubling, a convolution; `width` counts the last channels."""
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        latent_size: int,
+        latent: base.Latent,
+        width: int,
+        max_width: int,
+        activation: Activation,
+        normalization: Normalization,
+    ) -> None:
+        super().__init__(latent_size, latent)
+        *widths, inputs = _widths(sample_shape, width, max_width)
+        self.projection = _weighted(nn.Linear(latent_size, 4 * 4 * inputs), normalization)
+        layers: list[nn.Module] = []
+        for outputs in reversed(widths):
+            first, second = UpsampleConv2d(inputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1)
+            # The convolution comes before the upsampling: the same function for a quarter of the work.
+            convolution = _weighted(nn.Conv2d(inputs, outputs, 1), normalization)
+            shortcut = nn.Sequential(convolution, nn.Upsample(scale_factor=2))
+            layers.append(_Block(shortcut, _residual(first, second, activation, normalization)))
+            inputs = outputs
+        layers += [*feature_normalization(normalization, inputs), nonlinearity(activation)]
+        layers += [_weighted(nn.Conv2d(inputs, sample_shape[0], 3, padding=1), normalization), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        # The projection's channels are its innermost dimension, so channels-last costs no copy.
+        x: Tensor = self.layers(self.projection(latent).unflatten(1, (4, 4, -1)).movedim(3, 1))
+        return x
+
+
+def _pooled(inputs: int, outputs: int, normalization: Normalization) -> nn.Module:
+    """The shortcut of a block that halves: pooling before the convolution, for a quarter of the work."""
+    return nn.Sequential(nn.AvgPool2d(2), _weighted(nn.Conv2d(inputs, outputs, 1), normalization))
+
+
+class Critic(base.Critic):
+    """Residual blocks down to 8 × 8, two more there, then the score of the mean over space.
+
+    `width` counts the channels of the first block.
+    """
+
+    def __init__(
+        self,
+        sample_shape: tuple[int, ...],
+        width: int,
+        max_width: int,
+        activation: Activation,
+        normalization: Normalization,
+    ) -> None:
+        super().__init__()
+        # The levels of 8 and 4 pixels are not halved.
+        inputs, *widths = _widths(sample_shape, width, max_width)[:-2]
+        first, second = nn.Conv2d(sample_shape[0], inputs, 3, padding=1), PooledConv2d(inputs, inputs)
+        # The first block sees the image, not features: nothing is normalised, nothing comes before its convolution.
+        _, *residual = _residual(first, second, activation, weights_only(normalization))
+        blocks: list[nn.Module] = [_Block(_pooled(sample_shape[0], inputs, normalization), residual)]
+        for outputs in widths:
+            first, second = nn.Conv2d(inputs, inputs, 3, padding=1), PooledConv2d(inputs, outputs)
+            shortcut = _pooled(inputs, outputs, normalization)
+            blocks.append(_Block(shortcut, _residual(first, second, activation, normalization)))
+            inputs = outputs
+        for _ in range(2):
+            convolutions = nn.Conv2d(inputs, inputs, 3, padding=1), nn.Conv2d(inputs, inputs, 3, padding=1)
+            blocks.append(_Block(nn.Identity(), _residual(*convolutions, activation, normalization)))
+        self.layers = nn.Sequential(*blocks, nonlinearity(activation))
+        self.score = nn.Sequential(_weighted(nn.Linear(inputs, 1), normalization), nn.Flatten(0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        score: Tensor = self.score(self.layers(x).mean((2, 3)))
+        return score

@@ -1,0 +1,46 @@
+"""The number format of the networks' arithmetic; weights, losses and penalties stay in float32."""
+
+import copy
+import time
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from gan_cli.training import Game
+
+TRIALS = 3
+
+
+def choose(requested: str, device: torch.device, game: Game, real: Tensor) -> tuple[str, str]:
+    """The precision that a run gets, and the reason, after a look at what its device is good for.
+
+    `real` is a batch of shape `(batch, *sample_shape)`; the networks of the game are left as they are.
+    """
+    if device.type == "cuda" or requested == "float32":
+        return requested, f"device.precision={requested}"
+    if requested == "tf32":
+        return "float32", "device.precision=tf32 needs CUDA"
+    slow, fast = seconds(game, real), seconds(replace(game, bf16=True), real)
+    measured = f"{fast * 1e3:.3g} ms a step against {slow * 1e3:.3g} ms in float32"
+    if fast < slow:
+        return "bf16", measured
+    return "float32", f"device.precision=bf16 is not faster here: {measured}"
+
+
+def seconds(game: Game, real: Tensor) -> float:
+    """The time of the gradients of both players' losses, the best of a few, on copies of the networks."""
+    trial = replace(game, generator=copy.deepcopy(game.generator), critic=copy.deepcopy(game.critic))
+    trial.generator.train()
+    trial.critic.train()
+    times = []
+    with torch.random.fork_rng():
+        for _ in range(TRIALS):
+            start = time.perf_counter()
+            loss, *_ = trial.critic_loss(real, trial.fake(trial.generator.sample_latent(len(real))))
+            loss.backward(inputs=list(trial.critic.parameters()))
+            if game.generator_learns:
+                loss = trial.generator_loss(trial.generator.sample_latent(len(real)), real)
+                loss.backward(inputs=list(trial.generator.parameters()))
+            times.append(time.perf_counter() - start)
+    return min(times)

@@ -1,0 +1,228 @@
+"""Every way to execute a step computes the same step: compiled or captured, in float32, tf32 or bfloat16."""
+
+import math
+from collections import deque
+from functools import partial
+
+import pytest
+import torch
+
+from gan_cli import acceleration, precision
+from gan_cli.acceleration import CompiledIteration
+from gan_cli.cli import CONFIGS
+from gan_cli.data import batches
+from gan_cli.datasets.mixtures import Ring
+from gan_cli.device import Device
+from gan_cli.divergences.wasserstein import Wasserstein
+from gan_cli.experiment import assemble
+from gan_cli.models import mlp
+from gan_cli.state import TrainState, averaged_copy
+from gan_cli.training import Game, train
+from tests.conftest import TINY, compose
+from tests.test_resume import assert_resumes_exactly
+
+RING = Ring(modes=8, radius=1.0, deviation=0.02)
+CPU = torch.device("cpu")
+DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
+PENALTIES = sorted(path.stem for path in (CONFIGS / "divergence" / "penalty").glob("*.yaml"))
+STEPS = 10
+
+TOLERANCE = {"float32": 1e-4, "tf32": 5e-3, "bf16": 2e-2}
+"""How far the weights may be from those of float64, as a share of the way that they went."""
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+class Latents(mlp.Generator):
+    """Draws what it would in float32, whatever the precision of its weights."""
+
+    def sample_latent(self, n, generator=None):
+        return super().sample_latent(n, generator).to(next(self.parameters()).dtype)
+
+
+def new_state(device=CPU, dtype=torch.float32, normalization="none"):
+    torch.manual_seed(0)
+    generator = Latents((2,), 4, "normal", [32, 32], "tanh", normalization).to(device, dtype)
+    critic = mlp.Critic((2,), [32, 32], "tanh", "none").to(device, dtype)
+    sgd = partial(torch.optim.SGD, lr=0.02, momentum=0.5)
+    return TrainState(
+        generator, critic, averaged_copy(generator), sgd(generator.parameters()), sgd(critic.parameters())
+    )
+
+
+def trained(divergence, dtype=torch.float32, device=CPU, **execution):
+    """All weights after some steps, and the way that they went."""
+    state = new_state(device, dtype)
+    before = weights(state)
+    drawn = batches(RING, 16, 0, device)
+    data = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
+    deque(train(state, divergence, data, steps=STEPS, seed=0, schedule=lambda done: 1 - done, **execution), maxlen=0)
+    after = weights(state)
+    return after, (after - before).norm().item()
+
+
+def weights(state):
+    networks = (state.generator, state.critic, state.average)
+    return torch.cat([p.detach().double().flatten().cpu() for network in networks for p in network.parameters()])
+
+
+def said(caplog):
+    """What the program logged, without the compiler's own lines."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("gan_cli")]
+
+
+def divergence_of(name, penalty):
+    return assemble(compose(*TINY, f"divergence={name}", f"divergence/penalty={penalty}")).divergence
+
+
+def assert_same_step(divergence, tolerance, device=CPU, **execution):
+    expected, way = trained(divergence, torch.float64, device)
+    found, _ = trained(divergence, torch.float32, device, **execution)
+    assert way > 1e-3
+    assert 0 < (found - expected).norm().item() / way < tolerance
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_float32_and_bfloat16_take_the_steps_of_float64(divergence, penalty):
+    divergence = divergence_of(divergence, penalty)
+    assert_same_step(divergence, TOLERANCE["float32"])
+    assert_same_step(divergence, TOLERANCE["bf16"], bf16=True)
+
+
+@pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
+@pytest.mark.parametrize(
+    ("divergence", "penalty"), [("wgan_gp", "interpolate"), ("relativistic", "r1_r2"), ("wgan_clip", "none")]
+)
+def test_a_compiled_step_is_that_of_float64(divergence, penalty, bf16, caplog):
+    tolerance = TOLERANCE["bf16" if bf16 else "float32"]
+    assert_same_step(divergence_of(divergence, penalty), tolerance, bf16=bf16, accelerate=CompiledIteration)
+    assert not said(caplog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_every_compiled_step_is_that_of_float64(divergence, penalty, caplog):
+    divergence = divergence_of(divergence, penalty)
+    assert_same_step(divergence, TOLERANCE["float32"], accelerate=CompiledIteration)
+    assert_same_step(divergence, TOLERANCE["bf16"], bf16=True, accelerate=CompiledIteration)
+    assert not said(caplog)
+
+
+@needs_cuda
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_a_captured_step_is_that_of_float64(divergence, penalty, caplog):
+    divergence, cuda = divergence_of(divergence, penalty), torch.device("cuda")
+    graph = acceleration.accelerated("graph", cuda)
+    assert_same_step(divergence, TOLERANCE["float32"], cuda, accelerate=graph)
+    assert_same_step(divergence, TOLERANCE["bf16"], cuda, bf16=True, accelerate=graph)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        assert_same_step(divergence, TOLERANCE["tf32"], cuda, accelerate=graph)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+    assert not said(caplog)
+
+
+@needs_cuda
+def test_a_captured_run_resumes_bit_for_bit(tmp_path):
+    changes = ["device=cuda", "device.deterministic=true", "device.accelerate=graph", "train.schedule=cosine"]
+    for optimizer in ("adam", "rmsprop", "sgd"):
+        assert_resumes_exactly(10, tmp_path / f"{optimizer}.pt", *TINY, *changes, f"optimizer={optimizer}")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_compiled_run_resumes_bit_for_bit(precision, tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_cli.precision.seconds", lambda game, real: 1.0 - game.bf16)
+    changes = ["device.accelerate=compile", f"device.precision={precision}", "divergence=wgan_gp"]
+    assert_resumes_exactly(5, tmp_path / "half.pt", *TINY, *changes)
+
+
+def test_bfloat16_resumes_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_cli.precision.seconds", lambda game, real: 1.0 - game.bf16)
+    changes = ["device.precision=bf16", "divergence=relativistic", "divergence/penalty=r1_r2"]
+    assert_resumes_exactly(10, tmp_path / "half.pt", *TINY, *changes)
+
+
+class Unreadable(Wasserstein):
+    """Its estimate leaves the device, which a compiler that takes a function whole refuses."""
+
+    def estimate(self, real, fake):
+        return super().estimate(real, fake) * (1.0 if real.mean().item() < math.inf else 0.0)
+
+
+def test_what_cannot_be_compiled_runs_as_it_stands_and_one_line_says_why(caplog):
+    expected, _ = trained(Unreadable())
+    found, _ = trained(Unreadable(), accelerate=CompiledIteration)
+    assert torch.equal(found, expected)
+    (line,) = said(caplog)
+    assert line.startswith("the step cannot be compiled and runs as it stands: ")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("requested", "device", "steps", "deterministic", "chosen", "reason"),
+    [
+        ("auto", "cpu", 10**9, False, "eager", "on the CPU compilation gains less than it costs"),
+        ("graph", "cpu", 10**9, False, "eager", "needs CUDA"),
+        ("compile", "cpu", 1, False, "compile", "device.accelerate=compile"),
+        ("eager", "cuda", 10**9, False, "eager", "device.accelerate=eager"),
+        ("auto", "cuda", 99, False, "eager", "train.steps=99 are too few"),
+        ("auto", "cuda", 100, False, "graph", "too few for compilation"),
+        ("auto", "cuda", 20_000, False, "compile", "pays back"),
+        ("auto", "cuda", 20_000, True, "graph", "deterministic"),
+        ("graph", "cuda", 1, False, "graph", "device.accelerate=graph"),
+    ],
+)
+def test_what_pays_back_is_chosen(requested, device, steps, deterministic, chosen, reason):
+    choice, why = acceleration.choose(requested, torch.device(device), steps, deterministic)
+    assert choice == chosen
+    assert reason in why
+
+
+@pytest.mark.parametrize(("fast", "chosen"), [(0.5, "bf16"), (1.5, "float32")])
+def test_bfloat16_is_taken_on_the_cpu_only_where_it_is_faster(fast, chosen, monkeypatch):
+    monkeypatch.setattr("gan_cli.precision.seconds", lambda game, real: fast if game.bf16 else 1.0)
+    experiment = assemble(compose(*TINY, "device.precision=bf16"))
+    assert experiment.execution["precision"] == chosen
+    (line,) = [reason for reason in experiment.reasons if reason.startswith("precision ")]
+    assert "500 ms a step against 1e+03 ms in float32" in line or "bf16 is not faster here" in line
+
+
+def test_a_measurement_leaves_no_trace():
+    state = new_state(normalization="batch")
+    game = Game(state.generator, state.critic, divergence_of("gan", "none"))
+    before, drawn = state.fingerprint(), torch.get_rng_state()
+    assert 0 < precision.seconds(game, torch.zeros(16, 2)) < 60
+    assert state.fingerprint() == before
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert all(parameter.grad is None for parameter in state.generator.parameters())
+
+
+def test_a_run_goes_on_as_it_began_whatever_a_measurement_says_today(monkeypatch):
+    monkeypatch.setattr("gan_cli.precision.seconds", lambda game, real: pytest.fail("measured again"))
+    began = {"accelerate": "eager", "precision": "bf16"}
+    experiment = assemble(compose(*TINY, "device.precision=bf16", "device.accelerate=compile"), began)
+    assert experiment.execution == began
+
+
+@pytest.mark.parametrize(
+    ("operations", "given", "threads"),
+    [(1e6, None, 1), (99e6, None, 1), (100e6, None, 2), (1e12, None, 4), (1e12, 3, 3)],
+)
+def test_threads_follow_the_work(operations, given, threads, monkeypatch):
+    monkeypatch.setattr("gan_cli.device.DEFAULT_THREADS", 4)
+    chosen = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    device = Device(kind="cpu", threads=given, deterministic=False)
+    device.activate()
+    device.spread(int(operations))
+    assert chosen[-1] == threads
+
+
+def test_tf32_is_off_unless_asked_for():
+    for name, allowed in (("tf32", True), ("float32", False)):
+        Device(kind="cpu", threads=1, deterministic=False, precision=name).activate()
+        assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is allowed
