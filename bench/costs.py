@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -47,31 +47,35 @@ class Stamps(Tracker):
     def close(self) -> None: ...
 
 
-def start_up(setting: Setting, repeats: int) -> Iterator[Cost]:
-    """Wall time of commands, from the start of the process to its end."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
-    with tempfile.TemporaryDirectory() as folder:
+def start_up(repeats: int) -> list[Cost]:
+    """Commands that answer at once, or should."""
+    commands = {
+        "python -c pass": ["-c", "pass"],
+        'python -c "import torch"': ["-c", "import torch"],
+        "gan-train --help": ["-m", "gan_cli", "--help"],
+    }
+    return _wall_times(commands, repeats)
 
-        def seconds(*command: str) -> float:
-            start = time.perf_counter()
-            subprocess.run([sys.executable, *command], cwd=folder, env=environment, check=True, capture_output=True)
-            return time.perf_counter() - start
 
-        one_step = ["-m", "gan_cli", "train.steps=1", f"device={setting.device}", *NO_REPORTS]
-        commands: dict[str, Callable[[int], float]] = {
-            "python -c pass": lambda _: seconds("-c", "pass"),
-            'python -c "import torch"': lambda _: seconds("-c", "import torch"),
-            "gan-train --help": lambda _: seconds("-m", "gan_cli", "--help"),
-            "gan-train train.steps=1, with its picture, checkpoint and evaluation": lambda i: seconds(
-                *one_step, f"name=run{i}"
-            ),
-        }
-        times: dict[str, list[float]] = {what: [] for what in commands}
-        for i in range(repeats):
-            for what, run in commands.items():
-                times[what].append(run(i))
-    for what, values in times.items():
-        yield Cost(what, median(values), "s")
+def first_step(setting: Setting, repeats: int) -> list[Cost]:
+    """The default run, ended after one step; the step is also the last, which is drawn, saved and evaluated."""
+    what = "gan-train train.steps=1, with its picture, checkpoint and evaluation"
+    command = ["-m", "gan_cli", "train.steps=1", f"device={setting.device}", *NO_REPORTS]
+    return _wall_times({what: command}, repeats)
+
+
+def _wall_times(commands: Mapping[str, Sequence[str]], repeats: int) -> list[Cost]:
+    """From the start of a process to its end, the commands in turn, each time in an empty folder."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    times: dict[str, list[float]] = {what: [] for what in commands}
+    for _ in range(repeats):
+        for what, command in commands.items():
+            with tempfile.TemporaryDirectory() as folder:
+                options = {"cwd": folder, "env": os.environ | {"PYTHONPATH": path}, "stdin": subprocess.DEVNULL}
+                start = time.perf_counter()
+                subprocess.run([sys.executable, *command], check=True, capture_output=True, **options)
+                times[what].append(time.perf_counter() - start)
+    return [Cost(what, median(values), "s") for what, values in times.items()]
 
 
 class Costs:

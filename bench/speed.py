@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -149,14 +150,14 @@ def other_costs(sections: Sequence[str], setting: Setting, quick: bool) -> Itera
     """The rows that are not about a workload."""
     repeats = 3 if quick else 5
     parts: list[Callable[[], Iterable[costs.Cost]]] = []
-    inside: list[tuple[object, ...]] = []
+    inside: list[tuple[Any, ...]] = []
     if "costs" in sections:
-        parts.append(lambda: costs.start_up(setting, repeats))
+        parts += [partial(costs.start_up, repeats), partial(costs.first_step, setting, repeats)]
         inside += [("loop", 600 if quick else 2000), ("reports",)]
     if "linear" in sections:
         inside += [("linear", "dcgan-28", 0.5 if quick else 2.0), ("memory", 2000 if quick else 10_000)]
     remote = Remote(costs.Costs, setting, repeats)
-    parts += [lambda arguments=arguments: remote.call(*arguments) for arguments in inside]
+    parts += [partial(remote.call, *arguments) for arguments in inside]
     try:
         for part in parts:
             try:
@@ -229,9 +230,7 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--quick", action="store_true", help="fewer and shorter rounds of two workloads, no compilation"
-    )
+    parser.add_argument("--quick", action="store_true", help="few short rounds of two workloads, no compilation")
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, metavar="WORKLOAD", help=", ".join(WORKLOADS))
     parser.add_argument("--penalty", nargs="+", choices=GAMES, metavar="PENALTY", help=", ".join(GAMES))
     parser.add_argument("--contender", nargs="+", metavar="NAME", help='as in "graph bf16"; the first two always run')

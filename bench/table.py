@@ -64,8 +64,9 @@ def _notes(result: Mapping[str, Any]) -> str:
     memory = "peak of what torch allocated on the device" if on_cuda else "peak of the whole process, torch included"
     legend = (
         "Images/s: real images that the critic sees; × tutorial: median of the rounds (quartiles);"
-        " TFLOP/s: counted, in all rows but the tutorial's as eager has them; of peak: of a matrix product in the"
-        f" same format; MiB: {memory}; first s: the first step, with compilation."
+        " TFLOP/s: counted, in all rows but the tutorial's as eager has them; of peak: of the better of a large"
+        " matrix product and a large convolution in the same format;"
+        f" MiB: {memory}; first s: the first step, with compilation."
     )
     if on_cuda:
         legend += " The tutorial has torch's defaults: its convolutions, but no other product, use TF32."

@@ -18,6 +18,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn.functional import conv2d
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import flop_registry
@@ -185,7 +187,7 @@ def _tutorial(workload: Workload, game: Game, name: str, setting: Setting) -> Ma
     data = pictures(workload.channels, workload.side)
     loader: Any
     if name.endswith("in memory"):
-        loader = tutorial.InMemory(data.to(device).float() / 127.5 - 1, workload.batch_size)
+        loader = tutorial.InMemory(data.to(device).float().div_(127.5).sub_(1), workload.batch_size)
     else:
         as_stored = data.squeeze(1) if workload.channels == 1 else data.movedim(1, -1).contiguous()
         dataset = tutorial.Pictures(as_stored.numpy())
@@ -195,27 +197,46 @@ def _tutorial(workload: Workload, game: Game, name: str, setting: Setting) -> Ma
 
 
 class Peak:
-    """What the device reaches in products of square matrices."""
+    """What the device reaches where it multiplies best: in a product of square matrices, or in a 3 × 3 convolution.
+
+    Both, because a CPU's library for the one may be far from what that for the other gets out of it.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self._device = torch.device(setting.device)
         torch.set_num_threads(setting.threads)
-        self._size = 8192 if self._device.type == "cuda" else 2048
+        torch.backends.cudnn.benchmark = True
+        is_large = self._device.type == "cuda"
+        self._side = 8192 if is_large else 2048
+        self._images = (256, 512, 16, 16) if is_large else (32, 512, 8, 8)
 
+    @torch.no_grad()
     def window(self, precision: str) -> float:
-        """Operations a second, the best of a few products."""
-        torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        """Operations a second, the best of a few."""
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-        a, b = (torch.randn(self._size, self._size, device=self._device).to(dtype) for _ in range(2))
-        a @ b
+
+        def tensor(*shape: int) -> Tensor:
+            drawn = torch.randn(shape, device=self._device).to(dtype)
+            return drawn.contiguous(memory_format=torch.channels_last) if len(shape) == 4 else drawn
+
+        n, channels, height, width = self._images
+        a, b = tensor(self._side, self._side), tensor(self._side, self._side)
+        x, weight = tensor(*self._images), tensor(channels, channels, 3, 3)
+        return max(
+            2 * self._side**3 / self._seconds(lambda: a @ b),
+            2 * n * height * width * channels**2 * 9 / self._seconds(lambda: conv2d(x, weight, padding=1)),
+        )
+
+    def _seconds(self, product: Callable[[], Tensor]) -> float:
         times = []
-        for _ in range(3):
+        for _ in range(4):
             synchronize(self._device)
             start = time.perf_counter()
-            a @ b
+            product()
             synchronize(self._device)
             times.append(time.perf_counter() - start)
-        return 2 * self._size**3 / min(times)
+        return min(times)
 
 
 class _Operations(TorchDispatchMode):

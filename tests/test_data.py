@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 
@@ -147,6 +148,14 @@ def test_the_gather_moves_bytes():
     assert flipped is not None
     assert flipped.shape == (3 * BATCH,)
     assert Shuffled(pictures().images, BATCH, 0, mirror=False)[0, 3][1] is None
+
+
+def test_images_can_be_streamed_from_a_file(tmp_path):
+    """As the cache of a folder of images gives them: mapped into memory, so that only what is drawn is read."""
+    np.save(tmp_path / "images.npy", pictures().images.numpy())
+    mapped = Images(torch.from_numpy(np.load(tmp_path / "images.npy", mmap_mode="c")))
+    given = batches(mapped, BATCH, 0, CPU, data="streamed", workers=2)
+    assert torch.equal(given(0, 7), source()(0, 7))
 
 
 def test_the_images_are_not_copied():
