@@ -6,7 +6,7 @@ operations differs. What cannot be compiled or captured is executed as it stands
 
 import copy
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import torch
@@ -31,7 +31,7 @@ COMPILATION_PAYS = 20_000
 
 
 def choose(requested: str, device: torch.device, steps: int, deterministic: bool) -> tuple[str, str]:
-    """Which of `eager`, `graph` and `compile` a run of so many steps gets, and the reason."""
+    """Which of `eager`, `graph` and `compile` a run of so many steps gets, and why where it was not asked for."""
     if device.type != "cuda":
         match requested:
             case "auto":
@@ -46,7 +46,7 @@ def choose(requested: str, device: torch.device, steps: int, deterministic: bool
         if steps < COMPILATION_PAYS:
             return "graph", f"train.steps={steps} are too few for compilation to pay back"
         return "compile", f"compilation pays back over train.steps={steps}"
-    return requested, f"device.accelerate={requested}"
+    return requested, ""
 
 
 def accelerated(mode: str, device: torch.device) -> Accelerate:
@@ -94,7 +94,7 @@ class CompiledIteration:
             with torch.random.fork_rng():
                 return self._iterate(real, average_weight)
         except Exception as error:  # the compiler's errors have no class in common
-            _warn("compiled", error)
+            _warn("compiled", str(error) or type(error).__name__)
         self._state.load_state_dict(before)
         self._iterate = self._plain
         return self._iterate(real, average_weight)
@@ -119,6 +119,8 @@ class CapturedIteration:
         if self._until_capture == 0:
             self._until_capture = -1
             self._capture(real, average_weight)
+        if self._graph is not None and self._rates != _rates_on_host(self._optimizers):
+            self._give_up("an optimizer that is neither fused nor capturable reads its rates on the host")
         if self._graph is None:
             return self._iterate(real, average_weight)
         self._real.copy_(real)
@@ -138,19 +140,24 @@ class CapturedIteration:
     def _capture(self, real: Tensor, average_weight: Tensor) -> None:
         """Record an iteration, which executes nothing."""
         self._real, self._average_weight = real.clone(), average_weight.clone()
+        self._rates = _rates_on_host(self._optimizers)
         graph = torch.cuda.CUDAGraph()
         try:
             # Other threads, such as one that pins memory, may go on with CUDA.
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, stream=self._side, capture_error_mode="thread_local"):
                 terms = self._iterate(self._real, self._average_weight)
                 self._values = torch.stack(list(terms.values()))
         except RuntimeError as error:
-            _warn("captured", error)
-            for optimizer in self._optimizers:
-                _keep_on_host(optimizer)
+            self._give_up(str(error))
         else:
             self._names = list(terms)
             self._graph = graph
+
+    def _give_up(self, reason: str) -> None:
+        _warn("captured", reason)
+        self._graph = None
+        for optimizer in self._optimizers:
+            _keep_on_host(optimizer)
 
 
 def _keep_on_device(optimizer: Optimizer) -> None:
@@ -170,6 +177,11 @@ def _keep_on_host(optimizer: Optimizer) -> None:
         group["lr"] = float(group["lr"])
 
 
-def _warn(how: str, error: Exception) -> None:
-    reason = (str(error) or type(error).__name__).splitlines()[0]
-    logger.warning("the step cannot be %s and runs as it stands: %s", how, reason)
+def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
+    """The learning rates that a graph would keep as they were at its capture."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    return [group["lr"] for group in groups if not isinstance(group["lr"], Tensor)]
+
+
+def _warn(how: str, reason: str) -> None:
+    logger.warning("the step cannot be %s and runs as it stands: %s", how, reason.splitlines()[0])

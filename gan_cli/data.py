@@ -1,16 +1,12 @@
 """Batches as a function of (seed, index): the order of the data outlives an interruption without saved state."""
 
-import atexit
-import signal
-import weakref
-from collections.abc import Iterator
-from itertools import count as numbers_from
-from itertools import repeat
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from gan_cli.datasets.base import Dataset, Endless, Images, to_unit_range
 from gan_cli.randomness import stream
@@ -63,7 +59,8 @@ class Shuffled:
         self._batch_size = batch_size
         self._seed = seed
         self._mirror = mirror
-        self._epoch = -1
+        # Threads ask for two epochs at once where one follows the other.
+        self._epoch = lru_cache(maxsize=2)(self._new_epoch)
 
     def __getitem__(self, request: tuple[int, int]) -> Draw:
         """The images of the batches that `(first, count)` names, one after the other."""
@@ -74,80 +71,50 @@ class Shuffled:
         while first < last:
             epoch, position = divmod(first, per_epoch)
             taken = min(last - first, per_epoch - position)
-            self._enter(epoch)
+            order, mirrored = self._epoch(epoch)
             part = slice(position * self._batch_size, (position + taken) * self._batch_size)
-            chosen.append(self._order[part])
-            flipped.append(self._flipped[part])
+            chosen.append(order[part])
+            flipped.append(mirrored[part])
             first += taken
         images = self._images.index_select(0, torch.cat(chosen))
         return images, torch.cat(flipped) if self._mirror else None
 
-    def _enter(self, epoch: int) -> None:
-        if epoch == self._epoch:
-            return
+    def _new_epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """The order of the images, and which of them to mirror."""
         # Drawn on the CPU, so that all devices have the same batches.
         generator = torch.Generator().manual_seed(stream(self._seed, "epoch", epoch))
         size, device = len(self._images), self._images.device
-        self._order = torch.randperm(size, generator=generator).to(device)
-        self._flipped = (torch.rand(size, generator=generator) < 0.5).to(device)
-        self._epoch = epoch
+        order = torch.randperm(size, generator=generator)
+        flipped = torch.rand(size, generator=generator) < 0.5
+        return order.to(device), flipped.to(device)
 
 
 class Prefetched:
-    """The same draws, made ahead by worker processes as long as each request goes on where the last one ended.
+    """The same draws, made ahead by threads as long as each request goes on where the last one ended.
 
-    A request elsewhere starts them anew from there. Without workers each draw is made here, when it is asked for.
+    A request elsewhere begins anew from there. Threads are enough, since gathering does not hold Python's lock.
     """
 
     def __init__(self, source: Shuffled, workers: int, *, pinned: bool) -> None:
-        if workers < 0:
-            raise ValueError(f"workers={workers} must be at least 0")
         self._source = source
-        self._workers = workers
         self._pinned = pinned
-        self._draws: Iterator[Draw] | None = None
+        self._pool = ThreadPoolExecutor(workers)
+        self._ahead = 2 * workers
+        self._draws: deque[Future[Draw]] = deque()
         self._due: tuple[int, int] | None = None
-        # Python waits at its exit for workers, and these end by no signal: they have to be told.
-        atexit.register(_stop, weakref.ref(self))
 
     def __getitem__(self, request: tuple[int, int]) -> Draw:
         first, count = request
-        if self._draws is None or request != self._due:
-            self.stop()
-            self._draws = self._start(first, count)
-        self._due = None  # for the case that the next line is interrupted
-        images, flipped = next(self._draws)
+        if request != self._due:
+            self._draws.clear()
+        while len(self._draws) < self._ahead:
+            self._draws.append(self._pool.submit(self._draw, first + len(self._draws) * count, count))
         self._due = first + count, count
-        return images, flipped
+        return self._draws.popleft().result()
 
-    def stop(self) -> None:
-        """End the workers, as dropping this object does."""
-        self._draws = None
-
-    def _start(self, first: int, count: int) -> Iterator[Draw]:
-        loader: DataLoader[Draw] = DataLoader(
-            self._source,  # type: ignore[arg-type]  # all that is used of a data set is __getitem__
-            batch_size=None,
-            sampler=zip(numbers_from(first, count), repeat(count)),
-            num_workers=self._workers,
-            pin_memory=self._pinned,
-            worker_init_fn=_leave_signals_to_the_run,
-            # Of its own, because it draws a seed for its workers, which need none.
-            generator=torch.Generator(),
-        )
-        return iter(loader)
-
-
-def _stop(prefetched: weakref.ref[Prefetched]) -> None:
-    alive = prefetched()
-    if alive is not None:
-        alive.stop()
-
-
-def _leave_signals_to_the_run(worker: int) -> None:
-    """Live on when a terminal or a cluster signals all processes, for the step that the run has yet to finish."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    def _draw(self, first: int, count: int) -> Draw:
+        images, flipped = self._source[first, count]
+        return (images.pin_memory() if self._pinned else images), flipped
 
 
 class ImageBatches:
@@ -212,7 +179,7 @@ def _image_batches(
     if data == "streamed":
         shuffled = Shuffled(dataset.images, batch_size, seed, mirror=dataset.mirror)
         source = Prefetched(shuffled, workers, pinned=device.type == "cuda")
-        return ImageBatches(source, batch_size, device, f"streamed by {workers} workers: {amount}{reason}")
+        return ImageBatches(source, batch_size, device, f"streamed by {workers} threads: {amount}{reason}")
     shuffled = Shuffled(dataset.images.to(device), batch_size, seed, mirror=dataset.mirror)
     return ImageBatches(shuffled, batch_size, device, f"resident: {amount} on {device}")
 

@@ -31,8 +31,8 @@ class Device:
     def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"threads={self.threads} must be at least 1")
-        if self.workers < 0:
-            raise ValueError(f"workers={self.workers} must be at least 0")
+        if self.workers < 1:
+            raise ValueError(f"workers={self.workers} must be at least 1")
 
     def activate(self) -> torch.device:
         """Set torch up for this process, and return the device."""

@@ -139,8 +139,8 @@ def _execution(
     if "precision" not in before:
         made["precision"] = precision.choose(settings.precision, device, game, real)
     threads = torch.get_num_threads()
-    reasons = [f"device {device.type}, {threads} thread{'s' * (threads > 1)}"]
-    reasons += [f"{name} {choice} ({reason})" for name, (choice, reason) in made.items()]
+    reasons = [f"device: {device.type}, {threads} thread{'s' * (threads > 1)}"]
+    reasons += [f"{choice} ({reason})" if reason else choice for choice, reason in made.values()]
     return {name: choice for name, (choice, _) in made.items()}, reasons
 
 

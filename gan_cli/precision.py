@@ -13,12 +13,12 @@ TRIALS = 3
 
 
 def choose(requested: str, device: torch.device, game: Game, real: Tensor) -> tuple[str, str]:
-    """The precision that a run gets, and the reason, after a look at what its device is good for.
+    """The precision that a run gets, and why unless it was asked for and needed no look at the device.
 
     `real` is a batch of shape `(batch, *sample_shape)`; the networks of the game are left as they are.
     """
     if device.type == "cuda" or requested == "float32":
-        return requested, f"device.precision={requested}"
+        return requested, ""
     if requested == "tf32":
         return "float32", "device.precision=tf32 needs CUDA"
     slow, fast = seconds(game, real), seconds(replace(game, bf16=True), real)

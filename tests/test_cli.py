@@ -169,7 +169,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_leaves_the_checkpoint_before(i
     with files_of_at_most(1_000_000):
         finished = inside(*command, "train.steps=4")
     assert finished.code == 1
-    complaint = [line for line in finished.err.splitlines() if not line.startswith(("continuing", "step"))]
+    complaint = [line for line in finished.err.splitlines() if not line.startswith(("continuing", "device", "step"))]
     assert complaint == [
         "gan-train: outputs/run/checkpoints/step-0000004.pt cannot be written (File too large): free some space or"
         " permit it, then run the same command, which goes on from what is saved"
@@ -193,6 +193,7 @@ def test_a_signal_stops_the_run_after_a_checkpoint_and_the_same_command_continue
     command = [sys.executable, "-m", "gan_cli", *arguments, "train.steps=100000000"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
         # The first lines of the log mean that it trains.
+        assert process.stderr.readline().startswith("device: ")
         assert "step" in process.stderr.readline()
         assert "step" in process.stderr.readline()
         process.send_signal(number)
@@ -267,7 +268,8 @@ def test_a_run_prints_its_picture_and_a_line_an_interval_where_there_is_no_termi
     done, _ = finished_run
     assert done.stdout == "outputs/run/samples.png\n"
     assert [line.split(":")[0] for line in done.stderr.splitlines()] == [
-        f"step {step:2d} of 18" for step in (4, 8, 12, 16, 18)
+        "device",
+        *(f"step {step:2d} of 18" for step in (4, 8, 12, 16, 18)),
     ]
 
 
