@@ -203,6 +203,8 @@ def main() -> None:
     setting = Setting(device, arguments.threads or torch.get_num_threads(), arguments.workers, arguments.seed)
     names = contenders(device)
     if arguments.contender:
+        if unknown := set(arguments.contender) - set(names):
+            raise SystemExit(f"--contender {', '.join(unknown)}: not one of {', '.join(names)}")
         names = [name for name in names if name in (BASELINE, PLAIN, *arguments.contender)]
     elif arguments.quick:
         names = [name for name in names if not name.startswith("compile")]

@@ -187,8 +187,8 @@ def dcgan(latent_size: int, side: int, width: int) -> tuple[nn.Module, nn.Module
 
     quarter, half = side // 4, side // 2
     generator = nn.Sequential(
-        nn.Unflatten(1, (latent_size, 1, 1)),
-        nn.ConvTranspose2d(latent_size, 4 * width, 4),
+        nn.Linear(latent_size, 4 * width * 16),
+        nn.Unflatten(1, (4 * width, 4, 4)),
         nn.BatchNorm2d(4 * width),
         *enlarge(4 * width, 2 * width, quarter),
         nn.BatchNorm2d(2 * width),

@@ -9,7 +9,15 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gan_cli.models import base
-from gan_cli.models.layers import Activation, Normalization, UpsampleConv2d, nonlinearity, normalized, weights_only
+from gan_cli.models.layers import (
+    Activation,
+    Normalization,
+    UpsampleConv2d,
+    feature_normalization,
+    nonlinearity,
+    normalized,
+    weights_only,
+)
 
 Upsampling = Literal["transposed", "resize"]
 
@@ -55,11 +63,10 @@ class Generator(base.Generator):
     ) -> None:
         super().__init__(latent_size, latent)
         levels = _pyramid(sample_shape, width)[::-1]
-        channels, side = levels[0]
-        layers: list[nn.Module] = [
-            nn.Unflatten(1, (latent_size, 1, 1)),
-            *normalized(nn.ConvTranspose2d(latent_size, channels, side), normalization, channels),
-        ]
+        channels, self._side = levels[0]
+        projection = nn.Linear(latent_size, channels * self._side**2)
+        self.projection = nn.Sequential(*normalized(projection, weights_only(normalization), 0))
+        layers = feature_normalization(normalization, channels)
         for (inputs, _), (outputs, side) in pairwise(levels):
             *resizing, convolution = _doubling(inputs, outputs, side, upsampling)
             is_last = side == sample_shape[1]
@@ -70,7 +77,8 @@ class Generator(base.Generator):
         self.apply(_initialize)
 
     def forward(self, latent: Tensor) -> Tensor:
-        x: Tensor = self.layers(latent)
+        # The projection's channels are its innermost dimension, so channels-last costs no copy.
+        x: Tensor = self.layers(self.projection(latent).unflatten(1, (self._side, self._side, -1)).movedim(3, 1))
         return x
 
 
@@ -94,14 +102,14 @@ class Critic(base.Critic):
             layers += normalized(convolution, weights_only(normalization) if is_first else normalization, outputs)
             layers.append(nonlinearity(activation))
         channels, side = levels[-1]
-        score = nn.Linear(channels * side * side, 1)
-        layers += [nn.Flatten(), *normalized(score, weights_only(normalization), 1), nn.Flatten(0)]
         self.layers = nn.Sequential(*layers)
+        self.score = nn.Sequential(*normalized(nn.Linear(channels * side**2, 1), weights_only(normalization), 1))
         self.apply(_initialize)
 
     def forward(self, x: Tensor) -> Tensor:
-        score: Tensor = self.layers(x)
-        return score
+        # The features are flattened as they lie in memory, channels innermost.
+        score: Tensor = self.score(self.layers(x).movedim(1, 3).flatten(1))
+        return score.flatten(0)
 
 
 def _doubling(inputs: int, outputs: int, side: int, upsampling: Upsampling) -> list[nn.Module]:
