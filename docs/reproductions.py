@@ -79,7 +79,7 @@ TABLES = {
     ),
     "best": Table(
         shared="",
-        rows={"mnist": "experiment=mnist", "bf16": "experiment=mnist device.precision=bf16"},
+        rows={"mnist": "experiment=mnist"},
         metrics=IMAGE_METRICS,
         numbers=IMAGE_NUMBERS,
     ),
