@@ -77,6 +77,10 @@ TRAINING = [
     ("divergence=wgan_gp divergence.penalty.weight=-1", "divergence.penalty.weight=-1", "0 or more"),
     ("optimizer.generator.lr=-1", "optimizer.generator", "Invalid learning rate"),
     ("device.threads=0", "device.threads=0", "at least 1"),
+    ("device.workers=0", "device.workers=0", "at least 1"),
+    ("device.precision=fp16", "device.precision=fp16", "one of float32, tf32, bf16"),
+    ("device.accelerate=true", "device.accelerate=True", "one of auto, eager, graph, compile"),
+    ("dataset=mnist5k model=resnet", "model.generator: takes sides of 16, 32, 64 or 128", "dataset.resolution=32"),
     # Missing values
     ("dataset=folder", "dataset.path has no value", "set dataset.path=…"),
     ("train.steps='???'", "train.steps has no value", "set train.steps=…"),

@@ -14,7 +14,10 @@ import torch
 from gan_cli.data import Batches, EndlessBatches, Shuffled, batches, fits
 from gan_cli.datasets.base import Images, to_unit_range
 from gan_cli.datasets.mixtures import Ring
+from gan_cli.experiment import assemble
 from gan_cli.randomness import stream
+from tests.conftest import compose
+from tests.test_resume import advance
 
 CPU = torch.device("cpu")
 RING = Ring(modes=8, radius=2.0, deviation=0.02)
@@ -204,6 +207,13 @@ def test_the_path_is_said_in_words():
     assert batches(images, 4, 0, CPU).path == "resident: 0.8 MB of uint8 on cpu"
     streamed = batches(images, 4, 0, CPU, data="streamed", workers=3)
     assert streamed.path == "streamed by 3 threads: 0.8 MB of uint8"
+
+
+def test_a_run_on_streamed_data_is_the_one_on_resident_data():
+    small = ["dataset=mnist5k", "dataset.resolution=8", "model.generator.width=4", "model.critic.width=4", "metric=[]"]
+    runs = [assemble(compose(*small, "divergence=wgan_gp", f"device.data={data}")) for data in ("resident", "streamed")]
+    assert len({advance(run, 5).state.fingerprint() for run in runs}) == 1
+    assert [run.batches.path.split()[0] for run in runs] == ["resident:", "streamed"]
 
 
 def test_threads_end_with_the_run():
