@@ -64,6 +64,8 @@ def accelerated(mode: str, device: torch.device) -> Accelerate:
 
 def compiled(game: Game) -> Game:
     """The game with each of its functions compiled whole, the exact gradient of the penalty included."""
+    # The compiler keeps a limited number of versions of a function, those of the runs before in a sweep among them.
+    torch.compiler.reset()
     fast = replace(game)
     for name in ("fake", "critic_loss", "generator_loss"):
         # Random numbers as eager code draws them, so that acceleration changes a run by rounding alone.
