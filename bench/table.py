@@ -80,8 +80,14 @@ def _notes(result: Mapping[str, Any]) -> str:
 def _costs(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
-    cells = [[row["what"], "" if row["value"] is None else f"{row['value']:.4g} {row['unit']}"] for row in rows]
-    return _aligned(("cost", "median"), cells)
+    return _aligned(("cost", "median"), [[row["what"], _value(row)] for row in rows])
+
+
+def _value(row: Row) -> str:
+    if row["value"] is None:
+        return ""
+    digits = ".1f" if row["unit"] == "%" else ".4g"
+    return f"{row['value']:{digits}} {row['unit']}"
 
 
 def _aligned(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -161,6 +161,7 @@ Made = tuple[Callable[[], object], tuple[torch.nn.Module, torch.nn.Module]]
 
 def _ours(workload: Workload, game: Game, name: str, setting: Setting) -> Made:
     """The program, with an acceleration and a precision, as in "graph bf16"."""
+    from gan_cli.execution import Execution
     from gan_cli.experiment import assemble
 
     accelerate, precision = name.split()
@@ -175,7 +176,7 @@ def _ours(workload: Workload, game: Game, name: str, setting: Setting) -> Made:
         "device.data=resident",
     )
     # Given as a run's that is continued, they are not weighed against one another but taken.
-    experiment = assemble(config, {"accelerate": accelerate, "precision": precision})
+    experiment = assemble(config, Execution(setting.device, setting.threads, accelerate, precision))
     return partial(next, experiment.start()), (experiment.state.generator, experiment.state.critic)
 
 

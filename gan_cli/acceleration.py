@@ -1,11 +1,12 @@
 """The same iteration, executed faster: compiled, or captured as one CUDA graph.
 
-Both compute what `training.iteration` computes, with the same random numbers; only the order of floating-point
-operations differs. What cannot be compiled or captured is executed as it stands, and a line of the log says why.
+Both compute what `training.iteration` computes, with the same random numbers, to rounding. What cannot be compiled or
+captured is executed as it stands, and a line of the log says why.
 """
 
 import copy
 import logging
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -31,41 +32,45 @@ COMPILATION_PAYS = 20_000
 
 
 def choose(requested: str, device: torch.device, steps: int, deterministic: bool) -> tuple[str, str]:
-    """Which of `eager`, `graph` and `compile` a run of so many steps gets, and why where it was not asked for."""
+    """Which of `eager`, `graph`, `compile` a run of so many steps gets, and the reason in brackets unless as asked."""
     if device.type != "cuda":
         match requested:
             case "auto":
-                return "eager", "on the CPU compilation gains less than it costs"
+                return "eager", " (compilation does not pay back on the CPU)"
             case "graph":
-                return "eager", "device.accelerate=graph needs CUDA"
+                return "eager", " (device.accelerate=graph needs CUDA)"
     elif requested == "auto":
         if steps < CAPTURE_PAYS:
-            return "eager", f"train.steps={steps} are too few for a graph to pay back"
+            return "eager", f" (train.steps={steps} are too few for a graph to pay back)"
         if deterministic:
-            return "graph", "device.deterministic=true leaves compilation out"
+            return "graph", " (device.deterministic=true leaves compilation out)"
         if steps < COMPILATION_PAYS:
-            return "graph", f"train.steps={steps} are too few for compilation to pay back"
-        return "compile", f"compilation pays back over train.steps={steps}"
+            return "graph", f" (train.steps={steps} are too few for compilation to pay back)"
+        return "compile", f" (compilation pays back over train.steps={steps})"
     return requested, ""
 
 
-def accelerated(mode: str, device: torch.device) -> Accelerate:
-    """The maker of iterations for a mode that `choose` gave."""
-    match mode, device.type:
-        case "graph", _:
-            return lambda state, game: CapturedIteration(state, eager(state, game))
-        case "compile", "cuda":
-            return lambda state, game: CapturedIteration(state, CompiledIteration(state, game))
-        case "compile", _:
-            return CompiledIteration
-        case _:
-            return eager
+def accelerated(mode: str, device: str, fall_back: Callable[[], None]) -> Accelerate:
+    """The maker of iterations for a mode that `choose` gave; `fall_back` is called where it turns out not to work."""
+
+    def compiling(state: TrainState, game: Game) -> Iteration:
+        return CompiledIteration(state, game, fall_back)
+
+    def capturing(state: TrainState, game: Game) -> Iteration:
+        iterate = eager if mode == "graph" else compiling
+        return CapturedIteration(state, iterate(state, game), fall_back)
+
+    if mode == "eager":
+        return eager
+    return capturing if device == "cuda" else compiling
 
 
 def compiled(game: Game) -> Game:
     """The game with each of its functions compiled whole, the exact gradient of the penalty included."""
     # The compiler keeps a limited number of versions of a function, those of the runs before in a sweep among them.
     torch.compiler.reset()
+    # It looks for CUDA's compiler, whether or not it needs it, and warns where there is none.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     fast = replace(game)
     for name in ("fake", "critic_loss", "generator_loss"):
         # Random numbers as eager code draws them, so that acceleration changes a run by rounding alone.
@@ -77,7 +82,8 @@ def compiled(game: Game) -> Game:
 class CompiledIteration:
     """An iteration of compiled functions; as it stands where the compiler cannot take them."""
 
-    def __init__(self, state: TrainState, game: Game) -> None:
+    def __init__(self, state: TrainState, game: Game, fall_back: Callable[[], None]) -> None:
+        self._fall_back = fall_back
         self._state = state
         self._plain = eager(state, game)
         self._iterate = eager(state, compiled(game))
@@ -93,10 +99,11 @@ class CompiledIteration:
         """The first iteration compiles; where that fails midway, it is taken back and taken again."""
         before = copy.deepcopy(self._state.state_dict())
         try:
-            with torch.random.fork_rng():
+            with torch.random.fork_rng(devices=[real.device] if real.is_cuda else []):
                 return self._iterate(real, average_weight)
         except Exception as error:  # the compiler's errors have no class in common
-            _warn("compiled", str(error) or type(error).__name__)
+            _warn("compiled", error)
+        self._fall_back()
         self._state.load_state_dict(before)
         self._iterate = self._plain
         return self._iterate(real, average_weight)
@@ -105,7 +112,8 @@ class CompiledIteration:
 class CapturedIteration:
     """An iteration as one CUDA graph, replayed for every step; as it stands where it cannot be captured."""
 
-    def __init__(self, state: TrainState, iterate: Iteration) -> None:
+    def __init__(self, state: TrainState, iterate: Iteration, fall_back: Callable[[], None]) -> None:
+        self._fall_back = fall_back
         self._optimizers = (state.generator_optimizer, state.critic_optimizer)
         self._iterate = iterate
         self._side = torch.cuda.Stream()
@@ -122,7 +130,7 @@ class CapturedIteration:
             self._until_capture = -1
             self._capture(real, average_weight)
         if self._graph is not None and self._rates != _rates_on_host(self._optimizers):
-            self._give_up("an optimizer that is neither fused nor capturable reads its rates on the host")
+            self._give_up(RuntimeError("an optimizer that is neither fused nor capturable reads its rates on the host"))
         if self._graph is None:
             return self._iterate(real, average_weight)
         self._real.copy_(real)
@@ -134,7 +142,9 @@ class CapturedIteration:
     def _aside(self, real: Tensor, average_weight: Tensor) -> Terms:
         """On another stream, as a capture needs it of the work before it."""
         self._side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._side):
+        with torch.cuda.stream(self._side), warnings.catch_warnings():
+            # Optimizers that could be captured advise against running them otherwise, which these steps must.
+            warnings.filterwarnings("ignore", message=".*capturable", category=UserWarning)
             terms = self._iterate(real, average_weight)
         torch.cuda.current_stream().wait_stream(self._side)
         return terms
@@ -150,13 +160,15 @@ class CapturedIteration:
                 terms = self._iterate(self._real, self._average_weight)
                 self._values = torch.stack(list(terms.values()))
         except RuntimeError as error:
-            self._give_up(str(error))
+            # What ends the capture complains again; the cause is what it was raised in the course of.
+            self._give_up(error.__context__ or error)
         else:
             self._names = list(terms)
             self._graph = graph
 
-    def _give_up(self, reason: str) -> None:
-        _warn("captured", reason)
+    def _give_up(self, error: BaseException) -> None:
+        _warn("captured", error)
+        self._fall_back()
         self._graph = None
         for optimizer in self._optimizers:
             _keep_on_host(optimizer)
@@ -177,6 +189,8 @@ def _keep_on_device(optimizer: Optimizer) -> None:
 def _keep_on_host(optimizer: Optimizer) -> None:
     for group in optimizer.param_groups:
         group["lr"] = float(group["lr"])
+        if "capturable" in group:
+            group["capturable"] = False
 
 
 def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
@@ -185,5 +199,6 @@ def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
     return [group["lr"] for group in groups if not isinstance(group["lr"], Tensor)]
 
 
-def _warn(how: str, reason: str) -> None:
-    logger.warning("the step cannot be %s and runs as it stands: %s", how, reason.splitlines()[0])
+def _warn(how: str, error: BaseException) -> None:
+    reason, *_ = [*str(error).splitlines(), type(error).__name__]
+    logger.warning("the step cannot be %s and runs as it stands: %s", how, reason)

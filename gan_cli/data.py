@@ -2,7 +2,6 @@
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import lru_cache
 from typing import Literal, Protocol
 
 import torch
@@ -59,8 +58,7 @@ class Shuffled:
         self._batch_size = batch_size
         self._seed = seed
         self._mirror = mirror
-        # Threads ask for two epochs at once where one follows the other.
-        self._epoch = lru_cache(maxsize=2)(self._new_epoch)
+        self._epochs: dict[int, tuple[Tensor, Tensor]] = {}
 
     def __getitem__(self, request: tuple[int, int]) -> Draw:
         """The images of the batches that `(first, count)` names, one after the other."""
@@ -79,8 +77,17 @@ class Shuffled:
         images = self._images.index_select(0, torch.cat(chosen))
         return images, torch.cat(flipped) if self._mirror else None
 
-    def _new_epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
+    def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
         """The order of the images, and which of them to mirror."""
+        drawn = self._epochs.get(epoch)
+        if drawn is None:
+            drawn = self._new_epoch(epoch)
+            # Threads ask for two at once where one follows the other.
+            self._epochs = {number: known for number, known in self._epochs.items() if number == epoch - 1}
+            self._epochs[epoch] = drawn
+        return drawn
+
+    def _new_epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
         # Drawn on the CPU, so that all devices have the same batches.
         generator = torch.Generator().manual_seed(stream(self._seed, "epoch", epoch))
         size, device = len(self._images), self._images.device
@@ -171,17 +178,17 @@ def _image_batches(
     workers: int,
 ) -> ImageBatches:
     size = dataset.images.nbytes
-    amount, reason = f"{size / 1e6:,.1f} MB of uint8", ""
+    amount = f"{size / 1e6:,.1f} MB of uint8"
     if data == "auto" and device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         if not fits(size, free):
-            data, reason = "streamed", f", more than half of the {free / 1e6:,.1f} MB free on {device}"
+            data, amount = "streamed", f"{amount}, more than half of the {free / 1e6:,.1f} MB free on {device}"
     if data == "streamed":
         shuffled = Shuffled(dataset.images, batch_size, seed, mirror=dataset.mirror)
         source = Prefetched(shuffled, workers, pinned=device.type == "cuda")
-        return ImageBatches(source, batch_size, device, f"streamed by {workers} threads: {amount}{reason}")
+        return ImageBatches(source, batch_size, device, f"streamed by {workers} threads ({amount})")
     shuffled = Shuffled(dataset.images.to(device), batch_size, seed, mirror=dataset.mirror)
-    return ImageBatches(shuffled, batch_size, device, f"resident: {amount} on {device}")
+    return ImageBatches(shuffled, batch_size, device, f"resident on {device} ({amount})")
 
 
 def fits(size_in_bytes: int, free_in_bytes: int) -> bool:

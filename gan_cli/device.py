@@ -11,6 +11,8 @@ from gan_cli.errors import ConfigError
 # What torch chose, for the runs of a sweep that follow one with another setting.
 DEFAULT_THREADS = torch.get_num_threads()
 
+MOST_THREADS = 1024
+
 WORK_OF_A_THREAD = 50e6
 """Floating-point operations of a forward pass of both networks that keep a thread busy for longer than it takes the
 threads to wait for one another."""
@@ -29,8 +31,8 @@ class Device:
     workers: int = 2
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise ValueError(f"threads={self.threads} must be at least 1")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise ValueError(f"threads={self.threads} must be at least 1 and at most {MOST_THREADS}")
         if self.workers < 1:
             raise ValueError(f"workers={self.workers} must be at least 1")
 
@@ -46,10 +48,13 @@ class Device:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
         return torch.device("cpu" if self.kind == "cpu" or not available else "cuda")
 
-    def spread(self, operations: int) -> None:
-        """Choose the number of threads by the floating-point operations of a forward pass, unless it was given.
+    def spread(self, operations: int) -> str:
+        """Choose the number of threads by the floating-point operations of a forward pass; returns the reason.
 
-        A rule and not a measurement: another number of threads rounds otherwise, and a run must end as it would have.
+        A rule and not a measurement: another number of threads rounds otherwise, and the same command should give the
+        same run.
         """
-        if self.threads is None:
-            torch.set_num_threads(max(1, min(DEFAULT_THREADS, int(operations / WORK_OF_A_THREAD))))
+        if self.threads is not None:
+            return ""
+        torch.set_num_threads(max(1, min(DEFAULT_THREADS, int(operations / WORK_OF_A_THREAD))))
+        return f" (a forward pass is {operations / 1e6:,.0f} million operations)"

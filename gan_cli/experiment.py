@@ -1,7 +1,7 @@
 """A run, composed: from a config to everything that training needs, checked before the first step."""
 
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +12,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_cli import acceleration, precision, training
+from gan_cli import execution, training
 from gan_cli.build import build, naming
 from gan_cli.config import EveryConfig, GeneratorTraining, Schedule, validate
 from gan_cli.data import Batches, batches
@@ -20,6 +20,7 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.device import Device
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
+from gan_cli.execution import Execution
 from gan_cli.extractors.base import Extractor
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.subject import RealSamples, Subject
@@ -45,10 +46,9 @@ class Experiment:
     metrics: dict[str, Metric]
     real: RealSamples
     tracker: Tracker
-    execution: dict[str, str]
-    """How the device computes the steps: what was chosen, by name."""
+    execution: Execution
     reasons: list[str]
-    """A line for each choice, for the log."""
+    """How the steps are computed, in words: a line for each choice."""
     extends_exactly: bool
     """Whether more steps leave those already taken as they would have been."""
     start: Callable[[], Iterator[training.Terms]]
@@ -61,10 +61,10 @@ class Experiment:
         return Subject(state.generator, state.average, state.critic, self.divergence, self.real, self.seed)
 
 
-def assemble(config: DictConfig, execution: Mapping[str, str] | None = None) -> Experiment:
+def assemble(config: DictConfig, before: Execution | None = None) -> Experiment:
     """Everything that a run needs, after a dry forward pass. Raises `ConfigError`; writes nothing.
 
-    `execution` is that of a run to be continued, since a measurement might choose otherwise this time.
+    `before` is the execution of a run to be continued.
     """
     validate(config)
     settings: Device = build(config.device, Device, "device")
@@ -88,10 +88,12 @@ def assemble(config: DictConfig, execution: Mapping[str, str] | None = None) -> 
         (first,) = source(0, 1)
     with naming("model"), FlopCounterMode(display=False) as counter:
         _dry_pass(state, first, divergence)
-    settings.spread(counter.get_total_flops())
     learns = config.train.generator is GeneratorTraining.trained
     game = training.Game(state.generator, state.critic, divergence, learns)
-    chosen, reasons = _execution(settings, device, game, first, config.train.steps, execution or {})
+    operations = counter.get_total_flops()
+    chosen, reasons = execution.choose(
+        settings, device, game, first, operations=operations, steps=config.train.steps, before=before
+    )
     return Experiment(
         seed=config.seed,
         steps=config.train.steps,
@@ -106,7 +108,7 @@ def assemble(config: DictConfig, execution: Mapping[str, str] | None = None) -> 
         real=RealSamples(dataset, extractor, config.seed, device),
         tracker=tracker,
         execution=chosen,
-        reasons=[*reasons, f"data {source.path}"],
+        reasons=[*reasons, f"data: {source.path}"],
         extends_exactly=config.train.schedule is Schedule.constant,
         start=partial(
             training.train,
@@ -118,30 +120,10 @@ def assemble(config: DictConfig, execution: Mapping[str, str] | None = None) -> 
             schedule=getattr(training, config.train.schedule.value),
             average_decay=config.train.average_decay,
             train_generator=learns,
-            bf16=chosen["precision"] == "bf16",
-            accelerate=acceleration.accelerated(chosen["accelerate"], device),
+            bf16=chosen.precision == "bf16",
+            accelerate=chosen.accelerated(),
         ),
     )
-
-
-def _execution(
-    settings: Device,
-    device: torch.device,
-    game: training.Game,
-    real: torch.Tensor,
-    steps: int,
-    before: Mapping[str, str],
-) -> tuple[dict[str, str], list[str]]:
-    """How the steps are computed, as before where a run is continued, and a line for each choice."""
-    made: dict[str, tuple[str, str]] = {name: (choice, "as before") for name, choice in before.items()}
-    if "accelerate" not in before:
-        made["accelerate"] = acceleration.choose(settings.accelerate, device, steps, settings.deterministic)
-    if "precision" not in before:
-        made["precision"] = precision.choose(settings.precision, device, game, real)
-    threads = torch.get_num_threads()
-    reasons = [f"device: {device.type}, {threads} thread{'s' * (threads > 1)}"]
-    reasons += [f"{choice} ({reason})" if reason else choice for choice, reason in made.values()]
-    return {name: choice for name, (choice, _) in made.items()}, reasons
 
 
 def new_metric(node: Any, key: str, dataset: Dataset, divergence: Divergence, extractor: Extractor) -> Metric:

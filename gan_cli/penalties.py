@@ -102,7 +102,7 @@ class R1(Weighted):
     """weight/2 · E‖∇critic‖² at real samples (Mescheder 2018, eq. 9; arXiv 1801.04406)."""
 
     def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
-        return self.with_scores(critic, real, fake)[2]
+        return self.weight / 2 * with_squared_gradient_norm(critic, real)[1].mean()
 
     def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         real_scores, squared_norms = with_squared_gradient_norm(critic, real)
@@ -116,7 +116,8 @@ class R1R2(Weighted):
         return self.with_scores(critic, real, fake)[2]
 
     def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        sizes = [len(real), len(fake)]
         scores, squared_norms = with_squared_gradient_norm(critic, torch.cat([real, fake]))
-        real_scores, fake_scores = scores.split([len(real), len(fake)])
-        # The mean over both halves is half the sum of their means.
-        return real_scores, fake_scores, self.weight * squared_norms.mean()
+        real_scores, fake_scores = scores.split(sizes)
+        at_real, at_fake = squared_norms.split(sizes)
+        return real_scores, fake_scores, self.weight / 2 * (at_real.mean() + at_fake.mean())

@@ -14,6 +14,7 @@ from gan_cli import pictures, record, sampling
 from gan_cli.artifacts import RunFolder
 from gan_cli.config import differences
 from gan_cli.errors import ConfigError, InterruptedRunError
+from gan_cli.execution import Execution
 from gan_cli.experiment import Experiment, assemble
 from gan_cli.metrics.base import flat
 from gan_cli.reporting import Reporter
@@ -30,7 +31,7 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     """
     folder = RunFolder(path)
     refuse_changes(folder, config)
-    experiment = assemble(config, record.read(path).get("execution"))
+    experiment = assemble(config, Execution.recorded(record.read(path).get("execution")))
     with folder.claimed():
         _resume(experiment, folder)
         folder.write_config(config_files)
@@ -92,7 +93,7 @@ def _summary(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, 
             "generator": sum(p.numel() for p in state.generator.parameters()),
             "critic": sum(p.numel() for p in state.critic.parameters()),
         },
-        "execution": experiment.execution,
+        "execution": vars(experiment.execution),
         **record.circumstances(experiment.device),
         "started": record.read(folder.path).get("started", record.now()),
     }
@@ -139,6 +140,7 @@ def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, fl
             # Save, but never a state that has gone bad.
             if due(every.checkpoint):
                 reporter.check()
+                folder.write_record(summary)
                 folder.save_checkpoint(state, every.keep)
 
             # Stop?

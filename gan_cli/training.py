@@ -180,10 +180,12 @@ def _learning_rates(optimizer: Optimizer) -> list[float]:
     What a captured step left in the checkpoint, rates on its device, is undone.
     """
     for group in optimizer.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"])
-        if "capturable" in group:
-            group["capturable"] = False
-    return [group["lr"] for group in optimizer.param_groups]
+        configured = group.setdefault("initial_lr", group["lr"])
+        if isinstance(group["lr"], Tensor):
+            group["lr"] = configured
+            if "capturable" in group:
+                group["capturable"] = False
+    return [group["initial_lr"] for group in optimizer.param_groups]
 
 
 def _set_learning_rates(optimizer: Optimizer, rates: list[float], factor: float) -> None:

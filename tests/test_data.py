@@ -204,16 +204,16 @@ def test_the_size_decides_on_a_gpu_where_nothing_else_is_said(monkeypatch, free,
 def test_the_path_is_said_in_words():
     assert batches(RING, 4, 0, CPU).path == "drawn on cpu"
     images = Images(torch.zeros(1000, 1, 28, 28, dtype=torch.uint8))
-    assert batches(images, 4, 0, CPU).path == "resident: 0.8 MB of uint8 on cpu"
+    assert batches(images, 4, 0, CPU).path == "resident on cpu (0.8 MB of uint8)"
     streamed = batches(images, 4, 0, CPU, data="streamed", workers=3)
-    assert streamed.path == "streamed by 3 threads: 0.8 MB of uint8"
+    assert streamed.path == "streamed by 3 threads (0.8 MB of uint8)"
 
 
 def test_a_run_on_streamed_data_is_the_one_on_resident_data():
     small = ["dataset=mnist5k", "dataset.resolution=8", "model.generator.width=4", "model.critic.width=4", "metric=[]"]
     runs = [assemble(compose(*small, "divergence=wgan_gp", f"device.data={data}")) for data in ("resident", "streamed")]
     assert len({advance(run, 5).state.fingerprint() for run in runs}) == 1
-    assert [run.batches.path.split()[0] for run in runs] == ["resident:", "streamed"]
+    assert [run.batches.path.split()[0] for run in runs] == ["resident", "streamed"]
 
 
 def test_threads_end_with_the_run():
