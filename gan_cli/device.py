@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from gan_cli.errors import ConfigError
+from gan_cli.memory import keep_freed_memory
 
 # What torch chose, for the runs of a sweep that follow one with another setting.
 DEFAULT_THREADS = torch.get_num_threads()
@@ -41,6 +42,7 @@ class Device:
         available = torch.cuda.is_available()
         if self.kind == "cuda" and not available:
             raise ConfigError("device.kind=cuda, but torch finds no CUDA device: use device=cpu or device=auto")
+        keep_freed_memory()
         torch.set_num_threads(self.threads or DEFAULT_THREADS)
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
