@@ -175,8 +175,8 @@ def with_table(text: str, name: str, table: Table) -> str:
 
 
 def markdown(name: str, table: Table) -> str:
-    """A row a recipe: the mean over seeds, or the one seed's with its own interval; diverged runs; steps; time."""
-    heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "seeds", "diverged", "steps", "images", "time"]
+    """A row a recipe: the mean over seeds, or the one seed's with its own interval; diverged runs; what it cost; of which commit."""
+    heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "seeds", "diverged", "steps", "images", "time", "commit"]
     heads += [f"`{number}`" for number in table.numbers] + (["published"] if table.published else [])
     lines = [heads, ["---"] * len(heads)]
     reals: dict[str, float] = {}
@@ -189,10 +189,12 @@ def markdown(name: str, table: Table) -> str:
         cells = [f"`{overrides}`", str(len(finals) + diverged), str(diverged)]
         cells += [f"{finals[0]['step']:,}", f"{finals[0]['images_seen']:,}"] if finals else [MISSING] * 2
         cells.append(wording.duration(statistics.mean(final["seconds"] for final in finals)) if finals else MISSING)
+        commits = {str(run.get("git_commit"))[:7] for run in runs.values() if run.get("status") in ("done", "diverged")}
+        cells.append(", ".join(sorted(commits)) or MISSING)
         cells += [over_seeds([one[number] for one in numbers]) for number in table.numbers]
         lines.append(cells + ([table.published[row]] if table.published else []))
     shown = [wording.short(reals[number]) if number in reals else "" for number in table.numbers]
-    lines.append(["real data"] + [""] * 5 + shown + ([""] if table.published else []))
+    lines.append(["real data"] + [""] * 6 + shown + ([""] if table.published else []))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

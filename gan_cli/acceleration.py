@@ -200,5 +200,7 @@ def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
 
 
 def _warn(how: str, error: BaseException) -> None:
-    reason, *_ = [*str(error).splitlines(), type(error).__name__]
+    # A compiler's error begins with a heading, such as "backend='inductor' raised:".
+    lines = [line for line in str(error).splitlines() if line and not line.endswith(":")]
+    reason = lines[0] if lines else type(error).__name__
     logger.warning("the step cannot be %s and runs as it stands: %s", how, reason)

@@ -14,7 +14,7 @@ def keep_freed_memory() -> None:
     """Let the process keep up to 2 GiB that it frees, in blocks of up to 1 GiB, for what it allocates next.
 
     A training step frees as much as the next one takes. By default glibc returns large blocks to the system, which has
-    to clear every page of them anew: a tenth of a step, or more. Other C libraries are left as they are.
+    to clear every page of them anew. Other C libraries are left as they are.
     """
     if sys.platform != "linux":
         return

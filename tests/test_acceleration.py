@@ -172,6 +172,15 @@ def test_what_cannot_be_compiled_runs_as_it_stands_and_one_line_says_why(caplog)
     assert "\n" not in line
 
 
+def test_the_reason_is_the_cause_and_not_the_heading_above_it(caplog, monkeypatch):
+    def failing(*arguments):
+        raise RuntimeError("backend='inductor' raised:\n\nInvalidCxxCompiler: no g++ found\n\nmore about it")
+
+    monkeypatch.setattr(torch, "compile", lambda *arguments, **options: failing)
+    trained(Wasserstein(), accelerate=compiling)
+    assert said(caplog) == ["the step cannot be compiled and runs as it stands: InvalidCxxCompiler: no g++ found"]
+
+
 @pytest.mark.parametrize(
     ("requested", "device", "steps", "deterministic", "chosen", "reason"),
     [
