@@ -175,10 +175,9 @@ def with_table(text: str, name: str, table: Table) -> str:
 
 
 def markdown(name: str, table: Table) -> str:
-    """A row a recipe: how often, at what cost and at which commit; the mean over seeds, or the one seed's own number."""
+    """A row a recipe: how often, at what cost, of which commit; the mean over seeds, or the one seed's own number."""
     heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "seeds", "diverged", "steps", "images", "time"]
-    heads.append("commit")
-    heads += [f"`{number}`" for number in table.numbers] + (["published"] if table.published else [])
+    heads += ["commit", *(f"`{number}`" for number in table.numbers)] + (["published"] if table.published else [])
     lines = [heads, ["---"] * len(heads)]
     reals: dict[str, float] = {}
     for row, overrides in table.rows.items():
