@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from hydra import compose, initialize_config_dir
 
-from gan_cli import config, record, wording
+from gan_cli import cli, config, record, wording
+from gan_cli.artifacts import RunFolder
 from gan_cli.evaluation import Question, evaluate
 from gan_cli.gan_report.seeds import student_quantile
 
@@ -150,9 +151,14 @@ def reproduce(table: Table, row: str, run: Path, seed: int) -> None:
 
 
 def is_done(run: Path, overrides: list[str]) -> bool:
-    """Whether there is such a run already, which a later version might not continue."""
-    before = run / ".hydra/overrides.yaml"
-    return record.read(run).get("status") == "done" and OmegaConf.load(before) == overrides
+    """Whether there is such a run already, which a later version might not continue: keys that came since are left."""
+    before = RunFolder(run).read_config()
+    if before is None or record.read(run).get("status") != "done":
+        return False
+    with initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
+        now = compose("config", overrides)
+    common = [change for change in config.differences(before, now) if "(none)" not in change]
+    return not common and before.train.steps == now.train.steps
 
 
 def measured(table: Table, run: Path) -> dict[str, Any]:
@@ -169,6 +175,8 @@ def measured(table: Table, run: Path) -> dict[str, Any]:
 def with_table(text: str, name: str, table: Table) -> str:
     """The page with the table between its marks replaced."""
     begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    if begin not in text or end not in text:
+        raise SystemExit(f"{PAGE} has no place for the table {name}")
     before, _, rest = text.partition(begin)
     _, _, after = rest.partition(end)
     return f"{before}{begin}{markdown(name, table)}\n{end}{after}"
@@ -179,13 +187,14 @@ def markdown(name: str, table: Table) -> str:
     heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "seeds", "diverged", "steps", "images", "time"]
     heads += ["commit", *(f"`{number}`" for number in table.numbers)] + (["published"] if table.published else [])
     lines = [heads, ["---"] * len(heads)]
-    reals: dict[str, float] = {}
+    reals: dict[str, list[str]] = {}
     for row, overrides in table.rows.items():
         runs = {path: record.read(path) for path in sorted(RUNS.glob(f"{name}-{row}-s*"))}
         diverged = sum(run.get("status") == "diverged" for run in runs.values())
         finals = [run["final"] for run in runs.values() if run.get("status") == "done"]
         numbers = [measured(table, path) for path, run in runs.items() if run.get("status") == "done"]
-        reals |= {key: each["real"] for one in numbers for key, each in one.items() if each["real"] is not None}
+        if numbers:
+            reals[row] = [_real(numbers[0][number]) for number in table.numbers]
         cells = [f"`{overrides}`", str(len(finals) + diverged), str(diverged)]
         cells += [f"{finals[0]['step']:,}", f"{finals[0]['images_seen']:,}"] if finals else [MISSING] * 2
         cells.append(wording.duration(statistics.mean(final["seconds"] for final in finals)) if finals else MISSING)
@@ -193,9 +202,17 @@ def markdown(name: str, table: Table) -> str:
         cells.append(", ".join(sorted(commits)) or MISSING)
         cells += [over_seeds([one[number] for one in numbers]) for number in table.numbers]
         lines.append(cells + ([table.published[row]] if table.published else []))
-    shown = [wording.short(reals[number]) if number in reals else "" for number in table.numbers]
-    lines.append(["real data"] + [""] * 6 + shown + ([""] if table.published else []))
+    # What real data get does not depend on the run, unless the rows have data of their own.
+    common = len(set(map(tuple, reals.values()))) == 1
+    for row, shown in list(reals.items())[: 1 if common else None]:
+        head = "real data" if common else f"real data of {row}"
+        if any(shown):
+            lines.append([head] + [""] * 6 + shown + ([""] if table.published else []))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _real(number: dict[str, Any]) -> str:
+    return "" if number["real"] is None else wording.short(number["real"])
 
 
 def over_seeds(numbers: list[dict[str, Any]]) -> str:

@@ -1,7 +1,7 @@
 """The same iteration, executed faster: compiled, or captured as one CUDA graph.
 
 Both compute what `training.iteration` computes, with the same random numbers, to rounding. What cannot be compiled or
-captured is executed as it stands, and a line of the log says why.
+captured is executed without it, and a line of the log says why.
 """
 
 import copy
@@ -9,6 +9,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -50,15 +51,17 @@ def choose(requested: str, device: torch.device, steps: int, deterministic: bool
     return requested, ""
 
 
-def accelerated(mode: str, device: str, fall_back: Callable[[], None]) -> Accelerate:
-    """The maker of iterations for a mode that `choose` gave; `fall_back` is called where it turns out not to work."""
+def accelerated(mode: str, device: str, fall_back: Callable[[str], None]) -> Accelerate:
+    """The maker of iterations for a mode that `choose` gave; where it does not work, `fall_back` gets what is left."""
 
-    def compiling(state: TrainState, game: Game) -> Iteration:
-        return CompiledIteration(state, game, fall_back)
+    def compiling(state: TrainState, game: Game) -> CompiledIteration:
+        return CompiledIteration(state, game, partial(fall_back, "graph" if device == "cuda" else "eager"))
 
     def capturing(state: TrainState, game: Game) -> Iteration:
-        iterate = eager if mode == "graph" else compiling
-        return CapturedIteration(state, iterate(state, game), fall_back)
+        if mode == "graph":
+            return CapturedIteration(state, eager(state, game), partial(fall_back, "eager"))
+        inner = compiling(state, game)
+        return CapturedIteration(state, inner, lambda: fall_back("compile" if inner.works else "eager"))
 
     if mode == "eager":
         return eager
@@ -80,7 +83,7 @@ def compiled(game: Game) -> Game:
 
 
 class CompiledIteration:
-    """An iteration of compiled functions; as it stands where the compiler cannot take them."""
+    """An iteration of compiled functions, or of plain ones where the compiler cannot take them."""
 
     def __init__(self, state: TrainState, game: Game, fall_back: Callable[[], None]) -> None:
         self._fall_back = fall_back
@@ -88,6 +91,7 @@ class CompiledIteration:
         self._plain = eager(state, game)
         self._iterate = eager(state, compiled(game))
         self._is_tried = False
+        self.works = True
 
     def __call__(self, real: Tensor, average_weight: Tensor) -> Terms:
         if not self._is_tried:
@@ -103,6 +107,7 @@ class CompiledIteration:
                 return self._iterate(real, average_weight)
         except Exception as error:  # the compiler's errors have no class in common
             _warn("compiled", error)
+        self.works = False
         self._fall_back()
         self._state.load_state_dict(before)
         self._iterate = self._plain
@@ -110,13 +115,14 @@ class CompiledIteration:
 
 
 class CapturedIteration:
-    """An iteration as one CUDA graph, replayed for every step; as it stands where it cannot be captured."""
+    """An iteration as one CUDA graph, replayed for every step, or executed where it cannot be captured."""
 
     def __init__(self, state: TrainState, iterate: Iteration, fall_back: Callable[[], None]) -> None:
         self._fall_back = fall_back
         self._optimizers = (state.generator_optimizer, state.critic_optimizer)
         self._iterate = iterate
         self._side = torch.cuda.Stream()
+        self._waits = False
         self._until_capture = WARM_UP
         self._graph: torch.cuda.CUDAGraph | None = None
         for optimizer in self._optimizers:
@@ -130,7 +136,7 @@ class CapturedIteration:
             self._until_capture = -1
             self._capture(real, average_weight)
         if self._graph is not None and self._rates != _rates_on_host(self._optimizers):
-            self._give_up(RuntimeError("an optimizer that is neither fused nor capturable reads its rates on the host"))
+            self._give_up("an optimizer that is neither fused nor capturable reads its rates on the host")
         if self._graph is None:
             return self._iterate(real, average_weight)
         self._real.copy_(real)
@@ -142,32 +148,53 @@ class CapturedIteration:
     def _aside(self, real: Tensor, average_weight: Tensor) -> Terms:
         """On another stream, as a capture needs it of the work before it."""
         self._side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._side), warnings.catch_warnings():
-            # Optimizers that could be captured advise against running them otherwise, which these steps must.
-            warnings.filterwarnings("ignore", message=".*capturable", category=UserWarning)
-            terms = self._iterate(real, average_weight)
+        with torch.cuda.stream(self._side), warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                terms = self._iterate(real, average_weight)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
         torch.cuda.current_stream().wait_stream(self._side)
+        self._waits = False
+        for warning in seen:
+            if "called a synchronizing" in str(warning.message):
+                self._waits = True
+            # Optimizers that could be captured advise against running them otherwise, which these steps must.
+            elif "capturable" not in str(warning.message):
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         return terms
 
     def _capture(self, real: Tensor, average_weight: Tensor) -> None:
         """Record an iteration, which executes nothing."""
+        # A capture that breaks on one of these would leave torch's allocator and random numbers in disorder.
+        if self._waits:
+            self._give_up("an operation waits for the device")
+            return
+        if _counts_on_host(self._optimizers):
+            self._give_up("an optimizer that is neither fused nor capturable counts its steps on the host")
+            return
         self._real, self._average_weight = real.clone(), average_weight.clone()
         self._rates = _rates_on_host(self._optimizers)
         graph = torch.cuda.CUDAGraph()
+        cause = None
         try:
             # Other threads, such as one that pins memory, may go on with CUDA.
             with torch.cuda.graph(graph, stream=self._side, capture_error_mode="thread_local"):
-                terms = self._iterate(self._real, self._average_weight)
-                self._values = torch.stack(list(terms.values()))
-        except RuntimeError as error:
-            # What ends the capture complains again; the cause is what it was raised in the course of.
-            self._give_up(error.__context__ or error)
+                try:
+                    terms = self._iterate(self._real, self._average_weight)
+                    self._values = torch.stack(list(terms.values()))
+                except Exception as error:
+                    cause = error  # what ends the capture may complain again
+                    raise
+        except Exception as error:
+            self._give_up(cause or error)
         else:
             self._names = list(terms)
             self._graph = graph
 
-    def _give_up(self, error: BaseException) -> None:
-        _warn("captured", error)
+    def _give_up(self, reason: object) -> None:
+        _warn("captured", reason)
         self._fall_back()
         self._graph = None
         for optimizer in self._optimizers:
@@ -191,6 +218,10 @@ def _keep_on_host(optimizer: Optimizer) -> None:
         group["lr"] = float(group["lr"])
         if "capturable" in group:
             group["capturable"] = False
+        if not group.get("fused"):  # which would wait for the count of each parameter
+            for values in (optimizer.state[parameter] for parameter in group["params"]):
+                if "step" in values:
+                    values["step"] = torch.as_tensor(values["step"]).cpu()
 
 
 def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
@@ -199,8 +230,14 @@ def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
     return [group["lr"] for group in groups if not isinstance(group["lr"], Tensor)]
 
 
-def _warn(how: str, error: BaseException) -> None:
+def _counts_on_host(optimizers: Iterable[Optimizer]) -> bool:
+    """Whether anything that an optimizer remembers is where a graph would keep it as it was at its capture."""
+    states = [item for optimizer in optimizers for item in optimizer.state.items()]
+    remembered = [(parameter, value) for parameter, values in states for value in values.values() if value is not None]
+    return any(not isinstance(value, Tensor) or value.device != parameter.device for parameter, value in remembered)
+
+
+def _warn(how: str, reason: object) -> None:
     # A compiler's error begins with a heading, such as "backend='inductor' raised:".
-    lines = [line for line in str(error).splitlines() if line and not line.endswith(":")]
-    reason = lines[0] if lines else type(error).__name__
-    logger.warning("the step cannot be %s and runs as it stands: %s", how, reason)
+    lines = [line for line in str(reason).splitlines() if line and not line.endswith(":")]
+    logger.warning("the step cannot be %s and goes on without: %s", how, lines[0] if lines else type(reason).__name__)

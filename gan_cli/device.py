@@ -13,6 +13,7 @@ from gan_cli.memory import keep_freed_memory
 DEFAULT_THREADS = torch.get_num_threads()
 
 MOST_THREADS = 1024
+MOST_WORKERS = 256
 
 WORK_OF_A_THREAD = 50e6
 """Floating-point operations of a forward pass of both networks that keep a thread busy for longer than it takes the
@@ -34,8 +35,8 @@ class Device:
     def __post_init__(self) -> None:
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
             raise ValueError(f"threads={self.threads} must be at least 1 and at most {MOST_THREADS}")
-        if self.workers < 1:
-            raise ValueError(f"workers={self.workers} must be at least 1")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise ValueError(f"workers={self.workers} must be at least 1 and at most {MOST_WORKERS}")
 
     def activate(self) -> torch.device:
         """Set torch up for this process, and return the device."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gan_cli import acceleration, precision
-from gan_cli.device import Device
+from gan_cli.device import MOST_THREADS, Device
 from gan_cli.training import Game
 
 
@@ -28,16 +28,16 @@ class Execution:
                 "threads": int(threads),
                 "accelerate": "eager" | "graph" | "compile" as accelerate,
                 "precision": "float32" | "tf32" | "bf16" as number_format,
-            } if threads >= 1:
+            } if 1 <= threads <= MOST_THREADS:
                 return cls(device, threads, accelerate, number_format)
             case _:
                 return None
 
     def accelerated(self) -> acceleration.Accelerate:
-        """The maker of iterations; where it has to fall back on the step as it stands, the choice is corrected."""
+        """The maker of iterations; where it has to fall back on less, the choice is corrected."""
 
-        def fall_back() -> None:
-            self.accelerate = "eager"
+        def fall_back(remaining: str) -> None:
+            self.accelerate = remaining
 
         return acceleration.accelerated(self.accelerate, self.device, fall_back)
 

@@ -34,10 +34,10 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     experiment = assemble(config, Execution.recorded(record.read(path).get("execution")))
     with folder.claimed():
         _resume(experiment, folder)
-        folder.write_config(config_files)
-        if experiment.state.step >= experiment.steps and record.read(path).get("status") == "done":
+        if experiment.state.step == experiment.steps and record.read(path).get("status") == "done":
             logger.info("%s is done; train.steps=… beyond %d continues it", path, experiment.state.step)
             return
+        folder.write_config(config_files)
         metrics = folder.rewind_metrics(experiment.state.step)
         summary = _summary(experiment, folder, metrics)
         logger.info("%s", "; ".join(experiment.reasons))
@@ -66,12 +66,19 @@ def _resume(experiment: Experiment, folder: RunFolder) -> None:
     if before.get("dataset") not in (None, experiment.dataset.fingerprint()):
         raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
     found = folder.load_checkpoint(device=experiment.device)
+    if found is None and before.get("status") == "done":
+        raise ConfigError(f"{folder.path} is done, but has no checkpoint: restore one, or choose another name=…")
     if found is not None:
         path, saved = found
         try:
             state.load_state_dict(saved)
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise ConfigError(f"{path} belongs to another model: remove it to use the one before") from error
+        if state.step > experiment.steps:
+            raise ConfigError(
+                f"train.steps={experiment.steps}, but {folder.path} has taken {state.step}:"
+                " ask for at least as many, or choose another name=…"
+            )
         logger.info("continuing %s from step %d", folder.path, state.step)
         if before.get("steps") != experiment.steps and not experiment.extends_exactly:
             logger.warning(

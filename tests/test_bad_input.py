@@ -78,6 +78,7 @@ TRAINING = [
     ("optimizer.generator.lr=-1", "optimizer.generator", "Invalid learning rate"),
     ("device.threads=0", "device.threads=0", "at least 1"),
     ("device.workers=0", "device.workers=0", "at least 1"),
+    ("device.workers=1000", "device.workers=1000", "at most 256"),
     ("device.precision=fp16", "device.precision=fp16", "one of float32, tf32, bf16"),
     ("device.accelerate=true", "device.accelerate=True", "one of auto, eager, graph, compile"),
     ("dataset=mnist5k model=resnet", "model.generator: takes sides of 16, 32, 64 or 128", "dataset.resolution=32"),

@@ -571,6 +571,19 @@ def test_an_output_that_is_redirected_is_written_to_and_not_replaced(tmp_path):
     assert written.endswith("</html>")
 
 
+def test_the_ending_of_the_file_chooses_the_format_unless_that_is_given(tmp_path, inside, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    synthetic.write(tmp_path / "a")
+    starts = {"x.html": "<!DOCTYPE html>", "x.HTM": "<!DOCTYPE", "x": "<!DOCTYPE", "x.md": "| run |", "x.json": "{"}
+    for name, start in starts.items():
+        assert inside("gan-report", "a", "--out", name).code == 0
+        assert Path(name).read_text().startswith(start)
+    assert inside("gan-report", "a", "--out", "x.csv").code == 0
+    assert next(csv.DictReader(Path("x.csv").read_text().splitlines()))["run"] == "a"
+    assert inside("gan-report", "a", "--out", "x.txt", "--format", "md").code == 0
+    assert Path("x.txt").read_text().startswith("| run |")
+
+
 def test_a_pipe_and_a_device_are_written_to(tmp_path, inside):
     run = str(synthetic.write(tmp_path / "a"))
     os.mkfifo(tmp_path / "pipe")
@@ -593,6 +606,7 @@ def test_a_pipe_and_a_device_are_written_to(tmp_path, inside):
         (["run", "--out", "missing/x.html"], "there is no folder missing): make it"),
         (["run", "--out", "empty"], "--out empty is not a file"),
         (["run", "--format", "pdf"], "invalid choice: 'pdf'"),
+        (["run", "--out", "x.pdf"], "--out x.pdf ends in none of html, md, csv, json: rename it, or give --format too"),
         ([], "RUN | SWEEP"),
     ],
 )

@@ -19,7 +19,7 @@ from gan_cli.artifacts import RunFolder
 from gan_cli.cli import CONFIGS
 from gan_cli.experiment import Experiment, assemble
 from gan_cli.run import run
-from tests.conftest import TINY, compose
+from tests.conftest import TINY, compose, tree
 
 DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
 TIMINGS = {"seconds", "images_per_second"}
@@ -119,6 +119,28 @@ def test_a_run_that_is_done_is_left_as_it_is(tmp_path, inside, monkeypatch):
     assert finished.code == 0
     assert "outputs/run is done; train.steps=… beyond 4 continues it" in finished.err
     assert (tmp_path / "outputs/run/run.json").read_bytes() == before
+
+
+def test_fewer_steps_than_were_taken_are_refused(tmp_path, inside, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert inside("gan-train", *TINY, "train.steps=4", "name=run").code == 0
+    before = tree(tmp_path)
+    finished = inside("gan-train", *TINY, "train.steps=3", "name=run")
+    assert finished.code == 2
+    assert finished.err.startswith("gan-train: train.steps=3, but outputs/run has taken 4: ask for at least as many")
+    assert tree(tmp_path) == before
+
+
+def test_a_run_that_is_done_does_not_start_over_when_its_checkpoints_are_gone(tmp_path, inside, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert inside("gan-train", *TINY, "train.steps=4", "name=run").code == 0
+    for path in (tmp_path / "outputs/run/checkpoints").iterdir():
+        path.unlink()
+    before = tree(tmp_path)
+    finished = inside("gan-train", *TINY, "train.steps=4", "name=run")
+    assert finished.code == 2
+    assert finished.err.startswith("gan-train: outputs/run is done, but has no checkpoint: restore one, or choose")
+    assert tree(tmp_path) == before
 
 
 def test_metrics_beyond_the_checkpoint_are_taken_back(tmp_path):

@@ -31,14 +31,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="(default: SWEEP/report.html for a single sweep, else report.html here; of tables the terminal)",
     )
     parser.add_argument(
-        "--format", choices=["html", *TABLES], default="html", help="one page, or its table alone (default: html)"
+        "--format", choices=["html", *TABLES], help="one page, or its table alone (default: as FILE ends, else html)"
     )
 
 
-def report(folders: Sequence[Path], out: Path | None, format: str) -> None:
+def report(folders: Sequence[Path], out: Path | None, format: str | None) -> None:
     """Write the report and print where it is, or print a table. Raises `ConfigError`, with nothing written."""
     if out is not None:
         _check_writable(out)
+    format = format or _format_of(out)
     made = make(folders)
     if format != "html":
         content = TABLES[format](made)
@@ -68,6 +69,16 @@ def write_page(folder: Path) -> Path:
     _check_writable(out)
     _replace(out, page.html(make([folder])))
     return out
+
+
+def _format_of(out: Path | None) -> str:
+    """By the ending of the file, if it has one."""
+    ending = out.suffix.lower().removeprefix(".") if out is not None else ""
+    if ending in ("", "html", "htm"):
+        return "html"
+    if ending not in TABLES:
+        raise ConfigError(f"--out {out} ends in none of html, {', '.join(TABLES)}: rename it, or give --format too")
+    return ending
 
 
 def _default_place(folders: Sequence[Path]) -> Path:
