@@ -288,6 +288,18 @@ def test_runs_go_by_what_tells_them_apart(tmp_path):
     assert [row.label for row in make([tmp_path]).rows] == ["seed 0", "seed 1", "seed 2", "seed 10"]
 
 
+def test_a_run_that_was_given_a_name_goes_by_it(tmp_path):
+    synthetic.write(tmp_path / "mine", overrides=["name=mine"])
+    synthetic.write(tmp_path / "x", seed=1)
+    assert [row.label for row in make([tmp_path]).rows] == ["mine", "seed 1"]
+
+
+def test_intervals_do_not_label_a_run(tmp_path):
+    for every in (10, 20):
+        synthetic.write(tmp_path / f"run{every}", config={"every": {"log": every}})
+    assert [row.label for row in make([tmp_path]).rows] == ["run10", "run20"]
+
+
 def test_neither_code_nor_metrics_label_a_run(tmp_path):
     extractor = {"_target_": "gan_cli.extractors.classifier.Classifier", "sha256": "e" * 64, "weights": "mnist"}
     for seed, metric in enumerate([{"extractor": extractor}, {"extractor": extractor | {"sha256": None}}, {}]):

@@ -89,4 +89,7 @@ def _torch_fidelity() -> Any:
 
 
 def _advice(library: Any) -> str:
-    return f"get {library.URL_INCEPTION_V3} and set metric.extractor.weights=PATH, or choose metric/extractor=raw"
+    return (
+        f"get {library.URL_INCEPTION_V3} and set metric.extractor.weights=PATH"
+        " (of gan-eval: --extractor inception:weights=PATH), or choose metric/extractor=raw"
+    )

@@ -57,7 +57,10 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
 
 def labels(runs: Sequence[Run], comparison: Comparison) -> list[str]:
-    """A short name for each run: the settings that suffice to tell it from the others, or else its folder's name."""
+    """A short name for each run: the one that it was given, or the settings that suffice to tell it from the others.
+
+    Where these do not suffice it is the folder's name.
+    """
     configured = [settings for settings, run in zip(comparison.settings, runs, strict=True) if run.config]
     keys: list[str] = []
     for key in sorted(comparison.differing, key=_importance):
@@ -66,19 +69,19 @@ def labels(runs: Sequence[Run], comparison: Comparison) -> list[str]:
     keys = [key for key in comparison.differing if key in keys]
     short = [_label(settings, keys) for settings in comparison.settings]
     return [
-        label if label and run.config and short.count(label) == 1 else run.name
+        label if label and run.config and "name" not in run.overridden and short.count(label) == 1 else run.name
         for label, run in zip(short, runs, strict=True)
     ]
 
 
 def _may_label(key: str) -> bool:
-    """Whether it says what a run is: not by which code, nor how it is measured."""
-    return not key.startswith(("recorded.", "metric.")) and not key.endswith("_target_")
+    """Whether it says what a run is: not by which code, nor how it is measured or reported."""
+    return not key.startswith(("recorded.", "metric.", "every.", "tracker.")) and not key.endswith("_target_")
 
 
 def _importance(key: str) -> int:
-    """Options before values before intervals."""
-    return 2 if key.startswith(("every.", "tracker.")) else 1 if "." in key else 0
+    """Options before values."""
+    return int("." in key)
 
 
 def _distinct(settings: Sequence[Settings], keys: Sequence[str]) -> int:
