@@ -4,7 +4,6 @@ import gc
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 
 import numpy as np
