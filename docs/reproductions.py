@@ -157,8 +157,8 @@ def is_done(run: Path, overrides: list[str]) -> bool:
         return False
     with initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
         now = compose("config", overrides)
-    common = [change for change in config.differences(before, now) if "(none)" not in change]
-    return not common and before.train.steps == now.train.steps
+    changed = [change for change in config.differences(before, now) if "(none)" not in change]
+    return not changed and before.train.steps == now.train.steps
 
 
 def measured(table: Table, run: Path) -> dict[str, Any]:

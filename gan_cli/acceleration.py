@@ -91,7 +91,11 @@ class CompiledIteration:
         self._plain = eager(state, game)
         self._iterate = eager(state, compiled(game))
         self._is_tried = False
-        self.works = True
+
+    @property
+    def works(self) -> bool:
+        """Whether the compiler has not refused."""
+        return self._iterate is not self._plain
 
     def __call__(self, real: Tensor, average_weight: Tensor) -> Terms:
         if not self._is_tried:
@@ -107,7 +111,6 @@ class CompiledIteration:
                 return self._iterate(real, average_weight)
         except Exception as error:  # the compiler's errors have no class in common
             _warn("compiled", error)
-        self.works = False
         self._fall_back()
         self._state.load_state_dict(before)
         self._iterate = self._plain
@@ -146,7 +149,7 @@ class CapturedIteration:
         return dict(zip(self._names, self._values.clone().unbind(), strict=True))
 
     def _aside(self, real: Tensor, average_weight: Tensor) -> Terms:
-        """On another stream, as a capture needs it of the work before it."""
+        """On another stream, as a capture needs it of the work before it; notes whether it waits for the device."""
         self._side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._side), warnings.catch_warnings(record=True) as seen:
             warnings.simplefilter("always")
