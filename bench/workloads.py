@@ -118,6 +118,7 @@ def config_of(workload: Workload, game: Game, *overrides: str) -> DictConfig:
         "metric=[]",
         "metric/extractor=raw",
         "train.steps=1000000000",
+        "train.reuse_samples=true",  # as the tutorials' loops do
         f"train.batch_size={workload.batch_size}",
         *overrides,
     )

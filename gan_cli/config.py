@@ -38,6 +38,7 @@ class TrainConfig:
     average_decay: float = MISSING
     schedule: Schedule = MISSING
     generator: GeneratorTraining = MISSING
+    reuse_samples: bool = MISSING
 
 
 @dataclass

@@ -120,6 +120,7 @@ def assemble(config: DictConfig, before: Execution | None = None) -> Experiment:
             schedule=getattr(training, config.train.schedule.value),
             average_decay=config.train.average_decay,
             train_generator=learns,
+            reuse_samples=config.train.reuse_samples,
             bf16=chosen.precision == "bf16",
             accelerate=chosen.accelerated(),
         ),

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from gan_cli.training import Game
+from gan_cli.training import Game, draw
 
 TRIALS = 3
 
@@ -40,10 +40,11 @@ def seconds(game: Game, real: Tensor) -> float:
     with torch.random.fork_rng(devices=[]):
         for _ in range(TRIALS):
             start = time.perf_counter()
-            loss, *_ = trial.critic_loss(real, trial.fake(trial.generator.sample_latent(len(real))))
+            fake = draw(trial, len(real))
+            loss, *_ = trial.critic_loss(real, fake.detach())
             loss.backward(inputs=list(trial.critic.parameters()))
             if game.generator_learns:
-                loss = trial.generator_loss(trial.generator.sample_latent(len(real)), real)
+                loss = trial.generator_loss(real, fake)
                 loss.backward(inputs=list(trial.generator.parameters()))
             times.append(time.perf_counter() - start)
     return min(times)

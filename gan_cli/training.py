@@ -45,18 +45,21 @@ def cosine(progress: float) -> float:
 class Game:
     """What the players minimise, as functions of samples: the part of a step without side effects.
 
-    With `bf16` the networks compute in bfloat16; the divergence gets scores in float32 or wider all the same.
+    With `bf16` the networks compute in bfloat16; samples and scores are in float32 or wider all the same. With
+    `reuses_samples` the generator learns from those that the critic's last step judged, as DCGAN implementations have
+    it, in place of fresh ones (Goodfellow et al. 2014, Algorithm 1).
     """
 
     generator: Generator
     critic: Critic
     divergence: Divergence
     generator_learns: bool = True
+    reuses_samples: bool = False
     bf16: bool = False
 
     def fake(self, latent: Tensor) -> Tensor:
-        """Samples that the critic is to judge: no gradient reaches the generator."""
-        with torch.no_grad(), torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
+        """Samples, which the generator's gradient passes through where gradients are on."""
+        with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
             return _widened(self.generator(latent))
 
     def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -66,11 +69,11 @@ class Game:
         estimate = self.divergence.estimate(_widened(real_scores), _widened(fake_scores))
         return penalty - estimate, penalty.detach(), estimate.detach()
 
-    def generator_loss(self, latent: Tensor, real: Tensor) -> Tensor:
+    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
         """The generator's loss against the critic as it stands."""
         real_scores = None
         with torch.autocast(real.device.type, torch.bfloat16, enabled=self.bf16):
-            fake_scores = _widened(self.critic(self.generator(latent)))
+            fake_scores = _widened(self.critic(fake))
             if self.divergence.pairs_samples:
                 with torch.no_grad():
                     real_scores = _widened(self.critic(real))
@@ -92,6 +95,7 @@ def train(
     schedule: Schedule = constant,
     average_decay: float = 0.999,
     train_generator: bool = True,
+    reuse_samples: bool = False,
     bf16: bool = False,
     accelerate: Callable[[TrainState, Game], Iteration] = eager,
 ) -> Iterator[Terms]:
@@ -104,7 +108,8 @@ def train(
     rates = [_learning_rates(optimizer) for optimizer in players]
     state.generator.train()
     state.critic.train()
-    iterate = accelerate(state, Game(state.generator, state.critic, divergence, train_generator, bf16))
+    game = Game(state.generator, state.critic, divergence, train_generator, reuse_samples, bf16)
+    iterate = accelerate(state, game)
     average_weight = torch.zeros((), device=next(state.critic.parameters()).device)
     while state.step < steps:
         torch.manual_seed(stream(seed, "step", state.step))
@@ -119,26 +124,34 @@ def train(
 
 def iteration(state: TrainState, game: Game, real: Tensor, average_weight: Tensor) -> Terms:
     """All updates of one step; nothing in it waits for the device."""
-    for batch in real:
-        terms = critic_step(state, game, batch)
+    for remaining, batch in zip(reversed(range(len(real))), real, strict=True):
+        with torch.set_grad_enabled(game.reuses_samples and game.generator_learns and remaining == 0):
+            fake = draw(game, len(batch))
+        terms = critic_step(state, game, batch, fake.detach())
     if game.generator_learns:
-        terms |= generator_step(state, game, real[-1])
+        if not game.reuses_samples:
+            fake = draw(game, len(real[-1]))
+        terms |= generator_step(state, game, real[-1], fake)
         update_average(state, average_weight)
     return terms
 
 
-def critic_step(state: TrainState, game: Game, real: Tensor) -> Terms:
-    """One ascent of the critic on the estimate, less the penalty, against the generator as it stands."""
-    fake = game.fake(game.generator.sample_latent(len(real)))
+def draw(game: Game, n: int) -> Tensor:
+    """Fresh samples of the generator as it stands, shape `(n, *sample_shape)`."""
+    return game.fake(game.generator.sample_latent(n))
+
+
+def critic_step(state: TrainState, game: Game, real: Tensor, fake: Tensor) -> Terms:
+    """One ascent of the critic on the estimate, less the penalty, for samples without a gradient."""
     loss, penalty, estimate = game.critic_loss(real, fake)
     norm = _descend(loss, state.critic_optimizer)
     game.divergence.constrain(state.critic)
     return {"estimate": estimate, "penalty": penalty, "critic_loss": loss.detach(), "critic_gradient_norm": norm}
 
 
-def generator_step(state: TrainState, game: Game, real: Tensor) -> Terms:
-    """One descent of the generator; the critic's parameters take no gradient and stay as they are."""
-    loss = game.generator_loss(game.generator.sample_latent(len(real)), real)
+def generator_step(state: TrainState, game: Game, real: Tensor, fake: Tensor) -> Terms:
+    """One descent of the generator through its samples; the critic takes no gradient and stays as it is."""
+    loss = game.generator_loss(real, fake)
     norm = _descend(loss, state.generator_optimizer)
     return {"generator_loss": loss.detach(), "generator_gradient_norm": norm}
 

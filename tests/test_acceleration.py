@@ -84,9 +84,9 @@ def compiling(state, game):
     return CompiledIteration(state, game, lambda: None)
 
 
-def assert_same_step(divergence, tolerance, device=CPU, **execution):
-    expected, way = trained(divergence, torch.float64, device)
-    found, _ = trained(divergence, torch.float32, device, **execution)
+def assert_same_step(divergence, tolerance, device=CPU, reuse_samples=False, **execution):
+    expected, way = trained(divergence, torch.float64, device, reuse_samples=reuse_samples)
+    found, _ = trained(divergence, torch.float32, device, reuse_samples=reuse_samples, **execution)
     assert way > 1e-3
     assert 0 < (found - expected).norm().item() / way < tolerance
 
@@ -95,17 +95,19 @@ def assert_same_step(divergence, tolerance, device=CPU, **execution):
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_float32_and_bfloat16_take_the_steps_of_float64(divergence, penalty):
     divergence = divergence_of(divergence, penalty)
-    assert_same_step(divergence, TOLERANCE["float32"])
-    assert_same_step(divergence, TOLERANCE["bf16"], bf16=True)
+    for reuse_samples in (False, True):
+        assert_same_step(divergence, TOLERANCE["float32"], reuse_samples=reuse_samples)
+        assert_same_step(divergence, TOLERANCE["bf16"], reuse_samples=reuse_samples, bf16=True)
 
 
 @pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
+@pytest.mark.parametrize("reuse_samples", [False, True], ids=["fresh", "reused"])
 @pytest.mark.parametrize(
     ("divergence", "penalty"), [("wgan_gp", "interpolate"), ("relativistic", "r1_r2"), ("wgan_clip", "none")]
 )
-def test_a_compiled_step_is_that_of_float64(divergence, penalty, bf16, caplog):
-    tolerance = TOLERANCE["bf16" if bf16 else "float32"]
-    assert_same_step(divergence_of(divergence, penalty), tolerance, bf16=bf16, accelerate=compiling)
+def test_a_compiled_step_is_that_of_float64(divergence, penalty, reuse_samples, bf16, caplog):
+    divergence, tolerance = divergence_of(divergence, penalty), TOLERANCE["bf16" if bf16 else "float32"]
+    assert_same_step(divergence, tolerance, reuse_samples=reuse_samples, bf16=bf16, accelerate=compiling)
     assert not said(caplog)
 
 
@@ -127,6 +129,7 @@ def test_a_captured_step_is_that_of_float64(divergence, penalty, caplog):
     graph = acceleration.accelerated("graph", "cuda", lambda left: pytest.fail("fell back"))
     assert_same_step(divergence, TOLERANCE["float32"], cuda, accelerate=graph)
     assert_same_step(divergence, TOLERANCE["bf16"], cuda, bf16=True, accelerate=graph)
+    assert_same_step(divergence, TOLERANCE["float32"], cuda, reuse_samples=True, accelerate=graph)
     torch.backends.cuda.matmul.allow_tf32 = True
     try:
         assert_same_step(divergence, TOLERANCE["tf32"], cuda, accelerate=graph)
@@ -146,6 +149,7 @@ def test_a_captured_run_resumes_bit_for_bit(tmp_path):
 def test_a_compiled_run_resumes_bit_for_bit(precision, tmp_path, monkeypatch):
     monkeypatch.setattr("gan_cli.precision.seconds", lambda game, real: 1.0 - game.bf16)
     changes = ["device.accelerate=compile", f"device.precision={precision}", "divergence=wgan_gp"]
+    changes += ["train.reuse_samples=true"]
     assert_resumes_exactly(5, tmp_path / "half.pt", *TINY, *changes)
 
 

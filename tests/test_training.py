@@ -6,6 +6,7 @@ from itertools import islice
 import pytest
 import torch
 from torch import nn
+from torch.nn.functional import softplus
 
 from gan_cli import state as checkpoints
 from gan_cli.data import batches
@@ -15,8 +16,19 @@ from gan_cli.divergences.relativistic import Relativistic
 from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
 from gan_cli.models import mlp
 from gan_cli.penalties import R1R2, Interpolate
+from gan_cli.randomness import stream
 from gan_cli.state import TrainState, averaged_copy
-from gan_cli.training import Game, constant, cosine, critic_step, generator_step, linear, train, update_average
+from gan_cli.training import (
+    Game,
+    constant,
+    cosine,
+    critic_step,
+    draw,
+    generator_step,
+    linear,
+    train,
+    update_average,
+)
 
 RING = Ring(modes=8, radius=2.0, deviation=0.02)
 GAN = Gan(generator_loss="non_saturating")
@@ -47,6 +59,10 @@ def batch():
     return source()(0, 1)[0]
 
 
+def samples(state):
+    return draw(game(state), 32)
+
+
 def weights(network: nn.Module):
     return torch.cat([p.detach().flatten().clone() for p in network.parameters()])
 
@@ -70,7 +86,7 @@ def test_training_is_an_iterator_that_gives_detached_scalars():
 def test_the_critic_is_frozen_while_the_generator_learns():
     state = new_state()
     critic, generator = weights(state.critic), weights(state.generator)
-    generator_step(state, game(state), batch())
+    generator_step(state, game(state), batch(), samples(state))
     assert torch.equal(weights(state.critic), critic)
     assert not torch.equal(weights(state.generator), generator)
     assert all(p.grad is None for p in state.critic.parameters())
@@ -79,7 +95,7 @@ def test_the_critic_is_frozen_while_the_generator_learns():
 def test_the_generator_is_frozen_while_the_critic_learns():
     state = new_state()
     critic, generator = weights(state.critic), weights(state.generator)
-    critic_step(state, game(state), batch())
+    critic_step(state, game(state), batch(), samples(state).detach())
     assert torch.equal(weights(state.generator), generator)
     assert not torch.equal(weights(state.critic), critic)
 
@@ -87,7 +103,7 @@ def test_the_generator_is_frozen_while_the_critic_learns():
 def test_critic_loss_is_the_penalty_less_the_estimate():
     divergence = Wasserstein(penalty=Interpolate(10.0))
     state = new_state()
-    terms = critic_step(state, game(state, divergence), batch())
+    terms = critic_step(state, game(state, divergence), batch(), samples(state).detach())
     torch.testing.assert_close(terms["critic_loss"], terms["penalty"] - terms["estimate"])
     assert terms["penalty"] > 0
 
@@ -118,6 +134,27 @@ def test_a_frozen_generator_leaves_the_critic_to_train_alone():
     assert not torch.equal(weights(state.critic), critic)
 
 
+@pytest.mark.parametrize("critic_steps", [1, 3])
+def test_reused_samples_are_those_of_the_critics_last_step(critic_steps):
+    """Beside what a tutorial writes: one batch of samples, detached for the critic and then judged anew."""
+    divergence = Gan(generator_loss="non_saturating", penalty=Interpolate(10.0), critic_steps=critic_steps)
+    ours, theirs = new_state(), new_state()
+    list(train(ours, divergence, source(), steps=2, seed=0, reuse_samples=True))
+    for step in range(2):
+        torch.manual_seed(stream(0, "step", step))
+        for real in source()(step * critic_steps, critic_steps):
+            fake = theirs.generator(theirs.generator.sample_latent(32))
+            theirs.critic_optimizer.zero_grad()
+            penalty = divergence.penalty(theirs.critic, real, fake.detach())
+            (penalty + softplus(-theirs.critic(real)).mean() + softplus(theirs.critic(fake.detach())).mean()).backward()
+            theirs.critic_optimizer.step()
+        theirs.generator_optimizer.zero_grad()
+        softplus(-theirs.critic(fake)).mean().backward()
+        theirs.generator_optimizer.step()
+    torch.testing.assert_close(weights(ours.generator), weights(theirs.generator))
+    torch.testing.assert_close(weights(ours.critic), weights(theirs.critic))
+
+
 def test_a_pairing_divergence_is_given_the_scores_of_real_samples():
     class Spy(Relativistic):
         def generator_objective(self, fake, real):
@@ -126,7 +163,7 @@ def test_a_pairing_divergence_is_given_the_scores_of_real_samples():
 
     seen = []
     state = new_state()
-    generator_step(state, game(state, Spy()), batch())
+    generator_step(state, game(state, Spy()), batch(), samples(state))
     assert seen[0] is not None
     assert seen[0].shape == (32,)
     assert not seen[0].requires_grad
