@@ -47,7 +47,7 @@ reproductions: $(READY) ## train and measure what docs/reproductions.md reports:
 	$(PYTHON) docs/reproductions.py
 
 .PHONY: bench
-bench: $(READY) ## time training beside a tutorial's script: most of an hour on a CPU
+bench: $(READY) ## time training beside a tutorial's script: an hour or two on a CPU
 	$(PYTHON) bench/speed.py
 
 .PHONY: clean

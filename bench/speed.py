@@ -1,12 +1,13 @@
 """Measure how fast the program trains, beside a tutorial's script, and what it costs besides: one run, one table.
 
-    python bench/speed.py                          # everything, on the GPU where there is one: most of an hour on a CPU
+    python bench/speed.py                          # everything, on the GPU where there is one: an hour or two on a CPU
     python bench/speed.py --quick                  # two workloads without a penalty, in a few minutes
     python bench/speed.py --only mlp-28 --penalty none interpolate --sections speed
     python bench/speed.py --table bench/results/*.json     # the tables of runs that are over
 
-Contenders take turns within every round, so that what else the machine does hits all of them; a ratio is the median,
-over the rounds, of quotients within one round. The tutorial is bench/tutorial.py, with torch's defaults.
+Contenders take turns within every round, so that what else the machine does hits all of them, and start anew after some
+rounds; a ratio is the median, over all rounds, of quotients within one round. The tutorial is bench/tutorial.py, with
+torch's defaults.
 """
 
 import argparse
@@ -42,7 +43,10 @@ Json = dict[str, Any]
 class Plan:
     """How long everything is looked at; a window lasts for `window` seconds and for `steps` steps, or longer."""
 
+    processes: int
+    """One after another of each contender: where its memory comes to lie can make it a tenth faster or slower."""
     rounds: int
+    """Of each process."""
     window: float
     steps: int
     warm_up: float
@@ -62,6 +66,52 @@ def measure(
     workload: str, game: str, names: Sequence[str], setting: Setting, plan: Plan, peak: Remote
 ) -> Iterator[Json]:
     """A row for each contender. One that fails says why in its row and leaves the others alone."""
+    contests = [contest(workload, game, names, setting, plan, peak) for _ in range(plan.processes)]
+    first = contests[0]
+    for name in names:
+        row: Json = {"workload": workload, "penalty": game, "contender": name}
+        row["failure"] = next((each.failures[name] for each in contests if name in each.failures), None)
+        if row["failure"]:
+            yield row
+            continue
+        batch, critic_steps = WORKLOADS[workload].batch_size, GAMES[game].critic_steps
+        operations = first.operations[BASELINE if name.startswith(BASELINE) else PLAIN]
+        number_format = _number_format(name, workload, setting)
+        seconds = [taken for each in contests for taken in each.seconds[name]]
+        peaks = [reached for each in contests for reached in each.peaks[number_format]]
+        pairs = [pair for each in contests for pair in zip(each.seconds[BASELINE], each.seconds[name], strict=False)]
+        yield row | {
+            "batch_size": batch,
+            "images_per_second": batch * critic_steps / median(seconds),
+            "ms_per_step": 1e3 * median(seconds),
+            "ratio": _quartiles(baseline / ours for baseline, ours in pairs),
+            "operations": operations,
+            "peak_share": operations and median(operations / s / p for s, p in zip(seconds, peaks, strict=False)),
+            "first_step_s": first.first_step[name],
+            "parameters": first.parameters[name],
+            "seconds_per_step": seconds,
+            **first.reports[name],
+        }
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What one process for each contender found, by name."""
+
+    failures: dict[str, str]
+    parameters: Json
+    first_step: Json
+    seconds: dict[str, list[float]]
+    """A step, in each round."""
+    peaks: dict[str, list[float]]
+    """Operations a second in each round, by number format."""
+    reports: Json
+    operations: Json
+    """Of the baseline and of the program."""
+
+
+def contest(workload: str, game: str, names: Sequence[str], setting: Setting, plan: Plan, peak: Remote) -> Contest:
+    """Some rounds between contenders that start anew."""
     failures: dict[str, str] = {}
     remotes = {name: Remote(Contender, workload, game, name, setting) for name in names}
 
@@ -81,39 +131,16 @@ def measure(
         parameters = call_all("parameters", len(names))
         if len({tuple(sizes) for sizes in parameters.values() if sizes}) > 1:
             raise SystemExit(f"{workload}: the networks are not the same: {parameters}")
-        first = call_all("start", plan.jobs)
+        first_step = call_all("start", plan.jobs)
         for name in names:
             call(name, "warm_up", plan.warm_up, plan.warm_up_steps, plan.window, plan.steps)
         seconds, peaks = _rounds(call, names, setting, plan, peak)
         reports = {name: call(name, "report") for name in names}
-        counted = {name: call(name, "operations") for name in (BASELINE, PLAIN)}
+        operations = {name: call(name, "operations") for name in (BASELINE, PLAIN)}
     finally:
         for remote in remotes.values():
             remote.close()
-
-    for name in names:
-        row: Json = {"workload": workload, "penalty": game, "contender": name, "failure": failures.get(name)}
-        if name in failures:
-            yield row
-            continue
-        batch, critic_steps = WORKLOADS[workload].batch_size, GAMES[game].critic_steps
-        operations = counted[BASELINE if name.startswith(BASELINE) else PLAIN]
-        yield row | {
-            "batch_size": batch,
-            "images_per_second": batch * critic_steps / median(seconds[name]),
-            "ms_per_step": 1e3 * median(seconds[name]),
-            "ratio": _quartiles(a / b for a, b in zip(seconds[BASELINE], seconds[name], strict=False)),
-            "operations": operations,
-            "peak_share": operations
-            and median(
-                operations / s / p
-                for s, p in zip(seconds[name], peaks[_number_format(name, workload, setting)], strict=False)
-            ),
-            "first_step_s": first[name],
-            "parameters": parameters[name],
-            "seconds_per_step": seconds[name],
-            **reports[name],
-        }
+    return Contest(failures, parameters, first_step, seconds, peaks, reports, operations)
 
 
 def _rounds(
@@ -239,7 +266,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sections", nargs="+", choices=["speed", "costs", "linear"], default=["speed", "costs", "linear"]
     )
-    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--processes", type=int, help="of each contender (default: 3; 1 with CUDA or --quick)")
+    parser.add_argument("--rounds", type=int, help="of each process (default: 3; 7 with CUDA)")
     parser.add_argument("--window", type=float, help="seconds that a contender gets in a round")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="(default: CUDA where there is one)")
     parser.add_argument("--threads", type=int, help="of every contender (default: as torch chooses)")
@@ -256,7 +284,8 @@ def _plan(arguments: argparse.Namespace, on_cuda: bool) -> Plan:
     jobs = max(1, (os.cpu_count() or 1) // 4) if on_cuda else 1
     window = (0.2 if quick else 0.5) if on_cuda else (0.4 if quick else 1.5)
     return Plan(
-        rounds=arguments.rounds or (3 if quick else 7),
+        processes=arguments.processes or (1 if on_cuda or quick else 3),
+        rounds=arguments.rounds or (7 if on_cuda and not quick else 3),
         window=arguments.window or window,
         steps=10 if on_cuda else 2,
         warm_up=0.3 if quick else 1.0,

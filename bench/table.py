@@ -20,12 +20,13 @@ def of(result: Mapping[str, Any]) -> str:
 
 def _machine(result: Mapping[str, Any]) -> str:
     about = result["machine"]
+    plan = result["plan"]
     cuda = f", CUDA {about['cuda']}" if about["cuda"] else ""
     processor = f"{about['processor']}, " if about["processor"] != about["name"] else ""
     return fill(
         f"{about['name']}; {processor}{about['cores']} cores, {about['threads']} threads,"
         f" load {about['load']:.1f}; torch {about['torch']}{cuda}, Python {about['python']}; {about['date']};"
-        f" commit {str(about['commit'])[:12]}; {result['plan']['rounds']} rounds",
+        f" commit {str(about['commit'])[:12]}; {plan['processes']} × {plan['rounds']} rounds",
         WIDTH,
     )
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_cli.models import dcgan, mlp, resnet
+from gan_cli.models import base, dcgan, mlp, resnet
 from gan_cli.models.layers import PooledConv2d, UpsampleConv2d
 from tests.test_layers import unfused
 
@@ -272,5 +272,12 @@ def test_latents_follow_their_distribution_and_their_stream():
     assert normal.std().item() == pytest.approx(1, abs=0.03)
     assert uniform.abs().max().item() == pytest.approx(1, abs=0.01)
     assert uniform.var().item() == pytest.approx(1 / 3, abs=0.02)
+    mixture = mlp_generator(latent="mixture").sample_latent(4000, torch.Generator().manual_seed(0))
+    centre = mixture.argmax(1)
+    deviations = mixture - base.SEPARATION * nn.functional.one_hot(centre, mixture.shape[1])
+    assert deviations.std().item() == pytest.approx(1, abs=0.03)
+    assert deviations.mean().item() == pytest.approx(0, abs=0.03)
+    shares = centre.bincount(minlength=mixture.shape[1]) / 4000
+    assert shares.tolist() == pytest.approx([1 / len(shares)] * len(shares), abs=0.04)
     again = mlp_generator(latent="normal").sample_latent(4000, torch.Generator().manual_seed(0))
     assert torch.equal(normal, again)

@@ -8,8 +8,15 @@ from torch import Tensor, nn
 
 from gan_cli.datasets.base import Density
 
-Latent = Literal["normal", "uniform"]
-"""N(0, 1) in each coordinate, or uniform on [−1, 1]."""
+Latent = Literal["normal", "uniform", "mixture"]
+"""N(0, 1) in each coordinate; uniform on [−1, 1]; or a mixture of as many Gaussians as there are coordinates.
+
+Data of separate classes are no continuous image of the first two without samples in between. The mixture leaves that to
+the empty space between its Gaussians, each of which lies `SEPARATION` out on its own axis (DeLiGAN, arXiv 1706.02071).
+"""
+
+SEPARATION = 8.0
+"""In deviations of a Gaussian: of 128, less than one latent in a million lies nearer to another than its own."""
 
 
 class Generator(nn.Module, ABC):
@@ -29,9 +36,13 @@ class Generator(nn.Module, ABC):
         """`n` latents on the device of the parameters, from `generator`, wherever it is, or from torch's own stream."""
         device = next(self.parameters()).device
         source = device if generator is None else generator.device
-        if self.latent == "normal":
-            return torch.randn(n, self.latent_size, generator=generator, device=source).to(device)
-        return (2 * torch.rand(n, self.latent_size, generator=generator, device=source) - 1).to(device)
+        if self.latent == "uniform":
+            return (2 * torch.rand(n, self.latent_size, generator=generator, device=source) - 1).to(device)
+        latent = torch.randn(n, self.latent_size, generator=generator, device=source)
+        if self.latent == "mixture":
+            centre = torch.randint(self.latent_size, (n, 1), generator=generator, device=source)
+            latent += SEPARATION * (torch.arange(self.latent_size, device=source) == centre)
+        return latent.to(device)
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor: ...
