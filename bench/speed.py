@@ -17,8 +17,7 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,43 +29,21 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import costs, table
-from bench.timing import Contender, ContenderError, Peak, Remote, Setting
+from bench.contest import BASELINE, PLAIN, Contest, Json, Plan, contenders, contest, number_format
+from bench.timing import Peak, Remote, Setting
 from bench.workloads import GAMES, ON_CPU, ON_CUDA, QUICK, WORKLOADS
 from gan_cli import record
-
-BASELINE, PLAIN = "tutorial", "eager float32"
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How long everything is looked at; a window lasts for `window` seconds and for `steps` steps, or longer."""
-
-    processes: int
-    """One after another of each contender: where its memory comes to lie can make it a tenth faster or slower."""
-    rounds: int
-    """Of each process."""
-    window: float
-    steps: int
-    warm_up: float
-    warm_up_steps: int
-    jobs: int
-    """Contenders that take their first step at the same time, compilation included; then they take turns."""
-
-
-def contenders(device: str) -> list[str]:
-    """Whatever the device can do, the baseline first."""
-    ways = {"cpu": ("eager", "compile"), "cuda": ("eager", "graph", "compile")}[device]
-    formats = {"cpu": ("float32", "bf16"), "cuda": ("float32", "tf32", "bf16")}[device]
-    return [BASELINE, "tutorial in memory", *(f"{way} {format}" for way in ways for format in formats)]
 
 
 def measure(
     workload: str, game: str, names: Sequence[str], setting: Setting, plan: Plan, peak: Remote
 ) -> Iterator[Json]:
     """A row for each contender. One that fails says why in its row and leaves the others alone."""
-    contests = [contest(workload, game, names, setting, plan, peak) for _ in range(plan.processes)]
+    contests: list[Contest] = []
+    for _ in range(plan.processes):
+        failed = {name for earlier in contests for name in earlier.failures}
+        if left := [name for name in names if name not in failed]:
+            contests.append(contest(workload, game, left, setting, plan, peak))
     first = contests[0]
     for name in names:
         row: Json = {"workload": workload, "penalty": game, "contender": name}
@@ -76,96 +53,23 @@ def measure(
             continue
         batch, critic_steps = WORKLOADS[workload].batch_size, GAMES[game].critic_steps
         operations = first.operations[BASELINE if name.startswith(BASELINE) else PLAIN]
-        number_format = _number_format(name, workload, setting)
         seconds = [taken for each in contests for taken in each.seconds[name]]
-        peaks = [reached for each in contests for reached in each.peaks[number_format]]
-        pairs = [pair for each in contests for pair in zip(each.seconds[BASELINE], each.seconds[name], strict=False)]
+        peaks = [reached for each in contests for reached in each.peaks[number_format(name, workload, setting)]]
+        pairs = ((each.seconds.get(BASELINE, []), each.seconds[name]) for each in contests)
         yield row | {
             "batch_size": batch,
             "images_per_second": batch * critic_steps / median(seconds),
             "ms_per_step": 1e3 * median(seconds),
-            "ratio": _quartiles(baseline / ours for baseline, ours in pairs),
+            "ratio": _quartiles(a / b for baseline, ours in pairs for a, b in zip(baseline, ours, strict=False)),
             "operations": operations,
             "peak_share": operations and median(operations / s / p for s, p in zip(seconds, peaks, strict=False)),
             "first_step_s": first.first_step[name],
             "parameters": first.parameters[name],
             "seconds_per_step": seconds,
             **first.reports[name],
+            "notes": sorted({note for each in contests for note in each.reports[name]["notes"]}),
+            "memory_mib": max(each.reports[name]["memory_mib"] for each in contests),
         }
-
-
-@dataclass(frozen=True)
-class Contest:
-    """What one process for each contender found, by name."""
-
-    failures: dict[str, str]
-    parameters: Json
-    first_step: Json
-    seconds: dict[str, list[float]]
-    """A step, in each round."""
-    peaks: dict[str, list[float]]
-    """Operations a second in each round, by number format."""
-    reports: Json
-    operations: Json
-    """Of the baseline and of the program."""
-
-
-def contest(workload: str, game: str, names: Sequence[str], setting: Setting, plan: Plan, peak: Remote) -> Contest:
-    """Some rounds between contenders that start anew."""
-    failures: dict[str, str] = {}
-    remotes = {name: Remote(Contender, workload, game, name, setting) for name in names}
-
-    def call(name: str, method: str, *arguments: object) -> Any:
-        if name not in failures:
-            try:
-                return remotes[name].call(method, *arguments)
-            except ContenderError as error:
-                failures[name] = str(error)
-        return None
-
-    def call_all(method: str, jobs: int) -> Json:
-        with ThreadPoolExecutor(jobs) as pool:
-            return dict(zip(names, pool.map(lambda name: call(name, method), names), strict=True))
-
-    try:
-        parameters = call_all("parameters", len(names))
-        if len({tuple(sizes) for sizes in parameters.values() if sizes}) > 1:
-            raise SystemExit(f"{workload}: the networks are not the same: {parameters}")
-        first_step = call_all("start", plan.jobs)
-        for name in names:
-            call(name, "warm_up", plan.warm_up, plan.warm_up_steps, plan.window, plan.steps)
-        seconds, peaks = _rounds(call, names, setting, plan, peak)
-        reports = {name: call(name, "report") for name in names}
-        operations = {name: call(name, "operations") for name in (BASELINE, PLAIN)}
-    finally:
-        for remote in remotes.values():
-            remote.close()
-    return Contest(failures, parameters, first_step, seconds, peaks, reports, operations)
-
-
-def _rounds(
-    call: Callable[..., Any], names: Sequence[str], setting: Setting, plan: Plan, peak: Remote
-) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
-    """Seconds a step of each contender and operations a second of each number format, a window of each a round."""
-    formats = dict.fromkeys(name.split()[1] for name in contenders(setting.device) if not name.startswith(BASELINE))
-    seconds: dict[str, list[float]] = {name: [] for name in names}
-    peaks: dict[str, list[float]] = {name: [] for name in formats}
-    for index in range(plan.rounds):
-        for name in formats:
-            peaks[name].append(peak.call("window", name))
-        turn = index % len(names)  # nobody always comes after the same other one
-        for name in [*names[turn:], *names[:turn]]:
-            taken = call(name, "window")
-            if taken is not None:
-                seconds[name].append(taken)
-    return seconds, peaks
-
-
-def _number_format(name: str, workload: str, setting: Setting) -> str:
-    """What the contender multiplies in, mostly: torch's defaults let convolutions, but no other product, use TF32."""
-    if name.startswith(BASELINE):
-        return "tf32" if setting.device == "cuda" and not workload.startswith("mlp") else "float32"
-    return name.split()[1]
 
 
 def _quartiles(values: Iterable[float]) -> list[float]:
@@ -267,7 +171,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sections", nargs="+", choices=["speed", "costs", "linear"], default=["speed", "costs", "linear"]
     )
     parser.add_argument("--processes", type=int, help="of each contender (default: 3; 1 with CUDA or --quick)")
-    parser.add_argument("--rounds", type=int, help="of each process (default: 3; 7 with CUDA)")
+    parser.add_argument("--rounds", type=int, help="of each process (default: 3; 7 with CUDA but without --quick)")
     parser.add_argument("--window", type=float, help="seconds that a contender gets in a round")
     parser.add_argument("--device", choices=["cpu", "cuda"], help="(default: CUDA where there is one)")
     parser.add_argument("--threads", type=int, help="of every contender (default: as torch chooses)")

@@ -53,7 +53,7 @@ def sample() -> None:
     """`gan-sample`: pictures from the generator of a run."""
     parser = _Parser(prog="gan-sample", description="Draw samples from the generator of a run.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
-    parser.add_argument("-n", type=int, help="number of samples; of a walk, its frames (default: 64)")
+    parser.add_argument("-n", type=int, help="of images, points or frames (default: 64, 2,500 and 96)")
     parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
     parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
     parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")

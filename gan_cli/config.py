@@ -38,7 +38,7 @@ class TrainConfig:
     average_decay: float = MISSING
     schedule: Schedule = MISSING
     generator: GeneratorTraining = MISSING
-    reuse_samples: bool = MISSING
+    reuse_samples: bool = False
 
 
 @dataclass
@@ -148,7 +148,10 @@ def differences(old: DictConfig, new: DictConfig) -> list[str]:
 
 def _identity(config: DictConfig) -> dict[str, Any]:
     """The leaves of a config by dotted key, less those that do not change what is computed at a step."""
-    leaves: dict[str, Any] = {}
+    # A setting that came later has a default, which is what runs before it did.
+    leaves: dict[str, Any] = {
+        f"train.{option.name}": option.default for option in fields(TrainConfig) if option.default is not MISSING
+    }
 
     def walk(node: Any, key: str) -> None:
         if isinstance(node, dict) and node:

@@ -89,7 +89,7 @@ def assemble(config: DictConfig, before: Execution | None = None) -> Experiment:
     with naming("model"), FlopCounterMode(display=False) as counter:
         _dry_pass(state, first, divergence)
     learns = config.train.generator is GeneratorTraining.trained
-    game = training.Game(state.generator, state.critic, divergence, learns)
+    game = training.Game(state.generator, state.critic, divergence, learns, config.train.reuse_samples)
     operations = counter.get_total_flops()
     chosen, reasons = execution.choose(
         settings, device, game, first, operations=operations, steps=config.train.steps, before=before

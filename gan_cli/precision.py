@@ -25,7 +25,7 @@ def choose(requested: str, device: torch.device, game: Game, real: Tensor) -> tu
     if requested == "tf32":
         return "float32", " (device.precision=tf32 needs CUDA)"
     float32, bf16 = seconds(game, real), seconds(replace(game, bf16=True), real)
-    measured = f"{bf16 * 1e3:.3g} ms a step, {float32 * 1e3:.3g} ms in float32"
+    measured = f"{bf16 * 1e3:.3g} ms for a step's gradients, {float32 * 1e3:.3g} ms in float32"
     if bf16 < CLEARLY_SLOWER * float32:
         return "bf16", f" ({measured})"
     return "float32", f" (device.precision=bf16 is slower here: {measured})"
@@ -40,11 +40,12 @@ def seconds(game: Game, real: Tensor) -> float:
     with torch.random.fork_rng(devices=[]):
         for _ in range(TRIALS):
             start = time.perf_counter()
-            fake = draw(trial, len(real))
+            with torch.set_grad_enabled(game.reuse_samples):
+                fake = draw(trial, len(real))
             loss, *_ = trial.critic_loss(real, fake.detach())
             loss.backward(inputs=list(trial.critic.parameters()))
             if game.generator_learns:
-                loss = trial.generator_loss(real, fake)
+                loss = trial.generator_loss(real, fake if game.reuse_samples else draw(trial, len(real)))
                 loss.backward(inputs=list(trial.generator.parameters()))
             times.append(time.perf_counter() - start)
     return min(times)

@@ -120,15 +120,20 @@ def _folder(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
 
 
 def _walk(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
-    """An endless film of walks side by side, each along great arcs between random latents and back to the first."""
+    """An endless film of walks side by side, each along great arcs between random latents and back to the first.
+
+    A walk stays in the Gaussian of a mixture that it begins in: no latent lies between two of them.
+    """
     frames = n or 96
     size = trained.generator.latent_size
     stops = sampling.latents(trained.generator, WALKS * WALK_STOPS, seed).reshape(WALKS, WALK_STOPS, size)
+    centres = trained.generator.centre(stops)
+    stops, middle = stops - centres, centres[:, 0]
     film = []
     for frame in range(frames):
         leg, position = divmod(frame * WALK_STOPS / frames, 1)
         start, end = stops[:, int(leg)], stops[:, (int(leg) + 1) % WALK_STOPS]
-        images = sampling.generate(trained.generator, slerp(start, end, position))
+        images = sampling.generate(trained.generator, middle + slerp(start, end, position))
         film.append(pictures.enlarged(make_grid(pictures.as_uint8(images), nrow=4, padding=2, pad_value=255), 480))
     film[0].save(out, save_all=True, append_images=film[1:], duration=80, loop=0)
 

@@ -46,15 +46,15 @@ class Game:
     """What the players minimise, as functions of samples: the part of a step without side effects.
 
     With `bf16` the networks compute in bfloat16; samples and scores are in float32 or wider all the same. With
-    `reuses_samples` the generator learns from those that the critic's last step judged, as DCGAN implementations have
-    it, in place of fresh ones (Goodfellow et al. 2014, Algorithm 1).
+    `reuse_samples` the generator learns from the samples that the critic's last step judged, as DCGAN implementations
+    have it, in place of fresh ones (Goodfellow et al. 2014, Algorithm 1).
     """
 
     generator: Generator
     critic: Critic
     divergence: Divergence
     generator_learns: bool = True
-    reuses_samples: bool = False
+    reuse_samples: bool = False
     bf16: bool = False
 
     def fake(self, latent: Tensor) -> Tensor:
@@ -124,14 +124,15 @@ def train(
 
 def iteration(state: TrainState, game: Game, real: Tensor, average_weight: Tensor) -> Terms:
     """All updates of one step; nothing in it waits for the device."""
-    for remaining, batch in zip(reversed(range(len(real))), real, strict=True):
-        with torch.set_grad_enabled(game.reuses_samples and game.generator_learns and remaining == 0):
+    reuse = game.reuse_samples and game.generator_learns
+    for index, batch in enumerate(real, start=1):
+        with torch.set_grad_enabled(reuse and index == len(real)):
             fake = draw(game, len(batch))
-        terms = critic_step(state, game, batch, fake.detach())
+        terms = critic_step(state, game, batch, fake)
     if game.generator_learns:
-        if not game.reuses_samples:
-            fake = draw(game, len(real[-1]))
-        terms |= generator_step(state, game, real[-1], fake)
+        if not reuse:
+            fake = draw(game, len(batch))
+        terms |= generator_step(state, game, batch, fake)
         update_average(state, average_weight)
     return terms
 
@@ -142,8 +143,8 @@ def draw(game: Game, n: int) -> Tensor:
 
 
 def critic_step(state: TrainState, game: Game, real: Tensor, fake: Tensor) -> Terms:
-    """One ascent of the critic on the estimate, less the penalty, for samples without a gradient."""
-    loss, penalty, estimate = game.critic_loss(real, fake)
+    """One ascent of the critic on the estimate, less the penalty; no gradient reaches the generator."""
+    loss, penalty, estimate = game.critic_loss(real, fake.detach())
     norm = _descend(loss, state.critic_optimizer)
     game.divergence.constrain(state.critic)
     return {"estimate": estimate, "penalty": penalty, "critic_loss": loss.detach(), "critic_gradient_norm": norm}

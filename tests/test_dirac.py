@@ -112,7 +112,7 @@ def test_an_alternating_update_is_that_of_the_training_loop(divergence):
     real = torch.zeros(1, 1, dtype=torch.float64)
     path = Game(divergence).path((1.0, 0.45), STEP, 20, alternating=True)
     for expected in path[1:]:
-        training.critic_step(state, players, real, training.draw(players, 1).detach())
+        training.critic_step(state, players, real, training.draw(players, 1))
         training.generator_step(state, players, real, training.draw(players, 1))
         torch.testing.assert_close(torch.stack([generator.position.squeeze(), critic.slope]).detach(), expected)
 

@@ -1,9 +1,12 @@
 """What the pages link to is there."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+
+from bench import table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,6 +23,12 @@ def test_every_figure_is_shown_somewhere():
     shown = {link for page in PAGES for link in LINK.findall(page.read_text())}
     figures = {path.name for path in (ROOT / "docs").rglob("*.png")}
     assert figures <= {Path(link).name for link in shown}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "bench" / "results").glob("*.json")), ids=lambda path: path.name)
+def test_every_measurement_has_its_table(path):
+    result = json.loads(path.read_text())
+    assert all(row["workload"] in table.of(result) for row in result["rows"])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

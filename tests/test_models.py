@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan_cli.models import base, dcgan, mlp, resnet
+from gan_cli.models import dcgan, mlp, resnet
 from gan_cli.models.layers import PooledConv2d, UpsampleConv2d
 from tests.test_layers import unfused
 
@@ -254,6 +254,7 @@ def test_mlp_takes_each_activation(activation):
     [
         (lambda: mlp_generator(hidden=[8, 0]), "hidden="),
         (lambda: mlp_generator(latent_size=0), "latent_size=0"),
+        (lambda: mlp_generator(latent_size=1, latent="mixture"), "must be at least 2"),
         (lambda: mlp_generator(normalization="instance"), "normalization=instance"),
         (lambda: dcgan_critic(width=0), "width=0"),
         (lambda: resnet_critic(width=0), "width=0"),
@@ -274,7 +275,7 @@ def test_latents_follow_their_distribution_and_their_stream():
     assert uniform.var().item() == pytest.approx(1 / 3, abs=0.02)
     mixture = mlp_generator(latent="mixture").sample_latent(4000, torch.Generator().manual_seed(0))
     centre = mixture.argmax(1)
-    deviations = mixture - base.SEPARATION * nn.functional.one_hot(centre, mixture.shape[1])
+    deviations = mixture - mlp_generator(latent="mixture").centre(mixture)
     assert deviations.std().item() == pytest.approx(1, abs=0.03)
     assert deviations.mean().item() == pytest.approx(0, abs=0.03)
     shares = centre.bincount(minlength=mixture.shape[1]) / 4000

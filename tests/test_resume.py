@@ -17,6 +17,7 @@ from PIL import Image
 from gan_cli import state as checkpoints
 from gan_cli.artifacts import RunFolder
 from gan_cli.cli import CONFIGS
+from gan_cli.errors import ConfigError
 from gan_cli.experiment import Experiment, assemble
 from gan_cli.run import run
 from tests.conftest import TINY, compose, tree
@@ -99,6 +100,25 @@ def test_another_seed_is_another_run():
     """So that equal fingerprints mean something."""
     first, second = (advance(assemble(compose(*TINY, f"seed={seed}", "train.steps=2")), 2) for seed in (0, 1))
     assert first.state.fingerprint() != second.state.fingerprint()
+
+
+def test_reused_samples_make_another_run_unless_the_generator_is_frozen():
+    def fingerprint(*changes: str) -> str:
+        return advance(assemble(compose(*TINY, "train.steps=2", *changes)), 2).state.fingerprint()
+
+    assert fingerprint("train.reuse_samples=true") != fingerprint()
+    assert fingerprint("train.reuse_samples=true", "train.generator=frozen") == fingerprint("train.generator=frozen")
+
+
+def test_a_run_from_before_a_setting_came_goes_on(tmp_path):
+    whole = train(tmp_path / "whole", "train.steps=8")
+    train(tmp_path / "parts", "train.steps=4")
+    stored = tmp_path / "parts" / ".hydra" / "config.yaml"
+    lines = stored.read_text().splitlines(keepends=True)
+    stored.write_text("".join(line for line in lines if "reuse_samples" not in line))
+    with pytest.raises(ConfigError, match=r"train.reuse_samples=False \(now True\)"):
+        train(tmp_path / "parts", "train.steps=8", "train.reuse_samples=true")
+    assert train(tmp_path / "parts", "train.steps=8") == whole
 
 
 def test_a_run_that_is_extended_equals_one_that_was_not_stopped(tmp_path):

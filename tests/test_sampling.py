@@ -1,5 +1,6 @@
 """`gan-sample`: what it writes is a function of the run, the weights and the seed, whatever the form."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from gan_cli.sample import slerp
 from tests.conftest import TINY, compose
 
 SIDE = 8
+SMALL_IMAGES = ["dataset=mnist5k", f"dataset.resolution={SIDE}", "train.batch_size=8"]
+SMALL_IMAGES += ["model.generator.width=4", "model.critic.width=4"]
 
 
 def trained(folder: Path, *overrides: str) -> Path:
@@ -33,9 +36,7 @@ def points_run(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def images_run(tmp_path_factory) -> Path:
     """Two checkpoints of a generator of grey images."""
-    small = ["model.generator.width=4", "model.critic.width=4", "train.batch_size=8"]
-    arguments = ["dataset=mnist5k", f"dataset.resolution={SIDE}", *small]
-    return trained(tmp_path_factory.mktemp("images") / "run", *arguments, "optimizer.generator.lr=0.05")
+    return trained(tmp_path_factory.mktemp("images") / "run", *SMALL_IMAGES, "optimizer.generator.lr=0.05")
 
 
 @pytest.fixture
@@ -93,6 +94,23 @@ def test_a_walk_is_an_endless_film_of_as_many_frames_as_asked_for(images_run, sa
     assert min(steps) > 0
     # The last frame leads back to the first in a step like any other.
     assert steps[-1] < 2 * max(steps[:-1])
+
+
+def test_a_walk_stays_in_the_gaussian_that_it_begins_in(tmp_path, sample, monkeypatch):
+    seen = []
+    generate = sampling.generate
+    monkeypatch.setattr(
+        sampling, "generate", lambda generator, latent: seen.append((generator, latent)) or generate(generator, latent)
+    )
+    mixture = trained(tmp_path / "run", *SMALL_IMAGES, "model.generator.latent=mixture")
+    seen.clear()
+    sample(mixture, "walk.gif", "-n", "12")
+    centres = torch.stack([generator.centre(latent) for generator, latent in seen])
+    assert torch.equal(centres, centres[:1].expand_as(centres))
+    assert len(centres[0].argmax(1).unique()) > 4
+    # Seen from the centre, the latents of the way are as long as Gaussian ones.
+    lengths = (torch.stack([latent for _, latent in seen]) - centres).norm(dim=2)
+    assert lengths.mean().item() == pytest.approx(math.sqrt(centres.shape[2]), rel=0.1)
 
 
 def test_points_are_an_array_or_a_picture(points_run, sample):

@@ -95,7 +95,7 @@ def test_the_critic_is_frozen_while_the_generator_learns():
 def test_the_generator_is_frozen_while_the_critic_learns():
     state = new_state()
     critic, generator = weights(state.critic), weights(state.generator)
-    critic_step(state, game(state), batch(), samples(state).detach())
+    critic_step(state, game(state), batch(), samples(state))
     assert torch.equal(weights(state.generator), generator)
     assert not torch.equal(weights(state.critic), critic)
 
@@ -103,7 +103,7 @@ def test_the_generator_is_frozen_while_the_critic_learns():
 def test_critic_loss_is_the_penalty_less_the_estimate():
     divergence = Wasserstein(penalty=Interpolate(10.0))
     state = new_state()
-    terms = critic_step(state, game(state, divergence), batch(), samples(state).detach())
+    terms = critic_step(state, game(state, divergence), batch(), samples(state))
     torch.testing.assert_close(terms["critic_loss"], terms["penalty"] - terms["estimate"])
     assert terms["penalty"] > 0
 

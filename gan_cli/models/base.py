@@ -11,8 +11,8 @@ from gan_cli.datasets.base import Density
 Latent = Literal["normal", "uniform", "mixture"]
 """N(0, 1) in each coordinate; uniform on [−1, 1]; or a mixture of as many Gaussians as there are coordinates.
 
-Data of separate classes are no continuous image of the first two without samples in between. The mixture leaves that to
-the empty space between its Gaussians, each of which lies `SEPARATION` out on its own axis (DeLiGAN, arXiv 1706.02071).
+Data of separate classes are no continuous image of the first two without samples in between. The mixture, whose
+Gaussians lie `SEPARATION` out on an axis each, makes those improbable (Gaussian mixture GAN, arXiv 1808.10356).
 """
 
 SEPARATION = 8.0
@@ -29,6 +29,8 @@ class Generator(nn.Module, ABC):
         super().__init__()
         if latent_size < 1:
             raise ValueError(f"latent_size={latent_size} must be at least 1")
+        if latent == "mixture" and latent_size < 2:
+            raise ValueError("latent=mixture has as many Gaussians as latent_size, which must be at least 2")
         self.latent_size = latent_size
         self.latent = latent
 
@@ -40,9 +42,15 @@ class Generator(nn.Module, ABC):
             return (2 * torch.rand(n, self.latent_size, generator=generator, device=source) - 1).to(device)
         latent = torch.randn(n, self.latent_size, generator=generator, device=source)
         if self.latent == "mixture":
-            centre = torch.randint(self.latent_size, (n, 1), generator=generator, device=source)
-            latent += SEPARATION * (torch.arange(self.latent_size, device=source) == centre)
+            latent += self._centre(torch.randint(self.latent_size, (n,), generator=generator, device=source))
         return latent.to(device)
+
+    def centre(self, latent: Tensor) -> Tensor:
+        """The centre of what each latent was drawn from: its Gaussian of a mixture, else 0; shape as `latent`."""
+        return self._centre(latent.argmax(-1)) if self.latent == "mixture" else torch.zeros_like(latent)
+
+    def _centre(self, index: Tensor) -> Tensor:
+        return SEPARATION * (torch.arange(self.latent_size, device=index.device) == index[..., None])
 
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor: ...
