@@ -38,13 +38,15 @@ def train() -> None:
         # Hydra ends with exit code 1 on any error; asked for a full error, it passes the exception on instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         spine.register()
+        # Hydra takes the overrides of one side of -m only.
+        sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
         overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
         try:
             if set(sys.argv[1:]) - set(overrides) in ({"--help"}, {"-h"}):
                 print(help_page(CONFIGS, overrides))
                 return
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(_job)()
-        except ValueError as error:
+        except (TypeError, ValueError) as error:
             # A job handles its own errors, so this one is of a config that does not compose.
             raise composition_error(error) from error
 

@@ -48,7 +48,7 @@ def _values(override: str) -> list[str]:
     return [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]
 
 
-def composition_error(error: HydraException | OmegaConfBaseException | ValueError) -> ConfigError:
+def composition_error(error: HydraException | OmegaConfBaseException | TypeError | ValueError) -> ConfigError:
     """The same complaint as a `ConfigError`."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     match error, cause:

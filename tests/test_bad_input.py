@@ -25,6 +25,7 @@ TRAINING = [
     # Unknown options and keys
     ("divergence=wgan_pg", "divergence=wgan_pg is not an option", "did you mean wgan_lp?"),
     ("divergence/penalty=r3", "divergence/penalty=r3 is not an option", "choose one of interpolate"),
+    ("device=[1]", "device=[1] names no option of a group", "int"),
     ("dataset=cifar", "dataset=cifar is not an option", "choose one of fashion_mnist, folder"),
     ("divergance=kl", "divergance is not a key", "did you mean divergence?"),
     ("sede=1", "sede is not a key", "did you mean seed?"),
