@@ -19,8 +19,9 @@ import torch
 
 from bench.timing import Setting, synchronize
 from bench.workloads import GAMES, WORKLOADS, compose, config_of
+from gan_cli.show import samples
 from gan_cli.trackers import Tracker
-from gan_cli.training import Terms
+from gan_cli.training.loop import Terms
 
 ROOT = Path(__file__).parents[1]
 LOG_INTERVAL = 100
@@ -96,8 +97,8 @@ class Costs:
 
         The steps are waited for. A GPU would otherwise compute while the run does the rest: there this is a bound.
         """
-        from gan_cli.experiment import Experiment, assemble
-        from gan_cli.run import run
+        from gan_cli.assembly import Experiment, assemble
+        from gan_cli.commands.train import run
 
         config = self._ring(steps)
         taken: list[float] = []
@@ -109,7 +110,7 @@ class Costs:
         added, medians = [], []
         for _ in range(self._repeats):
             taken.clear()
-            with tempfile.TemporaryDirectory() as folder, patch("gan_cli.run.assemble", clocked):
+            with tempfile.TemporaryDirectory() as folder, patch("gan_cli.commands.train.assemble", clocked):
                 run(config, Path(folder, "run"), {})
             whole = Stamps.seen[steps][0] - Stamps.seen[LOG_INTERVAL][0]
             added.append(whole / sum(taken[LOG_INTERVAL:]) - 1)
@@ -121,10 +122,9 @@ class Costs:
 
     def reports(self) -> list[Cost]:
         """One report of each kind, of the default run."""
-        from gan_cli import sampling
-        from gan_cli.artifacts import RunFolder
-        from gan_cli.experiment import assemble
-        from gan_cli.reporting import Reporter
+        from gan_cli.assembly import assemble
+        from gan_cli.commands.reporter import Reporter
+        from gan_cli.runs.folder import RunFolder
 
         experiment = assemble(compose("metric=[]", *self._common))
         state, iterator = experiment.state, experiment.start()
@@ -132,7 +132,7 @@ class Costs:
             folder = RunFolder(Path(path))
 
             def draw() -> None:
-                picture = sampling.picture(state.average, experiment.dataset, seed=0, title="", critic=state.critic)
+                picture = samples.picture(state.average, experiment.dataset, seed=0, title="", critic=state.critic)
                 folder.write_samples(state.step, picture)
 
             with Reporter(experiment, folder, []) as reporter:
@@ -151,7 +151,7 @@ class Costs:
 
     def linear(self, workload: str, seconds: float) -> list[Cost]:
         """Time over twice the steps and over twice the batch, which 2 is in proportion; pairs taken in turn."""
-        from gan_cli.experiment import assemble
+        from gan_cli.assembly import assemble
 
         batch = WORKLOADS[workload].batch_size
         game = GAMES["none"]
@@ -176,7 +176,7 @@ class Costs:
 
     def memory(self, steps: int) -> list[Cost]:
         """The memory of a run early and late; what it adds in between it would add again and again."""
-        from gan_cli.run import run
+        from gan_cli.commands.train import run
 
         with tempfile.TemporaryDirectory() as folder:
             run(self._ring(steps), Path(folder, "run"), {})

@@ -32,7 +32,7 @@ from bench import costs, table
 from bench.contest import BASELINE, PLAIN, Contest, Json, Plan, contenders, contest, number_format
 from bench.timing import Peak, Remote, Setting
 from bench.workloads import GAMES, ON_CPU, ON_CUDA, QUICK, WORKLOADS
-from gan_cli import record
+from gan_cli.runs import record
 
 
 def measure(

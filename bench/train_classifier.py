@@ -3,9 +3,9 @@
     python bench/train_classifier.py mnist
     python bench/train_classifier.py fashion_mnist
 
-Writes gan_cli/extractors/weights/<data>.safetensors. One thread and one seed, so that the same machine and the same
-torch make the same file; another machine makes one of the same accuracy but another digest, which is why the file is
-kept and pinned in configs/metric/extractor/.
+Writes gan_cli/metrics/extractors/weights/<data>.safetensors. One thread and one seed, so that the same machine and
+the same torch make the same file; another machine makes one of the same accuracy but another digest, which is why the
+file is kept and pinned in configs/metric/extractor/.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from gan_cli.datasets.base import Images, to_unit_range
 from gan_cli.datasets.images import FashionMnist, Mnist
-from gan_cli.extractors.network import SmallClassifier
+from gan_cli.metrics.extractors.network import SmallClassifier
 
 WEIGHTS = Path(__file__).parents[1] / "gan_cli" / "extractors" / "weights"
 BATCH_SIZE = 128

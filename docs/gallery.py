@@ -9,11 +9,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gan_cli import record
-from gan_cli.build import build
+from gan_cli.config.build import build
 from gan_cli.datasets.mixtures import Mixture
 from gan_cli.metrics.modes import mode_coverage
-from gan_cli.sample import load_run
+from gan_cli.runs import record
+from gan_cli.runs.load import load_run
 from gan_cli.sampling import generate, latents, real_points
 
 DIVERGENCES = ["gan", "kl", "reverse_kl", "js", "pearson", "squared_hellinger", "hinge", "relativistic"]

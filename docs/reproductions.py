@@ -18,10 +18,14 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from gan_cli import cli, config, record, wording
-from gan_cli.artifacts import RunFolder
-from gan_cli.evaluation import Question, evaluate
-from gan_cli.gan_report.seeds import student_quantile
+from gan_cli import cli
+from gan_cli.commands.evaluate import evaluate
+from gan_cli.commands.question import Question
+from gan_cli.commands.report.seeds import student_quantile
+from gan_cli.config import schema
+from gan_cli.runs import record
+from gan_cli.runs.folder import RunFolder
+from gan_cli.show import wording
 
 PAGE = Path(__file__).with_name("reproductions.md")
 RUNS = Path("outputs/reproductions")
@@ -118,7 +122,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
     parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
-    config.register()
+    schema.register()
     if not arguments.tables:
         tasks = [
             (TABLES[table], row, folder(table, row, seed), seed)
@@ -157,7 +161,7 @@ def is_done(run: Path, overrides: list[str]) -> bool:
         return False
     with initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
         now = compose("config", overrides)
-    changed = [change for change in config.differences(before, now) if "(none)" not in change]
+    changed = [change for change in schema.differences(before, now) if "(none)" not in change]
     return not changed and before.train.steps == now.train.steps
 
 

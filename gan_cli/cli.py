@@ -20,12 +20,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan_cli import catalogue
-from gan_cli import config as spine
-from gan_cli.catalogue import CONFIGS
-from gan_cli.composition import composition_error, members
+from gan_cli.config import options, schema
+from gan_cli.config.compose import composition_error, members
+from gan_cli.config.help import page as help_page
+from gan_cli.config.options import CONFIGS
 from gan_cli.errors import CommandError, InterruptedRunError
-from gan_cli.help import page as help_page
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def train() -> None:
     with _exit_codes("gan-train"):
         # Hydra ends with exit code 1 on any error; asked for a full error, it passes the exception on instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
-        spine.register()
+        schema.register()
         # Hydra takes the overrides of one side of -m only.
         sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
         overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
@@ -68,9 +67,9 @@ def sample() -> None:
     )
     arguments = parser.parse_args()
     with _exit_codes("gan-sample"):
-        spine.register()
+        schema.register()
         _log_to_terminal()
-        from gan_cli.sample import write_samples
+        from gan_cli.commands.sample import write_samples
 
         write_samples(**vars(arguments))
 
@@ -89,7 +88,7 @@ def evaluate() -> None:
         default=[],
         dest="metrics",
         metavar="NAME",
-        help=f"repeat for several: {', '.join(catalogue.names('metric'))} (default: all that apply)",
+        help=f"repeat for several: {', '.join(options.names('metric'))} (default: all that apply)",
     )
     parser.add_argument("--n", type=int, help="number of samples (default: as each metric's protocol has it)")
     parser.add_argument("--split", choices=["train", "test"], help="of the real data (default: as in training)")
@@ -99,18 +98,19 @@ def evaluate() -> None:
     parser.add_argument(
         "--extractor",
         metavar="NAME[:KEY=VALUE]",
-        help=f"{', '.join(catalogue.names('metric/extractor'))}, as inception:weights=PATH (default: the config's)",
+        help=f"{', '.join(options.names('metric/extractor'))}, as inception:weights=PATH (default: the config's)",
     )
-    parser.add_argument("--device", choices=catalogue.names("device"), default="auto", help="(default: auto)")
+    parser.add_argument("--device", choices=options.names("device"), default="auto", help="(default: auto)")
     arguments = parser.parse_args()
     with _exit_codes("gan-eval"):
         _log_to_terminal()
-        from gan_cli import evaluation
+        from gan_cli.commands import evaluate as answering
+        from gan_cli.commands.question import Question
 
-        answer = evaluation.evaluate(evaluation.Question(**vars(arguments)))
+        answer = answering.evaluate(Question(**vars(arguments)))
         if answer.receipts:
             with _printing():
-                print(evaluation.table(answer))
+                print(answering.table(answer))
         failures = {str(error): error.exit_code for error in answer.failures.values()}
         for message in failures:
             print(f"gan-eval: {message}", file=sys.stderr)
@@ -120,7 +120,7 @@ def evaluate() -> None:
 
 def divergence() -> None:
     """`gan-divergence`: list, check and draw the divergences, or compute them between known densities."""
-    from gan_cli.gan_divergence import command
+    from gan_cli.commands.divergence import command
 
     parser = _Parser(prog="gan-divergence", description="List, check, draw and compute the divergences.")
     command.add_arguments(parser)
@@ -131,7 +131,7 @@ def divergence() -> None:
 
 def report() -> None:
     """`gan-report`: one page that compares runs."""
-    from gan_cli.gan_report import command
+    from gan_cli.commands.report import command
 
     parser = _Parser(prog="gan-report", description="Compare runs: their configs, numbers, curves and samples.")
     command.add_arguments(parser)
@@ -143,7 +143,7 @@ class SweepSummary(Callback):
     """Ends a sweep with the table of its runs, and a page that compares them."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
-        from gan_cli import sweep
+        from gan_cli.commands import sweep
 
         folder = Path(config.hydra.sweep.dir)
         print(f"\n{folder}\n{sweep.table(folder)}")
@@ -174,7 +174,7 @@ def _job(config: DictConfig) -> None:
         print(f"gan-train: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:  # one bad run does not end a sweep; its run.json and the table tell of it
-        from gan_cli.sweep import record_failure
+        from gan_cli.commands.sweep import record_failure
 
         record_failure(folder, error)
         logger.error("%s: %s", folder.name, error, exc_info=not isinstance(error, CommandError))
@@ -188,11 +188,11 @@ def _run(config: DictConfig, folder: Path) -> None:
         "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra_config})),
     }
     if config.study:
-        from gan_cli.study import run_study
+        from gan_cli.commands.study import run_study
 
         run_study(config, folder, files, partial(members, hydra_config.overrides.task))
         return
-    from gan_cli.run import run
+    from gan_cli.commands.train import run
 
     run(config, folder, files)
     if hydra_config.mode is RunMode.RUN:
@@ -201,7 +201,7 @@ def _run(config: DictConfig, folder: Path) -> None:
 
 def _write_report(folder: Path) -> None:
     """The page of a sweep; that it cannot be written does not change how the sweep ended."""
-    from gan_cli.gan_report import command
+    from gan_cli.commands.report import command
 
     try:
         print(command.write_page(folder))

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from gan_cli import pictures
-from gan_cli.datasets.base import Dataset, Density
+from gan_cli.datasets.base import Density
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
 
@@ -50,22 +48,3 @@ def scores(critic: Critic, x: Tensor) -> Tensor:
 def real_points(dataset: Density, n: int, seed: int, device: torch.device | str) -> Tensor:
     """`n` points of the data that no batch of a run holds."""
     return dataset.sample(n, torch.Generator().manual_seed(stream(seed, "real samples"))).to(device)
-
-
-def picture(
-    generator: Generator,
-    dataset: Dataset,
-    *,
-    seed: int,
-    title: str,
-    critic: Critic | None = None,
-    n: int | None = None,
-) -> bytes:
-    """A PNG of `n` samples: images as a grid, points beside real ones over the level lines of the critic."""
-    if not isinstance(dataset, Density):
-        return pictures.image_grid(generate(generator, latents(generator, n or GRID_IMAGES, seed)))
-    fake = generate(generator, latents(generator, n or PLOTTED_POINTS, seed))
-    real = real_points(dataset, len(fake), seed, fake.device)
-    if critic is None:
-        return pictures.point_plot(real, fake, title)
-    return pictures.point_plot(real, fake, f"{title} (grey: the critic's score)", partial(scores, critic))

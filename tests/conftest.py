@@ -15,7 +15,8 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli import cli, config
+from gan_cli import cli
+from gan_cli.config import schema
 
 torch.set_num_threads(1)  # the models of the tests are too small for more
 
@@ -78,7 +79,7 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 def compose(*overrides: str) -> DictConfig:
     """The config of a run called "test", as `gan-train` composes it."""
-    config.register()
+    schema.register()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
         composed = hydra.compose("config", ["name=test", *overrides])
     OmegaConf.resolve(composed)

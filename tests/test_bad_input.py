@@ -11,8 +11,8 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli import training
-from gan_cli.run import run
+from gan_cli.commands.train import run
+from gan_cli.training import loop
 from tests.conftest import TINY, compose, tree
 
 RING = "dataset=ring"
@@ -118,8 +118,8 @@ TRAINING = [
         "choose an option",
     ),
     (
-        "divergence.penalty._target_=gan_cli.penalties.Penalty",
-        "divergence.penalty._target_=gan_cli.penalties.Penalty is not a concrete Penalty",
+        "divergence.penalty._target_=gan_cli.divergences.penalties.Penalty",
+        "divergence.penalty._target_=gan_cli.divergences.penalties.Penalty is not a concrete Penalty",
         "choose an option",
     ),
     ("divergence._target_=nowhere.Thing", "divergence._target_=nowhere.Thing is not found", "PYTHONPATH"),
@@ -240,7 +240,7 @@ def refused(command, arguments, inside, workspace, monkeypatch) -> str:
     """What `command` says in its one line, after all that holds of every refusal."""
     monkeypatch.chdir(workspace)
     monkeypatch.setenv("GAN_CLI_DATA", str(workspace / "data"))
-    monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("training began"))
+    monkeypatch.setattr(loop, "train", lambda *_, **__: pytest.fail("training began"))
     before = tree(workspace)
     finished = inside(command, *shlex.split(arguments))
     assert tree(workspace) == before

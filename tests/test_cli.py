@@ -73,7 +73,7 @@ def test_cfg_job_prints_the_whole_config_and_runs_nothing(inside, tmp_path, monk
     config = OmegaConf.create(finished.out)
     assert finished.code == 0
     assert finished.err == ""
-    assert config.divergence.penalty._target_ == "gan_cli.penalties.Interpolate"
+    assert config.divergence.penalty._target_ == "gan_cli.divergences.penalties.Interpolate"
     assert config.dataset._target_ == "gan_cli.datasets.mixtures.Ring"
     assert (config.train.steps, config.every.keep, config.seed) == (7, 3, 0)
     assert tree(tmp_path) == {}
@@ -116,7 +116,7 @@ def test_full_errors_show_the_traceback_of_a_mistake(gan_train):
 
 def test_an_error_of_the_program_has_a_traceback_and_exit_code_1(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gan_cli.run.pictures.curves", lambda *_: 1 / 0)
+    monkeypatch.setattr("gan_cli.commands.train.pictures.curves", lambda *_: 1 / 0)
     finished = inside("gan-train", *TINY, "train.steps=1", "name=run")
     assert finished.code == 1
     assert "ZeroDivisionError" in finished.err

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan_cli.gan_divergence.laws import LAWS
+from gan_cli.commands.divergence.laws import LAWS
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)

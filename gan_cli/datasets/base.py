@@ -84,3 +84,8 @@ class Images(Dataset):
 def to_unit_range(images: Tensor) -> Tensor:
     """uint8 images as float32 in [−1, 1]."""
     return images.float().div_(127.5).sub_(1)
+
+
+def as_uint8(images: Tensor) -> Tensor:
+    """Images in [−1, 1] as uint8."""
+    return images.clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from gan_cli.penalties import NoPenalty, Penalty
+from gan_cli.divergences.penalties import NoPenalty, Penalty
 
 
 @dataclass(frozen=True, kw_only=True)

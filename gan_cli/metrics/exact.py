@@ -8,10 +8,10 @@ from torch import Tensor
 from gan_cli import sampling
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.divergences.base import Divergence
+from gan_cli.exact.truth import truth_of
 from gan_cli.metrics.arguments import at_least
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.subject import Subject
-from gan_cli.truth import truth_of
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gan_cli import pictures
 from gan_cli.datasets.base import Dataset, Images
 from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.arguments import at_least, needs_images
@@ -15,6 +14,7 @@ from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import centred_pixels, row_blocks, squared_pixel_distances
 from gan_cli.metrics.standard_errors import bootstrap
 from gan_cli.metrics.subject import Samples, Subject
+from gan_cli.show import pictures
 
 SHOWN, BESIDE = 16, 3
 """Samples in the picture, and the nearest training images of each."""

@@ -6,11 +6,11 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from gan_cli import pictures, sampling
-from gan_cli.datasets.base import Dataset, Density, Endless, Images
+from gan_cli import sampling
+from gan_cli.datasets.base import Dataset, Density, Endless, Images, as_uint8
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import DivergedError
-from gan_cli.extractors.base import Extractor, Features
+from gan_cli.metrics.extractors.base import Extractor, Features
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
 
@@ -96,7 +96,7 @@ class RealSamples:
 
 def as_raw(samples: Tensor) -> Tensor:
     """Images as they would be saved, uint8; points as they are."""
-    return pictures.as_uint8(samples) if samples.dim() == 4 else samples
+    return as_uint8(samples) if samples.dim() == 4 else samples
 
 
 def _finite(samples: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from gan_cli import wording
-from gan_cli.experiment import Experiment
+from gan_cli.assembly import Experiment
+from gan_cli.show import wording
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from gan_cli import catalogue
-from gan_cli.build import build
+from gan_cli.assembly import Experiment
+from gan_cli.config import options
+from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
-from gan_cli.experiment import Experiment
 from gan_cli.models.base import Critic
 from gan_cli.studies import dirac_figures
 from gan_cli.studies.base import Findings, Study, table
@@ -176,8 +176,8 @@ class Dirac(Study):
         self.steps = steps
         self.weight = weight
         self.start = start
-        rows = sorted([*catalogue.names("divergence"), *more])
-        columns = sorted(catalogue.names("divergence/penalty"), key=lambda name: (name != "none", name))
+        rows = sorted([*options.names("divergence"), *more])
+        columns = sorted(options.names("divergence/penalty"), key=lambda name: (name != "none", name))
         self.games = {row: {column: self._game(row, column) for column in columns} for row in rows}
 
     def conclude(self, members: Mapping[str, Experiment]) -> Findings:
@@ -193,8 +193,8 @@ class Dirac(Study):
         return Findings(table(rows), numbers, {"dirac.png": paths, "dirac_table.png": dirac_figures.verdicts(found)})
 
     def _game(self, divergence: str, penalty: str) -> Game:
-        node: DictConfig = catalogue.option("divergence", divergence)
-        node.penalty = catalogue.option("divergence/penalty", penalty)
+        node: DictConfig = options.option("divergence", divergence)
+        node.penalty = options.option("divergence/penalty", penalty)
         if "weight" in node.penalty:
             node.penalty.weight = self.weight
         return Game(build(node, Divergence, "divergence"))

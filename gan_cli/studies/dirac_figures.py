@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from gan_cli.pictures import png
+from gan_cli.show.pictures import png
 
 if TYPE_CHECKING:
     from gan_cli.studies.dirac import Behaviour, Game

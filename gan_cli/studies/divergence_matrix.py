@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 
-from gan_cli import kernel_density, sampling
+from gan_cli import sampling
+from gan_cli.assembly import Experiment
 from gan_cli.datasets.base import Density
-from gan_cli.experiment import Experiment
-from gan_cli.kernel_density import Estimated
-from gan_cli.pictures import heat_map
+from gan_cli.exact import samples as kernel_density
+from gan_cli.exact.samples import Estimated
+from gan_cli.exact.truth import Truth
+from gan_cli.show.pictures import heat_map
 from gan_cli.studies.base import Findings, Study, table
-from gan_cli.truth import Truth
 
 SAMPLES = 131_072
 

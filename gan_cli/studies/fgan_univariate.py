@@ -11,17 +11,19 @@ from matplotlib.figure import Figure
 from scipy.optimize import minimize
 from torch import nn
 
-from gan_cli import exact, sampling, training
+from gan_cli import sampling
+from gan_cli.assembly import Experiment
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import Gaussian
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
-from gan_cli.experiment import Experiment
+from gan_cli.exact import densities
 from gan_cli.models.base import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator
-from gan_cli.pictures import heat_map, png
 from gan_cli.randomness import stream
+from gan_cli.show.pictures import heat_map, png
 from gan_cli.studies.base import Findings, Study, table
+from gan_cli.training import loop
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def _density(generator: Generator) -> Density:
 
 
 def _exact(of: Experiment, under: Experiment) -> float:
-    return exact.between(under.divergence, _data(under), _density(of.state.average))
+    return densities.between(under.divergence, _data(under), _density(of.state.average))
 
 
 def _row(member: Experiment) -> Row:
@@ -115,7 +117,7 @@ def _row(member: Experiment) -> Row:
     assert isinstance(generator, GaussianGenerator)
     best_mean, best_deviation = best_gaussian(member.divergence, _data(member))
     return Row(
-        exact=exact.between(member.divergence, _data(member), Gaussian([best_mean], best_deviation)),
+        exact=densities.between(member.divergence, _data(member), Gaussian([best_mean], best_deviation)),
         bound=_bound(member.divergence, member.state.critic, _data(member), _density(generator)),
         best_mean=best_mean,
         mean=generator.mean.item(),
@@ -126,7 +128,7 @@ def _row(member: Experiment) -> Row:
 
 def best_gaussian(divergence: Divergence, data: Density) -> tuple[float, float]:
     """μ* and σ* that minimise the exact divergence from the data, densities on the line."""
-    objective = lambda x: exact.between(divergence, data, Gaussian([float(x[0])], abs(float(x[1]))))  # noqa: E731
+    objective = lambda x: densities.between(divergence, data, Gaussian([float(x[0])], abs(float(x[1]))))  # noqa: E731
     found = minimize(objective, x0=[1.0, 1.8], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10})
     mean, deviation = found.x.tolist()
     return mean, abs(deviation)
@@ -134,7 +136,7 @@ def best_gaussian(divergence: Divergence, data: Density) -> tuple[float, float]:
 
 def _bound(divergence: Divergence, critic: Critic, p: Density, q: Density) -> float:
     assert isinstance(divergence, FDivergence)
-    return exact.bound(divergence, partial(sampling.scores, critic), p, q)
+    return densities.bound(divergence, partial(sampling.scores, critic), p, q)
 
 
 def _learned(generator: Generator, under: Experiment, steps: int) -> float:
@@ -147,13 +149,13 @@ def _learned(generator: Generator, under: Experiment, steps: int) -> float:
             module.reset_parameters()
     optimizer = type(state.critic_optimizer)(critic.parameters(), **state.critic_optimizer.defaults)
     fresh = replace(state, generator=generator, critic=critic, critic_optimizer=optimizer, step=0)
-    last = training.train(
+    last = loop.train(
         fresh,
         replace(under.divergence, critic_steps=1),
         under.batches,
         steps=steps,
         seed=under.seed,
-        schedule=training.cosine,
+        schedule=loop.cosine,
         train_generator=False,
     )
     deque(last, maxlen=0)

@@ -12,15 +12,16 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gan_cli import exact, sampling
+from gan_cli import sampling
+from gan_cli.assembly import Experiment
 from gan_cli.datasets.mixtures import ParallelLines
 from gan_cli.divergences.fgan import Gan, JensenShannon, KullbackLeibler, ReverseKullbackLeibler
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.errors import DivergedError
-from gan_cli.experiment import Experiment
+from gan_cli.exact import densities
 from gan_cli.metrics.exact import held_out_estimate
 from gan_cli.models.toys import LineGenerator
-from gan_cli.pictures import png
+from gan_cli.show.pictures import png
 from gan_cli.studies.base import Findings, Study, table
 
 SAMPLES = 20_000
@@ -83,7 +84,7 @@ def _exact(member: Experiment) -> dict[str, float]:
         "reverse_kl": ReverseKullbackLeibler(generator_loss="minimax"),
         "js": JensenShannon(generator_loss="minimax"),
     }
-    return {name: exact.between(divergence, data, model) for name, divergence in divergences.items()}
+    return {name: densities.between(divergence, data, model) for name, divergence in divergences.items()}
 
 
 def _position(member: Experiment) -> float:

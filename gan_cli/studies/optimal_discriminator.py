@@ -7,11 +7,12 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gan_cli import exact, sampling
+from gan_cli import sampling
+from gan_cli.assembly import Experiment
 from gan_cli.datasets.base import Density
 from gan_cli.divergences.fgan import Gan
-from gan_cli.experiment import Experiment
-from gan_cli.pictures import png
+from gan_cli.exact import densities
+from gan_cli.show.pictures import png
 from gan_cli.studies.base import Findings, Study, table
 
 SAMPLES = 100_000
@@ -43,8 +44,8 @@ def _measure(member: Experiment) -> dict[str, float]:
     assert isinstance(data, Density)
     assert model is not None
     assert isinstance(member.divergence, Gan)
-    value = exact.bound(member.divergence, partial(sampling.scores, critic), data, model)
-    best = exact.between(member.divergence, data, model)
+    value = densities.bound(member.divergence, partial(sampling.scores, critic), data, model)
+    best = densities.between(member.divergence, data, model)
     return {"mean_absolute_error": _error(member), "value": value, "exact": best}
 
 

@@ -15,14 +15,14 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from gan_cli import sampling
+from gan_cli.assembly import Experiment
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import Mixture
+from gan_cli.divergences.penalties import between, gradient_norm
 from gan_cli.divergences.wasserstein import WeightClippedWasserstein
-from gan_cli.experiment import Experiment
 from gan_cli.models.base import Critic
-from gan_cli.penalties import between, gradient_norm
-from gan_cli.pictures import png
 from gan_cli.randomness import stream
+from gan_cli.show.pictures import png
 from gan_cli.studies.base import Findings, Study, table
 
 SAMPLES = 2000

@@ -1,0 +1,294 @@
+"""Properties that follow from the mathematics of a divergence, each measured as the largest error in float64.
+
+An f-divergence is right if its conjugate, its activation and their composition are those of its f (f-GAN, Nowozin 2016,
+arXiv 1606.00709, eq. 4–6): everything here is derived from f alone and compared with what the class says.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from gan_cli.commands.divergence.calculus import Function, largest, maximiser, share, slope
+from gan_cli.divergences.base import Divergence
+from gan_cli.divergences.f_divergence import FDivergence
+
+Form = Literal["minimax", "non_saturating"]
+
+RATIOS = torch.logspace(-3, 3, 60, dtype=torch.float64)
+"""u = p/q; of an even number, since at u = 1 most f are 0 and no relative error is defined."""
+
+SCORES = torch.linspace(-12, 12, 241, dtype=torch.float64)
+
+REACH = 150.0
+"""Scores are searched as v = sinh(s) for |s| up to this, which is |v| up to 7e64."""
+
+
+@dataclass(frozen=True)
+class Law:
+    """A property of every divergence of a kind."""
+
+    name: str
+    statement: str
+    tolerance: float
+    kind: type
+    measure: Callable[[Any], float | None]
+
+    def error(self, divergence: Divergence) -> float | None:
+        """The largest error, infinite where anything is not a number; None where the law has nothing to say."""
+        error = self.measure(divergence) if isinstance(divergence, self.kind) else None
+        return math.inf if error is not None and math.isnan(error) else error
+
+    def holds(self, divergence: Divergence) -> bool:
+        """Whether the divergence obeys it, if it applies."""
+        error = self.error(divergence)
+        return error is None or error <= self.tolerance
+
+
+LAWS: list[Law] = []
+
+
+def law(name: str, kind: type, tolerance: float) -> Callable[[Callable[[Any], float | None]], Law]:
+    """Make a law, stated by its docstring, of the function that measures its error."""
+
+    def register(measure: Callable[[Any], float | None]) -> Law:
+        statement = " ".join((measure.__doc__ or "").split()).removesuffix(".")
+        LAWS.append(Law(name, statement, tolerance, kind, measure))
+        return LAWS[-1]
+
+    return register
+
+
+@law("identity", FDivergence, 1e-6)
+def identity(divergence: FDivergence) -> float:
+    """The largest u·g_f(v) − f*(g_f(v)) over v is f(u), for u from 1e-3 to 1e3, relative to f(u)."""
+    u = RATIOS[:, None]
+
+    def bound(s: Tensor) -> Tensor:
+        v = s.sinh()
+        return u * divergence.activation(v) - divergence.conjugate_of_activation(v)
+
+    f = divergence.f(RATIOS)
+    best = maximiser(bound, -REACH, REACH, len(RATIOS))
+    return largest((bound(best[:, None])[:, 0] - f) / f)
+
+
+@law("conjugate", FDivergence, 1e-6)
+def conjugate(divergence: FDivergence) -> float:
+    """f*(t) is the largest ut − f(u) over u ≥ 0, for t = g_f(v) and |v| ≤ 12, relative to 1 + |f*|."""
+    t = divergence.activation(SCORES)[:, None]
+
+    def gain(log_u: Tensor) -> Tensor:
+        return log_u.exp() * t - divergence.f(log_u.exp())
+
+    log_u = maximiser(gain, -345, 345, len(SCORES))
+    attained = gain(log_u[:, None])[:, 0]
+    stated = divergence.conjugate(t[:, 0])
+    # Where the best u is out of reach, f* is above what was found.
+    passed = (log_u > 344) & (attained <= stated)
+    return largest(torch.where(passed, 0.0, attained - stated) / (1 + stated.abs()))
+
+
+@law("domain", FDivergence, 1e-6)
+def domain(divergence: FDivergence) -> float:
+    """g_f stays inside the domain of f*, which ends at the slope of f at infinity."""
+    low, high = divergence.conjugate_domain
+    t = divergence.activation(torch.cat([SCORES, torch.linspace(-REACH, REACH, 301, dtype=torch.float64).sinh()]))
+    outside = largest(torch.where((t < low) | (t > high), t - t.clamp(low, high), 0.0))
+    true_end = slope_at_infinity(divergence)
+    beside = 0.0 if true_end == high else abs(true_end - high) / (1 + abs(high))
+    return max(outside, math.inf if math.isnan(beside) else beside)
+
+
+@law("slopes", FDivergence, 1e-6)
+def slopes(divergence: FDivergence) -> float:
+    """g_f takes every value of f′(u), for u from 1e-3 to 1e3, relative to 1 + |f′|."""
+    t = slope(divergence.f, RATIOS)
+    return largest((divergence.activation(score_of(divergence, t)) - t) / (1 + t.abs()))
+
+
+@law("increases", FDivergence, 0.0)
+def increases(divergence: FDivergence) -> float:
+    """g_f increases: the share of steps between −12 and 12 over which it does not."""
+    return share(divergence.activation(SCORES).diff() > 0)
+
+
+@law("convex", FDivergence, 1e-12)
+def convex(divergence: FDivergence) -> float:
+    """f lies below its chords, relative to their height."""
+    generator = torch.Generator().manual_seed(0)
+    u, w = torch.rand(2, 1000, generator=generator, dtype=torch.float64).mul(6).sub(3).exp()
+    chord = (divergence.f(u) + divergence.f(w)) / 2
+    return largest(((divergence.f((u + w) / 2) - chord) / (1 + chord.abs())).relu())
+
+
+@law("f′(1)", FDivergence, 1e-9)
+def slope_at_one(divergence: FDivergence) -> float:
+    """The derivative of f at 1 is the stated one; at a kink, the middle of its subgradients."""
+    return largest(slope(divergence.f, torch.ones(1, dtype=torch.float64)) - divergence.f_prime_at_one)
+
+
+@law("inverse", FDivergence, 1e-6)
+def inverse(divergence: FDivergence) -> float | None:
+    """The derivative of f* at f′(u) is u, relative to u, where f is not nearly straight."""
+    u = _where_f_bends(divergence)
+    if not len(u):
+        return None
+    return largest((slope(divergence.conjugate, slope(divergence.f, u)) - u) / u)
+
+
+@law("best v", FDivergence, 1e-6)
+def best_score(divergence: FDivergence) -> float | None:
+    """u·g_f(v) − f*(g_f(v)) is stationary where g_f(v) = f′(u), relative to the slopes of its terms."""
+    u = _where_f_bends(divergence)
+    if not len(u):
+        return None
+    v = score_of(divergence, slope(divergence.f, u))
+    return _difference(u * slope(divergence.activation, v), slope(divergence.conjugate_of_activation, v))
+
+
+@law("stable", FDivergence, 1e-6)
+def stable_form(divergence: FDivergence) -> float:
+    """The composition f*∘g_f is that of its parts, for |v| ≤ 12, relative to 1 + |f*|."""
+    composed = divergence.conjugate(divergence.activation(SCORES))
+    stated = divergence.conjugate_of_activation(SCORES)
+    return largest(torch.where(stated == composed, 0.0, (stated - composed) / (1 + composed.abs())))
+
+
+@law("generator", FDivergence, 1e-9)
+def generator(divergence: FDivergence) -> float:
+    """The gradient of minimax is that of the estimate; of non_saturating, that of E_Q[−g_f(v)]."""
+    v, other = SCORES[::10], torch.zeros(1, dtype=torch.float64)
+    by_fake = slope(partial(divergence.estimate, other), v)
+    by_real = slope(lambda real: divergence.estimate(real, other), v)
+    descended: dict[Form, Tensor] = {"minimax": by_fake, "non_saturating": -by_real}
+    errors = [
+        _difference(slope(partial(_with(divergence, form).generator_objective, real=None), v), gradient)
+        for form, gradient in descended.items()
+    ]
+    return max(errors)
+
+
+@law("direction", Divergence, 0.0)
+def direction(divergence: Divergence) -> float:
+    """Higher real, lower fake scores pay for the critic, higher fake ones for the generator: the share that do not."""
+    scores = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+    forms = [_with(divergence, "minimax"), _with(divergence, "non_saturating")]
+    gains = [
+        slope(lambda real: divergence.estimate(real, scores), scores),
+        -slope(partial(divergence.estimate, scores), scores),
+        *(-slope(partial(form.generator_objective, real=scores), -scores) for form in forms),
+    ]
+    return share(torch.stack([(gain >= 0) & (gain > 0).any() for gain in gains]))
+
+
+@law("optimum", Divergence, 1e-6)
+def optimum(divergence: Divergence) -> float | None:
+    """The largest estimate, for P = (4, 2, 1, 1)/8 and Q = (1, 1, 2, 4)/8, is the stated exact value."""
+    p, q = torch.tensor([[4, 2, 1, 1], [1, 1, 2, 4]])
+    try:
+        log_p, log_q = (counts.double().div(8).log() for counts in (p, q))
+        stated = divergence.exact(log_p, log_q, torch.ones_like(log_p))
+    except NotImplementedError:
+        return None
+
+    def estimate(v: Tensor) -> Tensor:
+        return divergence.estimate(v.repeat_interleave(p), v.repeat_interleave(q))
+
+    def improved(best: Tensor, changed: Tensor) -> Tensor:
+        def by_score(s: Tensor) -> Tensor:
+            return torch.stack([estimate(torch.where(changed, v, best)) for v in s.sinh()[0]])[None]
+
+        return torch.where(changed, maximiser(by_score, -15, 15, rows=1, points=65, rounds=5).sinh(), best)
+
+    # The best constant first; then, since the estimate is a sum over points, the best score of each by itself.
+    best = torch.zeros_like(log_p)
+    for changed in (torch.ones(4), *torch.eye(4)):
+        best = improved(best, changed > 0)
+    return largest((estimate(best) - stated) / (1 + stated.abs()))
+
+
+@law("float32", Divergence, 16.0)
+def float32(divergence: Divergence) -> float:
+    """Values F and gradients in float32, for |v| ≤ 80 where they fit it, in units of eps·(1 + |F| + |v F′(v)|)."""
+    return rounding(divergence, torch.float32)
+
+
+@law("bfloat16", Divergence, 16.0)
+def bfloat16(divergence: Divergence) -> float:
+    """The same in bfloat16."""
+    return rounding(divergence, torch.bfloat16)
+
+
+def rounding(divergence: Divergence, dtype: torch.dtype) -> float:
+    """The largest error of what training computes from a score, infinite where it is infinite for no reason."""
+    limits = torch.finfo(dtype)
+    v = torch.linspace(-80, 80, 81).to(dtype)
+    exact_v = v.double()
+    step = 1e-4 * (1 + exact_v.abs())
+    errors = []
+    for term in _terms(divergence):
+        value, gradient = term(exact_v), slope(term, exact_v)
+        curvature = (slope(term, exact_v + step) - slope(term, exact_v - step)) / (2 * step)
+        for computed, exact, derivative in ((term(v), value, gradient), (slope(term, v), gradient, curvature)):
+            unit = limits.eps * (1 + exact.abs() + (exact_v * derivative).abs())
+            too_large = (value.abs() > 1e-3 * limits.max) | (gradient.abs() > 1e-3 * limits.max)
+            errors.append(torch.where(too_large, 0.0, (computed.double() - exact) / unit))
+    return largest(torch.cat(errors))
+
+
+def _terms(divergence: Divergence) -> list[Function]:
+    """What a sample's score contributes to the estimate and to the generator's objective, elementwise."""
+    if isinstance(divergence, FDivergence):
+        return [divergence.activation, divergence.conjugate_of_activation]
+
+    def elementwise(function: Callable[[Tensor, Tensor], Tensor]) -> Function:
+        return lambda v: torch.stack([function(score[None], score.new_zeros(1)) for score in v])
+
+    return [
+        elementwise(divergence.estimate),
+        elementwise(lambda score, zero: divergence.estimate(zero, score)),
+        elementwise(divergence.generator_objective),
+    ]
+
+
+def _with(divergence: Divergence, form: Form) -> Divergence:
+    """The same with another objective of the generator, if it has several."""
+    return replace(divergence, generator_loss=form) if isinstance(divergence, FDivergence) else divergence
+
+
+def _where_f_bends(divergence: FDivergence) -> Tensor:
+    """Where f is straight, f* has a corner and no derivative; where it is nearly so, no slope determines a u."""
+    low, high = slope(divergence.f, RATIOS), slope(divergence.f, 1.01 * RATIOS)
+    return RATIOS[high - low > 1e-9 * (1 + low.abs())]
+
+
+def _difference(a: Tensor, b: Tensor) -> float:
+    """The largest, relative to the sum of both sizes."""
+    size = a.abs() + b.abs()
+    return largest(torch.where(a == b, 0.0, (a - b) / size))
+
+
+def slope_at_infinity(divergence: FDivergence) -> float:
+    """The limit of f′(u), from its values up to u = 1e150 by Aitken's extrapolation, which is exact for powers."""
+    x, y, z = slope(divergence.f, torch.tensor([1e100, 1e125, 1e150], dtype=torch.float64)).tolist()
+    first, second = y - x, z - y
+    if abs(second) <= 1e-9 * (1 + abs(z)):
+        return float(z)
+    if z == math.inf or abs(second) >= abs(first) * (1 - 1e-9):
+        return math.inf if z == math.inf else math.copysign(math.inf, second)
+    return float(z + second**2 / (first - second))
+
+
+def score_of(divergence: FDivergence, t: Tensor) -> Tensor:
+    """The raw score v with g_f(v) = t, by bisection."""
+    low, high = torch.full_like(t, -REACH), torch.full_like(t, REACH)
+    for _ in range(80):
+        middle = (low + high) / 2
+        below = divergence.activation(middle.sinh()) < t
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return ((low + high) / 2).sinh()

@@ -1,0 +1,98 @@
+"""The divergences and their formulas as text for a terminal, and as the tables of docs/divergences.md."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+from gan_cli.commands.divergence.formulas import Formulas
+
+WIDTH = 100
+
+COLUMNS_OF_F_DIVERGENCES = {
+    "f(u)": "f",
+    "g_f(v)": "g",
+    "f*(t)": "f*",
+    "domain of f*": "domain",
+    "T at the optimum": "T",
+    "f′(1)": "f′(1)",
+    "D_f(P‖Q)": "value",
+    "at P = Q": "at P = Q",
+    "disjoint": "disjoint",
+    "source": "source",
+}
+COLUMNS_OF_OTHERS = {
+    "the critic maximises": "critic",
+    "the generator minimises": "generator",
+    "best critic": "best",
+    "value there": "value",
+    "source": "source",
+}
+
+HEADING = """\
+P is the data, Q the model, u = p/q, v the critic's raw score.
+An f-divergence is D_f(P‖Q) = ∫ q f(p/q), the largest E_P[g_f(v)] − E_Q[f*(g_f(v))] over all
+critics, where g_f(v) is T. Its value when P = Q, and when P and Q do not overlap, is given.
+"""
+
+
+def as_text(divergences: Sequence[Formulas]) -> str:
+    """A block for each, no line wider than 100 columns."""
+    return "\n".join([HEADING, *(_block(divergence) for divergence in divergences)])
+
+
+def _block(divergence: Formulas) -> str:
+    title = textwrap.wrap(f"{divergence.name} – {divergence.summary}", WIDTH, subsequent_indent="  ")
+    rows = _rows_of_f_divergence(divergence) if divergence.is_f_divergence else _rows_of_other(divergence)
+    return "\n".join([*title, *rows, ""])
+
+
+def _rows_of_f_divergence(divergence: Formulas) -> list[str]:
+    pairs = [("f(u)", "f", "T", "T"), ("g_f(v)", "g", "f′(1)", "f′(1)"), ("f*(t)", "f*", "P = Q", "at P = Q")]
+    pairs.append(("domain", "domain", "disjoint", "disjoint"))
+    rows = [
+        f"  {left:8}{divergence[of_left]:42} {right:9}{divergence[of_right]}"
+        for left, of_left, right, of_right in pairs
+    ]
+    return rows + _lines(divergence, {"value": "value", "where": "where", "source": "source"}, 8)
+
+
+def _rows_of_other(divergence: Formulas) -> list[str]:
+    headings = {
+        heading.removeprefix("the "): field for heading, field in COLUMNS_OF_OTHERS.items() if field != "source"
+    }
+    return _lines(divergence, headings | {"where": "where", "source": "source"}, 21)
+
+
+def _lines(divergence: Formulas, fields: dict[str, str], width: int) -> list[str]:
+    lines = []
+    for heading, field in fields.items():
+        if field in divergence.stated:
+            kept_together = divergence[field].replace("arXiv ", "arXiv\N{NO-BREAK SPACE}")
+            text = [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(kept_together, WIDTH - width - 2)]
+            lines += [
+                f"  {label:{width}}{line}" for label, line in zip([heading] + [""] * len(text), text, strict=False)
+            ]
+    return lines
+
+
+def as_markdown(divergences: Sequence[Formulas]) -> str:
+    """A table of the f-divergences and one of the others."""
+    groups = {True: COLUMNS_OF_F_DIVERGENCES, False: COLUMNS_OF_OTHERS}
+    tables = []
+    for is_f_divergence, columns in groups.items():
+        members = [member for member in divergences if member.is_f_divergence is is_f_divergence]
+        if members:
+            tables.append(_table(members, columns))
+    return "\n\n".join(tables)
+
+
+def _table(members: Sequence[Formulas], columns: dict[str, str]) -> str:
+    rows = [["`divergence=`", *(_escaped(heading) for heading in columns)], ["---"] * (len(columns) + 1)]
+    rows += [[f"`{member.name}`", *(_escaped(member[field]) for field in columns.values())] for member in members]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows).replace("| --- ", "|---").replace("|--- |", "|---|")
+
+
+def _escaped(text: str) -> str:
+    """For a cell: the signs that markdown would take as its own, and papers as links."""
+    text = re.sub(r"([*|])", r"\\\1", text)
+    return re.sub(r"arXiv (\d{4}\.\d{5}|\d{4}\.\d{4})", r"[\1](https://arxiv.org/abs/\1)", text)

@@ -1,0 +1,21 @@
+"""What the command line of `gan-eval` asks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the command line asks."""
+
+    run: Path
+    metrics: Sequence[str]
+    """By name; none: all that apply."""
+    n: int | None
+    split: str | None
+    weights: str
+    step: int | None
+    seed: int
+    extractor: str | None
+    device: str

@@ -1,0 +1,247 @@
+"""The numbers of runs in columns: only what was measured in the same way stands in one column."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gan_cli.commands.report import quantity
+from gan_cli.commands.report.reading import Run, leaves
+from gan_cli.runs import receipts
+from gan_cli.show.wording import QUANTILE, setting
+
+NOT_METRICS = {"step", "images_seen", "seconds", "penalty", "critic_loss", "generator_loss", "images_per_second"}
+"""What training logs about itself; so are gradient norms and learning rates."""
+
+ALWAYS = {"version", "target", "code_sha256"}
+"""Circumstances that every number has, though receipts of earlier versions do not tell them."""
+
+DIGEST = re.compile(r"([0-9a-f]{8})[0-9a-f]{32,}")
+"""Of a commit or of content; its first digits tell it from another."""
+
+FAMILY = 3
+"""As many names that differ only in a whole number at their end are parts of one thing, such as shares of classes."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of a run."""
+
+    value: float
+    error: float | None = None
+    """One standard error."""
+    real: float | None = None
+    """The same number of real samples: the floor of a distance."""
+    step: int | None = None
+    """Of the training; None where it is the run's last."""
+    is_of_other_weights: bool = False
+    """Whether the run has other weights at that step by now, so that the number is none of its own."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Of the 95 % interval."""
+        return None if self.error is None else QUANTILE * self.error
+
+
+@dataclass
+class Column:
+    """A number under the same circumstances, by run."""
+
+    name: str
+    logged: bool
+    """Whether training logged it; else it is from the receipts of gan-eval."""
+    circumstances: dict[str, Any]
+    divergence: str | None = None
+    """What is estimated, where that is of one divergence alone."""
+    cells: dict[int, Cell] = field(default_factory=dict)
+    distinction: list[str] = field(default_factory=list)
+    """In what its circumstances differ from those of other columns of the same number."""
+    family: str = ""
+    """What names such as class_share_0, class_share_1, … share; empty of a number that stands alone."""
+
+    @property
+    def metric(self) -> str | None:
+        """What measured it, where a receipt tells that."""
+        return None if self.logged else self.circumstances.get("metric")
+
+    @property
+    def title(self) -> str:
+        """Its name where only text is possible."""
+        told = ([self.divergence] if self.divergence else []) + self.distinction
+        told += ["logged"] if self.logged else []
+        return f"{self.name} [{', '.join(told)}]" if told else self.name
+
+
+def columns(runs: Sequence[Run]) -> list[Column]:
+    """All numbers of the runs; of what training logged those without a receipt."""
+    found: dict[str, Column] = {}
+    for index, run in enumerate(runs):
+        for receipt in run.receipts:
+            _add_receipt(found, index, run, receipt)
+    measured = {
+        (column.name, index)
+        for column in found.values()
+        for index, cell in column.cells.items()
+        if not cell.is_of_other_weights
+    }
+    metrics = {
+        index: [name for name in logged_names(run) if (name, index) not in measured] for index, run in enumerate(runs)
+    }
+    for name in dict.fromkeys(name for names in metrics.values() for name in names):
+        having = [index for index, names in metrics.items() if name in names]
+        common = _common_nodes(runs[index] for index in having if runs[index].config)
+        for index in having:
+            _add_logged(found, index, runs[index], name, common)
+    ordered = _ordered(list(found.values()))
+    for column in ordered:
+        column.distinction = _distinction(column, ordered)
+    return ordered
+
+
+def families(names: Iterable[str]) -> dict[str, str]:
+    """Of each name that differs from others only in a whole number at its end, what it shares with them."""
+    beginnings: dict[str, set[str]] = {}
+    for name in names:
+        beginning = name.rstrip("0123456789")
+        if beginning and beginning != name:
+            beginnings.setdefault(beginning, set()).add(name)
+    return {name: start for start, alike in beginnings.items() if len(alike) >= FAMILY for name in alike}
+
+
+def logged_names(run: Run) -> list[str]:
+    """The metrics that training logged of a run."""
+    names = dict.fromkeys(name for line in run.metrics for name in line)
+    return [name for name in names if not _is_part(name, names)]
+
+
+def _is_part(name: str, names: Iterable[str]) -> bool:
+    return (
+        name in NOT_METRICS
+        or name.endswith(("_gradient_norm", "_learning_rate"))
+        or any(name.removesuffix(suffix) in names for suffix in ("_error", "_of_real") if name.endswith(suffix))
+    )
+
+
+def refusals(run: Run) -> dict[str, str]:
+    """Why a metric does not apply to a run, by metric: the newest reason, where the run has no number of it."""
+    newest = sorted(run.receipts, key=lambda receipt: str(receipt.get("made") or ""))
+    reasons = {receipt["metric"]: str(receipt["refused"]) for receipt in newest if receipt.get("refused")}
+    having = {receipt["metric"] for receipt in run.receipts if receipt["numbers"]}
+    return {metric: reason for metric, reason in reasons.items() if metric not in having}
+
+
+def _ordered(found: list[Column]) -> list[Column]:
+    """Metrics of few numbers before those of many, among them what looks at real samples first; families last.
+
+    Numbers of one name stand side by side, and what no receipt tells of comes after the metrics as it was logged.
+    """
+    family = families(column.name for column in found)
+    names: dict[str, list[str]] = {}
+    metrics: dict[str, str] = {}
+    beside_real = set()
+    for column in found:
+        column.family = family.get(column.name, "")
+        if column.metric is not None:
+            metrics.setdefault(column.name, column.metric)
+            names.setdefault(column.metric, []).append(column.name)
+            if column.circumstances.get("samples.real"):
+                beside_real.add(column.metric)
+    logged = list(dict.fromkeys(column.name for column in found))
+
+    def place(column: Column) -> tuple[bool, bool, int, bool, str, int, bool]:
+        metric = column.metric or metrics.get(column.name)
+        part = bool(column.family)
+        if metric is None:
+            return part, True, 0, True, "", logged.index(column.name), True
+        known = list(dict.fromkeys(names[metric]))
+        return part, False, len(known), metric not in beside_real, metric, known.index(column.name), column.logged
+
+    return sorted(found, key=place)
+
+
+def _add_receipt(found: dict[str, Column], index: int, run: Run, receipt: dict[str, Any]) -> None:
+    told = leaves(receipts.circumstances(receipt))
+    alike = {key: value for key, value in told.items() if key and value != {}}
+    if receipt.get("dataset_sha256") is None:  # a toy's data are its config
+        alike |= _dataset(run)
+    step = None if receipt["step"] == run.step else receipt["step"]
+    digest = run.checkpoints.get(receipt["step"])
+    is_other = digest is not None and digest != receipt.get("checkpoint_sha256")
+    for name, measured in receipt["numbers"].items():
+        cells = _column(found, run, name, alike, logged=False).cells
+        # Receipts come in the order of their steps; one of the run's own weights is never hidden by another.
+        if not is_other or index not in cells or cells[index].is_of_other_weights:
+            cells[index] = Cell(measured["value"], measured.get("error"), measured.get("real"), step, is_other)
+
+
+def _add_logged(found: dict[str, Column], index: int, run: Run, name: str, common: set[str]) -> None:
+    line = next(line for line in reversed(run.metrics) if name in line)
+    step = int(line["step"])
+    versions = run.record.get("versions")
+    alike = {"version": versions.get("gan-cli") if isinstance(versions, dict) else None} | _dataset(run)
+    if name != "estimate":  # which no metric measures
+        alike |= {key: value for key, value in run.config.items() if ".".join(key.split(".")[:2]) in common}
+    cell = Cell(line[name], line.get(f"{name}_error"), line.get(f"{name}_of_real"), None if step == run.step else step)
+    _column(found, run, name, alike, logged=True).cells[index] = cell
+
+
+def _column(found: dict[str, Column], run: Run, name: str, alike: dict[str, Any], logged: bool) -> Column:
+    divergence = quantity.of(run) if name in quantity.ESTIMATES else None
+    key = json.dumps([name, logged, divergence, alike], sort_keys=True, default=str)
+    return found.setdefault(key, Column(name, logged, alike, divergence))
+
+
+def _common_nodes(runs: Iterable[Run]) -> set[str]:
+    """The metrics that all runs have, such as metric.modes: among them is the one that measured what they all have."""
+    nodes = [{".".join(key.split(".")[:2]) for key in run.config if key.startswith("metric.")} for run in runs]
+    return set.intersection(*nodes) if nodes else set()
+
+
+def _dataset(run: Run) -> dict[str, Any]:
+    """The config of the data, and what run.json says they were; what is unknown is like nothing else."""
+    if not run.config:
+        return {"dataset": f"unknown, of {run.name}"}
+    config = {key: value for key, value in run.config.items() if key.startswith("dataset.") and key != "dataset.root"}
+    return config | {"dataset_sha256": run.record.get("dataset")}
+
+
+def _distinction(column: Column, others: Sequence[Column]) -> list[str]:
+    namesakes = [
+        other
+        for other in others
+        if (other.name, other.divergence, other.logged) == (column.name, column.divergence, column.logged)
+    ]
+    values: dict[str, list[str]] = {}
+    for key in dict.fromkeys(key for other in namesakes for key in other.circumstances):
+        told = _told(key, [other.circumstances.get(key) for other in namesakes])
+        # A size that several circumstances share, such as of real and of generated samples, is told once.
+        if len(set(told)) > 1 and told not in values.values():
+            values[key] = told
+    own = next(index for index, other in enumerate(namesakes) if other is column)
+    return [_in_words(key, told[own]) for key, told in values.items()]
+
+
+def circumstance(key: str, value: Any) -> str:
+    """The value of a circumstance in words; of a digest its beginning, of a class its name."""
+    if value is None:
+        return "unknown" if key in ALWAYS else "none"
+    if key.endswith("target") or key.endswith("_target_"):
+        return str(value).rpartition(".")[2]
+    return brief(value)
+
+
+def brief(value: Any) -> str:
+    """A value as one writes it, but of a digest only its beginning."""
+    return DIGEST.sub(r"\1", setting(value))
+
+
+def _told(key: str, values: Sequence[Any]) -> list[str]:
+    """Values in words, as short as tells them apart."""
+    short, whole = [circumstance(key, value) for value in values], [setting(value) for value in values]
+    return short if len(set(short)) == len(set(whole)) else whole
+
+
+def _in_words(key: str, told: str) -> str:
+    name = key.removeprefix("options.").removesuffix("._target_").removesuffix("_sha256")
+    return f"no {name}" if told == "none" else f"{name} {told}"

@@ -1,0 +1,125 @@
+"""All that a report says, before it is written in any format."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from gan_cli.commands.report import comparison, reading, seeds, status
+from gan_cli.commands.report.columns import Column, columns, refusals
+from gan_cli.commands.report.comparison import Comparison
+from gan_cli.commands.report.finding import find
+from gan_cli.commands.report.reading import Run
+from gan_cli.commands.report.seeds import Group
+from gan_cli.commands.report.status import Status
+from gan_cli.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run among others."""
+
+    run: Run
+    label: str
+    status: Status
+    settings: list[str]
+    """The values of the keys in which runs differ."""
+    seconds: float | None
+    """Of training."""
+    images_per_second: float | None
+    """On average over the training."""
+    refusals: dict[str, str]
+    """Why a metric does not apply, by metric."""
+
+    @property
+    def remarks(self) -> list[str]:
+        """All that its status alone does not say."""
+        return self.status.details + self.run.problems
+
+    @property
+    def step(self) -> str:
+        return "" if self.run.step is None else str(self.run.step)
+
+
+@dataclass(frozen=True)
+class Report:
+    """A comparison of runs."""
+
+    made: datetime
+    rows: list[Row]
+    studies: list[tuple[Run, Status]]
+    """The studies that were found; their members are among the runs."""
+    comparison: Comparison
+    columns: list[Column]
+    groups: list[Group]
+
+    @property
+    def general(self) -> list[int]:
+        """The columns of the table of runs."""
+        return [index for index, of in enumerate(self.columns) if of.divergence is None and not of.family]
+
+    @property
+    def families(self) -> dict[str, list[int]]:
+        """The columns that are parts of one thing, each such in a table of its own."""
+        found: dict[str, list[int]] = {}
+        for index, column in enumerate(self.columns):
+            if column.divergence is None and column.family:
+                found.setdefault(column.family, []).append(index)
+        return found
+
+    @property
+    def settings(self) -> list[int]:
+        """Of the keys that differ those of the config; the others are of machine and code."""
+        keys = self.comparison.differing
+        return [index for index, key in enumerate(keys) if not key.startswith("recorded.")]
+
+    @property
+    def recorded(self) -> list[int]:
+        """The others."""
+        return [index for index, _ in enumerate(self.comparison.differing) if index not in self.settings]
+
+    @property
+    def of_groups(self) -> list[str]:
+        """The keys that tell configs apart, whose runs differ in their seeds."""
+        return [key for key in self.comparison.differing if not key.startswith((*seeds.IMMATERIAL, "recorded."))]
+
+    @property
+    def refusals(self) -> dict[tuple[str, str], list[str]]:
+        """The metrics that do not apply and why, each with the runs that this is of."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for row in self.rows:
+            for metric, reason in row.refusals.items():
+                found.setdefault((metric, reason), []).append(row.label)
+        return found
+
+
+def make(folders: Sequence[Path]) -> Report:
+    """Read the runs in or below the folders. Raises `ConfigError` where there are none."""
+    now = datetime.now(UTC)
+    found = [reading.read(place) for place in find(folders)]
+    studies = [run for run in found if run.is_study]
+    runs = [run for run in found if not run.is_study]
+    if not runs:
+        names = ", ".join(str(study.path) for study in studies)
+        raise ConfigError(f"{names} is a study without members: look at the figures in its folder")
+    compared = comparison.compare(runs)
+    in_columns = columns(runs)
+    rows = [
+        _row(run, label, status.of(run, now), [compared.shown(index, key) for key in compared.differing])
+        for index, (run, label) in enumerate(zip(runs, comparison.labels(runs, compared), strict=True))
+    ]
+    return Report(
+        made=now,
+        rows=rows,
+        studies=[(study, status.of(study, now)) for study in studies],
+        comparison=compared,
+        columns=in_columns,
+        groups=seeds.groups(runs, in_columns),
+    )
+
+
+def _row(run: Run, label: str, stands: Status, settings: list[str]) -> Row:
+    last = run.metrics[-1] if run.metrics else {}
+    seconds, images = last.get("seconds"), last.get("images_seen")
+    speed = images / seconds if seconds and images is not None else None
+    return Row(run, label, stands, settings, seconds, speed, refusals(run))

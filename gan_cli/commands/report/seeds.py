@@ -1,0 +1,107 @@
+"""Runs of one config under several seeds: means with intervals, and how many diverged."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gan_cli.commands.report.columns import Column
+from gan_cli.commands.report.reading import Run
+
+IMMATERIAL = ("seed", "name", "outputs", "every.", "tracker.")
+"""Keys, or beginnings of keys, that may differ between runs of one config."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of a number over seeds."""
+
+    value: float
+    half_width: float | None
+    """Of Student's 95 % interval; None for a single seed, and where the mean is not finite."""
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """The runs of one config."""
+
+    runs: list[int]
+    seeds: list[Any]
+    ended: int
+    """As many runs are done or have diverged."""
+    diverged: int
+    repeated: int
+    """As many runs have the seed of another, and are not counted in the means."""
+    means: list[Mean | None]
+    """For each column."""
+
+
+def groups(runs: Sequence[Run], columns: Sequence[Column]) -> list[Group]:
+    """The runs by config, in the order of the first of each; runs whose config is not known are left out."""
+    members: dict[str, list[int]] = {}
+    for index, run in enumerate(runs):
+        if run.config:
+            kept = {key: value for key, value in run.config.items() if not key.startswith(IMMATERIAL)}
+            members.setdefault(json.dumps(kept, sort_keys=True, default=str), []).append(index)
+    return [_group(runs, indices, columns) for indices in members.values()]
+
+
+def _group(runs: Sequence[Run], indices: list[int], columns: Sequence[Column]) -> Group:
+    def merit(index: int) -> tuple[bool, str]:
+        return runs[index].record.get("status") == "done", str(runs[index].record.get("ended"))
+
+    # One stands for those that share a seed, which are no independent runs: the newest, of those that are done if any.
+    by_seed = {str(runs[index].seed): index for index in sorted(indices, key=merit)}
+    statuses = {index: runs[index].record.get("status") for index in by_seed.values()}
+    return Group(
+        runs=indices,
+        seeds=sorted((runs[index].seed for index in statuses), key=_seed_order),
+        ended=sum(status in ("done", "diverged") for status in statuses.values()),
+        diverged=sum(status == "diverged" for status in statuses.values()),
+        repeated=len(indices) - len(by_seed),
+        means=[_mean(column, [index for index in indices if statuses.get(index) == "done"]) for column in columns],
+    )
+
+
+def _seed_order(seed: Any) -> tuple[bool, float, str]:
+    is_number = isinstance(seed, int | float)
+    return not is_number, seed if is_number else 0, str(seed)
+
+
+def _mean(column: Column, runs: Sequence[int]) -> Mean | None:
+    """Over the runs that are done, of numbers that were measured at their end."""
+    known = [column.cells[index] for index in runs if index in column.cells]
+    cells = [cell for cell in known if cell.step is None and not cell.is_of_other_weights]
+    if not cells:
+        return None
+    values = [cell.value for cell in cells]
+    mean = sum(values) / len(values)
+    if len(values) == 1 or not math.isfinite(mean):
+        return Mean(mean, None, len(values))
+    variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return Mean(mean, student_quantile(len(values) - 1) * math.sqrt(variance / len(values)), len(values))
+
+
+def student_quantile(degrees: int, confidence: float = 0.95) -> float:
+    """The t with P(|T| ≤ t) = confidence, for Student's distribution with these degrees of freedom."""
+    low, high = 0.0, 1.0
+    while _within(high, degrees) < confidence:
+        high *= 2
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _within(middle, degrees) < confidence else (low, middle)
+    return high
+
+
+def _within(t: float, degrees: int) -> float:
+    """P(|T| ≤ t), a finite sum for whole degrees of freedom (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(degrees))
+    odd = degrees % 2
+    term, total = (math.cos(angle), 0.0) if odd else (1.0, 0.0)
+    for k in range(1 + odd, degrees, 2):
+        total += term
+        term *= k / (k + 1) * math.cos(angle) ** 2
+    total *= math.sin(angle)
+    return 2 / math.pi * (angle + total) if odd else total

@@ -1,0 +1,48 @@
+"""What a sweep leaves behind: a table of its runs."""
+
+from pathlib import Path
+from typing import Any
+
+from gan_cli.runs import record
+from gan_cli.runs.folder import RunFolder
+from gan_cli.show import wording
+
+
+def runs(folder: Path) -> list[tuple[str, dict[str, Any]]]:
+    """The runs of a sweep by name, each with its run.json."""
+    return [
+        (str(path.parent.relative_to(folder)), record.read(path.parent)) for path in sorted(folder.rglob("run.json"))
+    ]
+
+
+COLUMNS = {"estimate": ".4f", "seconds": ".1f", "images_per_second": ".0f"}
+"""The final numbers that the table shows, and how."""
+
+
+def table(folder: Path) -> str:
+    """Status, final estimate and time of every run; a run goes by the overrides that not all of them have."""
+    found = runs(folder)
+    shared = set.intersection(*(set(name.split(",")) for name, _ in found)) if len(found) > 1 else set()
+    rows = [("run", "status", "step", "estimate", "seconds", "images/s")]
+    for name, run in found:
+        label = ",".join(part for part in name.split(",") if part not in shared)
+        final = run.get("final", {})
+        numbers = [format(final[key], form) if key in final else "" for key, form in COLUMNS.items()]
+        rows.append((label, run.get("status", "unreadable"), str(run.get("step", "")), *numbers))
+    return wording.aligned(rows, words=2)
+
+
+def exit_code(folder: Path) -> int:
+    """0 when every run of the sweep is done, else the exit code of the first that is not, or was refused."""
+    bad = [run for _, run in runs(folder) if run.get("status") != "done" or "refused" in run]
+    return bad[0].get("exit_code", 1) if bad else 0
+
+
+def record_failure(folder: Path, error: Exception) -> None:
+    """Leave a trace in run.json of a run that was refused before it could start; one that ran has its own."""
+    known = record.read(folder)
+    failure = record.of_failure(error)
+    if not known:
+        RunFolder(folder).write_record(failure)
+    elif known.get("error") != failure["error"]:
+        RunFolder(folder).write_record(known | {"refused": failure["error"], "exit_code": failure["exit_code"]})

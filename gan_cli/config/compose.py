@@ -1,0 +1,97 @@
+"""What this program asks of Hydra beyond a run: the configs of a study's members, and complaints in one line."""
+
+import itertools
+import re
+import sys
+from collections.abc import Mapping, Sequence
+
+from hydra import compose
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    OmegaConfBaseException,
+    ValidationError,
+)
+
+from gan_cli.config.schema import GROUPS, folder_name
+from gan_cli.errors import ConfigError, did_you_mean
+
+
+def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -> dict[str, DictConfig]:
+    """The resolved configs of the members of a study, by name: each has the study's overrides and, after them, its own.
+
+    Needs Hydra to be initialised, as it is within a job. Raises `ConfigError`.
+    """
+    configs = {}
+    for member, own in of_members.items():
+        try:
+            for values in itertools.product(*map(_values, own)):
+                swept = [value for value, override in zip(values, own, strict=True) if value != override]
+                config = compose("config", [*overrides, "study=null", f"name={member}", *values])
+                OmegaConf.resolve(config)
+                configs[folder_name([member, *swept])] = config
+        except (HydraException, OmegaConfBaseException) as error:
+            raise ConfigError(f"study.members.{member}: {composition_error(error)}") from error
+    return configs
+
+
+def _values(override: str) -> list[str]:
+    """An override that holds several values as one override for each."""
+    (parsed,) = OverridesParser.create().parse_overrides([override])
+    if not parsed.is_sweep_override():
+        return [override]
+    return [f"{parsed.get_key_element()}={value}" for value in parsed.sweep_string_iterator()]
+
+
+def composition_error(error: HydraException | OmegaConfBaseException | TypeError | ValueError) -> ConfigError:
+    """The same complaint as a `ConfigError`."""
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    match error, cause:
+        case MissingConfigException(), _:
+            return ConfigError(_unknown_option(error))
+        case OverrideParseException(), _:
+            return ConfigError(f"{error.override} cannot be read as key=value: {_first_line(error)}")
+        case _, ConfigAttributeError() | ConfigKeyError():
+            return ConfigError(_unknown_key(error, cause))
+        case _, ValidationError():
+            return ConfigError(f"{cause.full_key}: {_first_line(cause)}")
+        case MissingMandatoryValue(), _:
+            return ConfigError(f"{error.full_key} has no value: set {error.full_key}=…")
+        case InterpolationResolutionError(), _:
+            words = " ".join(word for word in sys.argv if "${" in word)
+            return ConfigError(f"{words or error.full_key} refers to nothing: {_first_line(error)}")
+        case HydraException() | OmegaConfBaseException(), _:
+            return ConfigError(" ".join(str(error).split()))
+        case _:
+            given = [
+                word for word in sys.argv if re.fullmatch(rf"({'|'.join(GROUPS)})=[^a-z]*(null|true|false)?", word)
+            ]
+            return ConfigError(f"{' '.join(given)} names no option of a group: {error}" if given else str(error))
+
+
+def _unknown_option(error: MissingConfigException) -> str:
+    wanted = error.missing_cfg_file or ""
+    wanted = wanted if isinstance(wanted, str) else " ".join(wanted)
+    group, _, option = wanted.rpartition("/")
+    if not group:
+        return " ".join(str(error).split())
+    remedy = did_you_mean(option, error.options) if error.options else "gan-train --help lists those there are"
+    return f"{group}={option} is not an option: {remedy}"
+
+
+def _unknown_key(error: Exception, cause: OmegaConfBaseException) -> str:
+    match = re.search(r"Could not override '([^']+)'", str(error))
+    key = match[1] if match else cause.full_key or str(cause.key)
+    parent = cause.parent_node
+    names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
+    known = [name for name in names if not name.startswith("_")]
+    return f"{key} is not a key: {did_you_mean(str(cause.key), known) if known else 'nothing can be set here'}"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

@@ -1,0 +1,67 @@
+"""The options of config groups by name, for commands that compose no run. Reads yaml only: torch is not imported."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from gan_cli.errors import ConfigError, did_you_mean
+
+PACKAGE = Path(__file__).parent.parent
+
+CONFIGS = next(path for path in (PACKAGE / "configs", PACKAGE.parent / "configs") if path.is_dir())
+"""Our own options; a wheel carries them inside the package, a checkout beside it."""
+
+
+def names(group: str, folders: Sequence[Path] = (CONFIGS,)) -> list[str]:
+    """The options of a group, in alphabetical order."""
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
+
+
+def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictConfig:
+    """The node of an option, given as its name and, after a colon each, values of its keys: `alpha:alpha=2`.
+
+    Options of nested groups are filled in. Raises `ConfigError` for a name or a value that cannot be read.
+    """
+    name, *values = text.split(":")
+    if name not in names(group, folders):
+        raise ConfigError(f"{name} is not a {group}: {did_you_mean(name, names(group, folders))}")
+    try:
+        node = _load(group, name, folders)
+    except Exception as error:  # whatever yaml and OmegaConf trip over in a user's file
+        reason = (str(error) or "its defaults name an option that does not exist").splitlines()[0]
+        raise ConfigError(f"{path(group, name, folders)} cannot be read ({reason}): mend it") from error
+    try:
+        for value in values:
+            key, equals, given = value.partition("=")
+            if given == "???":
+                raise ConfigError(f"{text}: {key} has no value")
+            if not equals or OmegaConf.select(node, key, default=node) is node:  # a value may be null
+                raise ConfigError(f"{text}: {key} is not a key of {name}: {did_you_mean(key, _keys(node))}")
+        return cast(DictConfig, OmegaConf.merge(node, OmegaConf.from_dotlist(values)))
+    except (OmegaConfBaseException, ValueError, YAMLError) as error:
+        raise ConfigError(f"{text} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def path(group: str, name: str, folders: Sequence[Path] = (CONFIGS,)) -> Path:
+    """The file of an option."""
+    return next(file for folder in folders if (file := folder / group / f"{name}.yaml").exists())
+
+
+def _load(group: str, name: str, folders: Sequence[Path]) -> DictConfig:
+    node = cast(DictConfig, OmegaConf.load(path(group, name, folders)))
+    # What a node says of other groups, such as the model that fits a data set, concerns whole runs.
+    nested = [default for default in node.pop("defaults", []) if isinstance(default, DictConfig)]
+    for default in nested:
+        for key, choice in default.items():
+            key = str(key)
+            if not key.startswith("override "):
+                node[key] = _load(f"{group}/{key}", choice, folders)
+    return node
+
+
+def _keys(node: DictConfig) -> list[str]:
+    return [str(key) for key in node if not str(key).startswith("_")]

@@ -1,0 +1,55 @@
+"""The parts of a run, each from its node of the config and of the type that its group has."""
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from gan_cli.config.build import build, naming
+from gan_cli.datasets.base import Dataset
+from gan_cli.divergences.base import Divergence
+from gan_cli.metrics.base import Metric
+from gan_cli.metrics.extractors.base import Extractor
+from gan_cli.models.base import Critic, Generator
+
+
+def dataset(config: DictConfig) -> Dataset:
+    """The data."""
+    built: Dataset = build(config.dataset, Dataset, "dataset")
+    return built
+
+
+def divergence(config: DictConfig) -> Divergence:
+    """The divergence with its penalty."""
+    built: Divergence = build(config.divergence, Divergence, "divergence")
+    return built
+
+
+def generator(config: DictConfig, sample_shape: tuple[int, ...]) -> Generator:
+    """The generator, untrained, for samples of a shape."""
+    built: Generator = build(config.model.generator, Generator, "model.generator", sample_shape=sample_shape)
+    return built
+
+
+def critic(config: DictConfig, sample_shape: tuple[int, ...]) -> Critic:
+    """The critic, untrained, for samples of a shape."""
+    built: Critic = build(config.model.critic, Critic, "model.critic", sample_shape=sample_shape)
+    return built
+
+
+def extractor(config: DictConfig) -> Extractor:
+    """What gives metrics their features."""
+    built: Extractor = build(config.metric.extractor, Extractor, "metric.extractor")
+    return built
+
+
+def metric(node: Any, key: str, data: Dataset, game: Divergence, features: Extractor) -> Metric:
+    """The metric of a node. Raises `ConfigError` where it does not apply."""
+    built: Metric = build(node, Metric, key)
+    with naming(key):
+        built.check(data, game)
+        if built.looks_at == "classes" and not features.classifies:
+            raise ValueError("needs class probabilities: choose metric/extractor=mnist, fashion_mnist or inception")
+    if built.looks_at != "samples":
+        with naming("metric.extractor"):
+            features.check(data)
+    return built

@@ -1,0 +1,71 @@
+"""The classifiers that come with the program, whose features stand in for Inception's on small grey pictures."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+from gan_cli.datasets.base import Dataset, to_unit_range
+from gan_cli.errors import ConfigError
+from gan_cli.files import file_digest
+from gan_cli.metrics.extractors.base import Extractor, Features
+from gan_cli.metrics.extractors.network import SmallClassifier
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+SIDE = 28
+"""Of the pictures that the networks were trained on, in pixels."""
+
+
+class Classifier(Extractor):
+    """128 pooled features and ten class probabilities a channel: several channels are judged one by one.
+
+    The features of the channels stand side by side, and a class is one of each: 1,000 of them for three channels.
+    """
+
+    classifies = True
+
+    def __init__(self, weights: Literal["mnist", "fashion_mnist"], sha256: str) -> None:
+        self.path = WEIGHTS / f"{weights}.safetensors"
+        self.sha256 = sha256
+
+    def digest(self) -> str:
+        return self.sha256
+
+    def check(self, dataset: Dataset) -> None:
+        if len(dataset.sample_shape) != 3:
+            raise ValueError("needs images: choose metric/extractor=raw")
+
+    @cached_property
+    def _network(self) -> SmallClassifier:
+        try:
+            digest = file_digest(self.path)
+            weights = load_file(self.path)
+        except (OSError, SafetensorError) as error:
+            raise ConfigError(f"{self.path} cannot be read ({error}): reinstall gan-cli") from error
+        if digest != self.sha256:
+            raise ConfigError(f"{self.path} is not the file of metric.extractor.sha256: reinstall gan-cli")
+        network = SmallClassifier()
+        missing, unexpected = network.load_state_dict(weights, strict=False)
+        assert not unexpected
+        assert all(name.endswith("num_batches_tracked") for name in missing)  # which play no part in evaluation
+        return network.eval().to(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def __call__(self, samples: Tensor) -> Features:
+        n, channels, *_ = samples.shape
+        pictures = samples.reshape(n * channels, 1, *samples.shape[2:])
+        if pictures.shape[-1] != SIDE:
+            pictures = resize(pictures, [SIDE, SIDE], antialias=True)
+        network = self._network.to(samples.device)
+        vectors = network.features(to_unit_range(pictures))
+        logs = network.head(vectors).log_softmax(1).reshape(n, channels, -1)
+        joint = logs[:, 0]
+        for channel in range(1, channels):  # the classes of independent channels multiply
+            joint = (joint[:, :, None] + logs[:, channel, None, :]).flatten(1)
+        return Features(vectors.reshape(n, -1), joint)

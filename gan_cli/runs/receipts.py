@@ -1,0 +1,104 @@
+"""Receipts: how a number came about, and whether two of them may be compared. Needs no torch."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gan_cli.files import file_digest
+
+Receipt = dict[str, Any]
+
+COMPARABLE = (
+    "metric",
+    "target",
+    "code_sha256",
+    "options",
+    "samples",
+    "split",
+    "extractor",
+    "extractor_sha256",
+    "weights",
+    "seed",
+    "dtype",
+    "dataset_sha256",
+)
+"""What must be equal for two numbers of a name to be comparable, beside the version of this program."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A measurement that is asked for: two equal ones have one answer."""
+
+    metric: str
+    target: str
+    """The dotted path of its class."""
+    code_sha256: str | None
+    """Of the module that defines it."""
+    options: dict[str, Any]
+    split: str | None
+    """Of the real data; None where they have one part only, and in the receipts of metrics that do not look at it."""
+    weights: str
+    seed: int
+    step: int
+    checkpoint_sha256: str
+    dataset_sha256: str | None
+
+    def is_answered_by(self, receipt: Receipt, extractor: Mapping[str, Any]) -> bool:
+        """Whether a receipt of this version tells what is asked, by this extractor or without any."""
+        asked = asdict(self)
+        if receipt.get("split") is None:
+            del asked["split"]
+        if receipt.get("extractor") is not None:
+            # The digest of weights that would have to be downloaded first is not known.
+            asked |= {name: value for name, value in extractor.items() if value is not None}
+        same = all(receipt.get(name) == value for name, value in asked.items())
+        return same and _version(receipt) == version("gan-cli")
+
+
+def is_receipt(value: object) -> bool:
+    """Whether something that was read from a file has the parts of a receipt that are relied on."""
+    if not isinstance(value, dict):
+        return False
+    numbers, samples = value.get("numbers"), value.get("samples")
+    return (
+        isinstance(value.get("metric"), str)
+        and isinstance(value.get("step", 0), int)
+        and isinstance(value.get("versions", {}), dict)
+        and isinstance(numbers, dict)
+        and all(
+            isinstance(number, dict) and isinstance(number.get("value"), int | float) for number in numbers.values()
+        )
+        and isinstance(samples, dict)
+    )
+
+
+def circumstances(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """How a number was measured: numbers of one name compare where these are equal."""
+    return {name: receipt.get(name) for name in COMPARABLE} | {"version": _version(receipt)}
+
+
+def _version(receipt: Mapping[str, Any]) -> str | None:
+    """Of this program, when the number was measured."""
+    versions: Mapping[str, str] = receipt.get("versions") or {}
+    return versions.get("gan-cli")
+
+
+def identity(extractor: DictConfig) -> dict[str, Any]:
+    """What a receipt says of the extractor that a config node describes: its name, and the digest of its weights.
+
+    The weights are those of the option `sha256`, else the file that an option names.
+    """
+    options: Any = OmegaConf.to_container(extractor)
+    target = str(options.pop("_target_"))
+    name = target.rpartition(".")[2] if target.startswith("gan_cli.") else target
+    digest = options.pop("sha256", None)
+    for option, value in list(options.items()):
+        if isinstance(value, str) and digest is None and Path(value).expanduser().is_file():
+            digest = file_digest(Path(value).expanduser())
+            del options[option]  # the same weights elsewhere are the same extractor
+    given = ", ".join(f"{option}={value}" for option, value in options.items() if value is not None)
+    return {"extractor": f"{name}({given})" if given else name, "extractor_sha256": digest}

@@ -1,0 +1,27 @@
+"""The picture of what a generator draws: images as a grid, points beside real ones."""
+
+from functools import partial
+
+from gan_cli.datasets.base import Dataset, Density
+from gan_cli.models.base import Critic, Generator
+from gan_cli.sampling import GRID_IMAGES, PLOTTED_POINTS, generate, latents, real_points, scores
+from gan_cli.show import pictures
+
+
+def picture(
+    generator: Generator,
+    dataset: Dataset,
+    *,
+    seed: int,
+    title: str,
+    critic: Critic | None = None,
+    n: int | None = None,
+) -> bytes:
+    """A PNG of `n` samples: images as a grid, points beside real ones over the level lines of the critic."""
+    if not isinstance(dataset, Density):
+        return pictures.image_grid(generate(generator, latents(generator, n or GRID_IMAGES, seed)))
+    fake = generate(generator, latents(generator, n or PLOTTED_POINTS, seed))
+    real = real_points(dataset, len(fake), seed, fake.device)
+    if critic is None:
+        return pictures.point_plot(real, fake, title)
+    return pictures.point_plot(real, fake, f"{title} (grey: the critic's score)", partial(scores, critic))

@@ -1,0 +1,246 @@
+"""The same iteration, executed faster: compiled, or captured as one CUDA graph.
+
+Both compute what `training.iteration` computes, with the same random numbers, to rounding. What cannot be compiled or
+captured is executed without it, and a line of the log says why.
+"""
+
+import copy
+import logging
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gan_cli.training.loop import Game, Iteration, Terms, eager
+from gan_cli.training.state import TrainState
+
+logger = logging.getLogger(__name__)
+
+Accelerate = Callable[[TrainState, Game], Iteration]
+
+WARM_UP = 3
+"""Iterations before a capture, in which libraries choose kernels and allocate; they are steps like all others."""
+
+CAPTURE_PAYS = 100
+"""Steps from which on a capture, which takes about a second, pays back."""
+
+COMPILATION_PAYS = 20_000
+"""Steps from which on compilation, which takes one to two minutes, pays back."""
+
+
+def choose(requested: str, device: torch.device, steps: int, deterministic: bool) -> tuple[str, str]:
+    """Which of `eager`, `graph`, `compile` a run of so many steps gets, and the reason in brackets unless as asked."""
+    if device.type != "cuda":
+        match requested:
+            case "auto":
+                return "eager", " (compilation does not pay back on the CPU)"
+            case "graph":
+                return "eager", " (device.accelerate=graph needs CUDA)"
+    elif requested == "auto":
+        if steps < CAPTURE_PAYS:
+            return "eager", f" (train.steps={steps} are too few for a graph to pay back)"
+        if deterministic:
+            return "graph", " (device.deterministic=true leaves compilation out)"
+        if steps < COMPILATION_PAYS:
+            return "graph", f" (train.steps={steps} are too few for compilation to pay back)"
+        return "compile", f" (compilation pays back over train.steps={steps})"
+    return requested, ""
+
+
+def accelerated(mode: str, device: str, fall_back: Callable[[str], None]) -> Accelerate:
+    """The maker of iterations for a mode that `choose` gave; where it does not work, `fall_back` gets what is left."""
+
+    def compiling(state: TrainState, game: Game) -> CompiledIteration:
+        return CompiledIteration(state, game, partial(fall_back, "graph" if device == "cuda" else "eager"))
+
+    def capturing(state: TrainState, game: Game) -> Iteration:
+        if mode == "graph":
+            return CapturedIteration(state, eager(state, game), partial(fall_back, "eager"))
+        inner = compiling(state, game)
+        return CapturedIteration(state, inner, lambda: fall_back("compile" if inner.works else "eager"))
+
+    if mode == "eager":
+        return eager
+    return capturing if device == "cuda" else compiling
+
+
+def compiled(game: Game) -> Game:
+    """The game with each of its functions compiled whole, the exact gradient of the penalty included."""
+    # The compiler keeps a limited number of versions of a function, those of the runs before in a sweep among them.
+    torch.compiler.reset()
+    # It looks for CUDA's compiler, whether or not it needs it, and warns where there is none.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+    fast = replace(game)
+    for name in ("fake", "critic_loss", "generator_loss"):
+        # Random numbers as eager code draws them, so that acceleration changes a run by rounding alone.
+        function = torch.compile(getattr(game, name), fullgraph=True, dynamic=False, options={"fallback_random": True})
+        setattr(fast, name, function)
+    return fast
+
+
+class CompiledIteration:
+    """An iteration of compiled functions, or of plain ones where the compiler cannot take them."""
+
+    def __init__(self, state: TrainState, game: Game, fall_back: Callable[[], None]) -> None:
+        self._fall_back = fall_back
+        self._state = state
+        self._plain = eager(state, game)
+        self._iterate = eager(state, compiled(game))
+        self._is_tried = False
+
+    @property
+    def works(self) -> bool:
+        """Whether the compiler has not refused."""
+        return self._iterate is not self._plain
+
+    def __call__(self, real: Tensor, average_weight: Tensor) -> Terms:
+        if not self._is_tried:
+            self._is_tried = True
+            return self._try(real, average_weight)
+        return self._iterate(real, average_weight)
+
+    def _try(self, real: Tensor, average_weight: Tensor) -> Terms:
+        """The first iteration compiles; where that fails midway, it is taken back and taken again."""
+        before = copy.deepcopy(self._state.state_dict())
+        try:
+            with torch.random.fork_rng(devices=[real.device] if real.is_cuda else []):
+                return self._iterate(real, average_weight)
+        except Exception as error:  # the compiler's errors have no class in common
+            _warn("compiled", error)
+        self._fall_back()
+        self._state.load_state_dict(before)
+        self._iterate = self._plain
+        return self._iterate(real, average_weight)
+
+
+class CapturedIteration:
+    """An iteration as one CUDA graph, replayed for every step, or executed where it cannot be captured."""
+
+    def __init__(self, state: TrainState, iterate: Iteration, fall_back: Callable[[], None]) -> None:
+        self._fall_back = fall_back
+        self._optimizers = (state.generator_optimizer, state.critic_optimizer)
+        self._iterate = iterate
+        self._side = torch.cuda.Stream()
+        self._waits = False
+        self._until_capture = WARM_UP
+        self._graph: torch.cuda.CUDAGraph | None = None
+        for optimizer in self._optimizers:
+            _keep_on_device(optimizer)
+
+    def __call__(self, real: Tensor, average_weight: Tensor) -> Terms:
+        if self._until_capture > 0:
+            self._until_capture -= 1
+            return self._aside(real, average_weight)
+        if self._until_capture == 0:
+            self._until_capture = -1
+            self._capture(real, average_weight)
+        if self._graph is not None and self._rates != _rates_on_host(self._optimizers):
+            self._give_up("an optimizer that is neither fused nor capturable reads its rates on the host")
+        if self._graph is None:
+            return self._iterate(real, average_weight)
+        self._real.copy_(real)
+        self._average_weight.copy_(average_weight)
+        self._graph.replay()
+        # The next replay overwrites what this one gave.
+        return dict(zip(self._names, self._values.clone().unbind(), strict=True))
+
+    def _aside(self, real: Tensor, average_weight: Tensor) -> Terms:
+        """On another stream, as a capture needs it of the work before it; notes whether it waits for the device."""
+        self._side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._side), warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            torch.cuda.set_sync_debug_mode("warn")
+            try:
+                terms = self._iterate(real, average_weight)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
+        torch.cuda.current_stream().wait_stream(self._side)
+        self._waits = False
+        for warning in seen:
+            if "called a synchronizing" in str(warning.message):
+                self._waits = True
+            # Optimizers that could be captured advise against running them otherwise, which these steps must.
+            elif "capturable" not in str(warning.message):
+                warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        return terms
+
+    def _capture(self, real: Tensor, average_weight: Tensor) -> None:
+        """Record an iteration, which executes nothing."""
+        # A capture that breaks on one of these would leave torch's allocator and random numbers in disorder.
+        if self._waits:
+            self._give_up("an operation waits for the device")
+            return
+        if _counts_on_host(self._optimizers):
+            self._give_up("an optimizer that is neither fused nor capturable counts its steps on the host")
+            return
+        self._real, self._average_weight = real.clone(), average_weight.clone()
+        self._rates = _rates_on_host(self._optimizers)
+        graph = torch.cuda.CUDAGraph()
+        cause = None
+        try:
+            # Other threads, such as one that pins memory, may go on with CUDA.
+            with torch.cuda.graph(graph, stream=self._side, capture_error_mode="thread_local"):
+                try:
+                    terms = self._iterate(self._real, self._average_weight)
+                    self._values = torch.stack(list(terms.values()))
+                except Exception as error:
+                    cause = error  # what ends the capture may complain again
+                    raise
+        except Exception as error:
+            self._give_up(cause or error)
+        else:
+            self._names = list(terms)
+            self._graph = graph
+
+    def _give_up(self, reason: object) -> None:
+        _warn("captured", reason)
+        self._fall_back()
+        self._graph = None
+        for optimizer in self._optimizers:
+            _keep_on_host(optimizer)
+
+
+def _keep_on_device(optimizer: Optimizer) -> None:
+    """What changes from step to step, rates and counts, goes where a graph reads it."""
+    for group in optimizer.param_groups:
+        if "capturable" in group:
+            group["capturable"] = True
+        if group.get("capturable") or group.get("fused"):
+            group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
+    for parameter, values in optimizer.state.items():
+        if "step" in values:
+            values["step"] = torch.as_tensor(values["step"], dtype=torch.float32, device=parameter.device)
+
+
+def _keep_on_host(optimizer: Optimizer) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = float(group["lr"])
+        if "capturable" in group:
+            group["capturable"] = False
+        if not group.get("fused"):  # which would wait for the count of each parameter
+            for values in (optimizer.state[parameter] for parameter in group["params"]):
+                if "step" in values:
+                    values["step"] = torch.as_tensor(values["step"]).cpu()
+
+
+def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
+    """The learning rates that a graph would keep as they were at its capture."""
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    return [group["lr"] for group in groups if not isinstance(group["lr"], Tensor)]
+
+
+def _counts_on_host(optimizers: Iterable[Optimizer]) -> bool:
+    """Whether anything that an optimizer remembers is where a graph would keep it as it was at its capture."""
+    states = [item for optimizer in optimizers for item in optimizer.state.items()]
+    remembered = [(parameter, value) for parameter, values in states for value in values.values() if value is not None]
+    return any(not isinstance(value, Tensor) or value.device != parameter.device for parameter, value in remembered)
+
+
+def _warn(how: str, reason: object) -> None:
+    # A compiler's error begins with a heading, such as "backend='inductor' raised:".
+    lines = [line for line in str(reason).splitlines() if line and not line.endswith(":")]
+    logger.warning("the step cannot be %s and goes on without: %s", how, lines[0] if lines else type(reason).__name__)

@@ -1,0 +1,63 @@
+"""The device that a run computes on, and how it computes there."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from gan_cli.errors import ConfigError
+from gan_cli.training.allocator import keep_freed_memory
+
+# What torch chose, for the runs of a sweep that follow one with another setting.
+DEFAULT_THREADS = torch.get_num_threads()
+
+MOST_THREADS = 1024
+MOST_WORKERS = 256
+
+WORK_OF_A_THREAD = 50e6
+"""Floating-point operations of a forward pass of both networks that keep a thread busy for longer than it takes the
+threads to wait for one another."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the `device` group chooses."""
+
+    kind: Literal["auto", "cpu", "cuda"]
+    threads: int | None
+    deterministic: bool
+    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    accelerate: Literal["auto", "eager", "graph", "compile"] = "auto"
+    data: Literal["auto", "resident", "streamed"] = "auto"
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise ValueError(f"threads={self.threads} must be at least 1 and at most {MOST_THREADS}")
+        if not 1 <= self.workers <= MOST_WORKERS:
+            raise ValueError(f"workers={self.workers} must be at least 1 and at most {MOST_WORKERS}")
+
+    def activate(self) -> torch.device:
+        """Set torch up for this process, and return the device."""
+        available = torch.cuda.is_available()
+        if self.kind == "cuda" and not available:
+            raise ConfigError("device.kind=cuda, but torch finds no CUDA device: use device=cpu or device=auto")
+        keep_freed_memory()
+        torch.set_num_threads(self.threads or DEFAULT_THREADS)
+        if self.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(self.deterministic)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
+        return torch.device("cpu" if self.kind == "cpu" or not available else "cuda")
+
+    def spread(self, operations: int) -> str:
+        """Choose the number of threads by the floating-point operations of a forward pass; returns the reason.
+
+        A rule and not a measurement: another number of threads rounds otherwise, and the same command should give the
+        same run.
+        """
+        if self.threads is not None:
+            return ""
+        torch.set_num_threads(max(1, min(DEFAULT_THREADS, int(operations / WORK_OF_A_THREAD))))
+        return f" (a forward pass is {operations / 1e6:,.0f} million operations)"

@@ -1,0 +1,335 @@
+"""`gan-eval`: what it measures, the receipts it leaves, and what it refuses."""
+
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from gan_cli.commands.train import run
+from gan_cli.files import file_digest
+from gan_cli.metrics import sliced, subject
+from gan_cli.runs import receipts
+from gan_cli.runs.folder import RunFolder
+from tests.conftest import TINY, Command, compose, tree
+
+DIGITS = (
+    "dataset=mnist5k",
+    "model.generator.width=4",
+    "model.critic.width=4",
+    "train.batch_size=8",
+    "optimizer.generator.lr=0.1",  # so that one step moves pixels by more than they are rounded
+)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders "ring" and "digits": a run of each, of two steps with a checkpoint each."""
+    root = tmp_path_factory.mktemp("trained")
+    for name, overrides in {"ring": TINY, "digits": DIGITS}.items():
+        config = compose(*overrides, "train.steps=2", "every.checkpoint=1")
+        run(config, root / name, {"config.yaml": OmegaConf.to_yaml(config)})
+    return root
+
+
+@pytest.fixture
+def ring(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained / "ring", tmp_path / "ring"))
+
+
+@pytest.fixture
+def digits(trained: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(trained / "digits", tmp_path / "digits"))
+
+
+def shown(table: str) -> set[str]:
+    """The numbers in the table."""
+    return {line.split()[0] for line in table.splitlines()[2:]}
+
+
+# What it measures
+
+
+def test_all_metrics_that_apply_are_measured_and_leave_receipts(ring: Path, inside: Command) -> None:
+    finished = inside("gan-eval", str(ring), "--n", "2000")
+    assert finished.code == 0, finished.err
+    of_toys = {"modes", "high_quality_share", "exact", "sliced_wasserstein", "frechet_distance", "precision"}
+    assert of_toys <= shown(finished.out)
+    found = {receipt["metric"]: receipt for receipt in RunFolder(ring).read_receipts()}
+    assert found["modes"]["options"] == {"samples": 2000, "radius": 3.0}
+    assert found["modes"]["samples"]["generated"] == 2000
+    assert found["modes"]["extractor"] is None
+    assert "images" in found["neighbours"]["refused"]
+    assert found["neighbours"]["numbers"] == {}
+    receipt = found["frechet"]
+    assert set(receipt["numbers"]["frechet_distance"]) == {"value", "error", "real"}
+    circumstances = {"weights": "average", "step": 2, "seed": 0, "dtype": "float32", "extractor": "Raw", "split": None}
+    assert receipt.items() >= circumstances.items()
+    assert (ring / "checkpoints" / "step-0000002.pt.sha256").read_text().startswith(receipt["checkpoint_sha256"])
+    assert {"gan-cli", "torch", "python"} <= receipt["versions"].keys()
+
+
+def test_images_are_measured_by_the_classifier_of_their_data_set(digits: Path, inside: Command) -> None:
+    finished = inside("gan-eval", str(digits), "--n", "200")
+    assert finished.code == 0, finished.err
+    of_images = {"frechet_distance", "kernel_distance", "recall", "coverage", "classifier_score", "memorised_share"}
+    assert of_images <= shown(finished.out)
+    found = {receipt["metric"]: receipt for receipt in RunFolder(digits).read_receipts()}
+    assert found["frechet"]["extractor"] == "Classifier(weights=mnist)"
+    assert len(found["frechet"]["extractor_sha256"]) == 64
+    assert found["frechet"]["samples"] == {"generated": 200, "real": 200, "held_out": 200}
+    assert found["frechet"]["dataset_sha256"] == json.loads((digits / "run.json").read_text())["dataset"]
+    assert (digits / "neighbours.png").exists()
+
+
+def test_a_metric_gives_the_same_numbers_alone_and_among_all(ring: Path, inside: Command, tmp_path: Path) -> None:
+    again = Path(shutil.copytree(ring, tmp_path / "again"))
+    inside("gan-eval", str(ring), "--n", "500")
+    inside("gan-eval", str(again), "--n", "500", "--metric", "sliced_wasserstein", "--metric", "frechet")
+    every, two = ({r["metric"]: r["numbers"] for r in RunFolder(folder).read_receipts()} for folder in (ring, again))
+    assert two.keys() == {"sliced_wasserstein", "frechet"}
+    assert {name: every[name] for name in two} == two
+
+
+def numbers_of(folder: Path, tmp_path: Path, inside: Command, *more: str) -> dict[str, float]:
+    copy = Path(shutil.copytree(folder, tmp_path / "-".join(["copy", *more])))
+    metrics = [
+        f"--metric={name}" for name in ("frechet", "kernel", "precision_recall", "class_histogram", "neighbours")
+    ]
+    finished = inside("gan-eval", str(copy), "--n=300", *metrics, *more)
+    assert finished.code == 0, finished.err
+    return {
+        name: number["value"]
+        for receipt in RunFolder(copy).read_receipts()
+        for name, number in receipt["numbers"].items()
+    }
+
+
+def test_the_numbers_do_not_depend_on_the_batch_size(
+    digits: Path, tmp_path: Path, inside: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = numbers_of(digits, tmp_path, inside)
+    monkeypatch.setattr(subject, "BATCH_SIZE", 37)
+    assert numbers_of(digits, tmp_path, inside, "--device=cpu") == pytest.approx(numbers, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_the_numbers_do_not_depend_on_the_device(digits: Path, tmp_path: Path, inside: Command) -> None:
+    on_cpu, on_cuda = (numbers_of(digits, tmp_path, inside, f"--device={kind}") for kind in ("cpu", "cuda"))
+    assert on_cuda == pytest.approx(on_cpu, rel=1e-4, abs=1e-6)
+
+
+# Receipts
+
+
+def test_the_same_question_is_answered_from_its_receipt_without_torch(ring: Path, inside: Command) -> None:
+    first = inside("gan-eval", str(ring), "--n", "1000")
+    before = tree(ring)
+    program = f"""
+import sys
+sys.argv = ["gan-eval", {str(ring)!r}, "--n", "1000"]
+from gan_cli import cli
+cli.evaluate()
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == first.out
+    assert tree(ring) == before
+
+
+@pytest.mark.parametrize(
+    "other", [["--seed=1"], ["--n=999"], ["--weights=raw"], ["--step=1"], ["--extractor=fashion_mnist"]]
+)
+def test_another_question_is_a_new_receipt(other: list[str], digits: Path, inside: Command) -> None:
+    ask = [str(digits), "--n=300", "--metric=frechet"]
+    for question, count in ((ask, 1), (ask + other, 2), (ask + other, 2), (ask, 2)):
+        finished = inside("gan-eval", *question)
+        assert finished.code == 0, finished.err
+        assert len(RunFolder(digits).read_receipts()) == count
+    first, second = RunFolder(digits).read_receipts()
+    assert first["numbers"] != second["numbers"]
+    unlike = receipts.circumstances(first) != receipts.circumstances(second)
+    assert unlike == (other != ["--step=1"])
+
+
+def test_no_extractor_is_asked_where_none_is_used(digits: Path, inside: Command) -> None:
+    for extractor in ("mnist", "raw"):
+        assert inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", f"--extractor={extractor}").code == 0
+    assert len(RunFolder(digits).read_receipts()) == 1
+
+
+def test_receipts_of_processes_side_by_side_are_all_kept(ring: Path) -> None:
+    def add(index: int) -> None:
+        RunFolder(ring).add_receipt({"metric": str(index), "numbers": {}, "samples": {}}, {"figure.png": b"png"})
+
+    threads = [threading.Thread(target=add, args=(index,)) for index in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {receipt["metric"] for receipt in RunFolder(ring).read_receipts()} == {str(i) for i in range(20)}
+
+
+def test_a_number_that_is_infinite_survives_its_receipt(ring: Path) -> None:
+    numbers = {"exact": {"value": float("inf"), "error": None}}
+    RunFolder(ring).add_receipt({"metric": "exact", "numbers": numbers, "samples": {}}, {})
+    assert RunFolder(ring).read_receipts()[0]["numbers"]["exact"] == {"value": float("inf"), "error": None}
+
+
+# What goes wrong
+
+
+def test_the_checkpoint_before_a_damaged_one_is_measured_and_named(ring: Path, inside: Command) -> None:
+    (ring / "checkpoints" / "step-0000002.pt").write_bytes(b"damaged")
+    finished = inside("gan-eval", str(ring), "--metric=modes")
+    assert finished.code == 0
+    assert "step-0000002.pt is damaged" in finished.err
+    assert inside("gan-eval", str(ring), "--metric=modes").out == finished.out
+    assert [receipt["step"] for receipt in RunFolder(ring).read_receipts()] == [1]
+
+
+def test_without_the_weights_of_an_extractor_the_other_numbers_still_come(
+    digits: Path, inside: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch_fidelity")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+
+    def offline(*_: object, **__: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    finished = inside("gan-eval", str(digits), "--n=200", "--extractor=inception")
+    assert finished.code == 2
+    assert "could not be downloaded (no network)" in finished.err
+    assert "metric.extractor.weights=PATH" in finished.err
+    assert "memorised_share" in shown(finished.out)
+    assert "frechet_distance" not in shown(finished.out)
+
+
+BAD = {
+    "nowhere": (["RUN/nowhere"], "nowhere is not the folder of a run"),
+    "metric": (["RUN", "--metric=frechett"], "--metric frechett is not a metric: did you mean frechet?"),
+    "extractor": (["RUN", "--extractor=mnits"], "mnits is not a metric/extractor: did you mean mnist?"),
+    "weights": (["RUN", "--extractor=inception:weights=W.pth"], "metric.extractor.weights=W.pth is not a file"),
+    "n": (["RUN", "--n=1"], "--n 1 must be at least 2"),
+    "n text": (["RUN", "--n=many"], "argument --n: invalid int value: 'many'"),
+    "seed": (["RUN", "--seed=-1"], "--seed -1 must be at least 0"),
+    "step": (["RUN", "--step=7"], "has no checkpoint of step 7, only of: 1, 2"),
+    "split": (["RUN", "--split=test", "--metric=frechet"], "--split=test is not one of the data: Mnist5k has one part"),
+    "not applicable": (["RUN", "--metric=modes"], "metric.modes: needs a mixture of Gaussians"),
+    "one of two": (["RUN", "--metric=neighbours", "--metric=modes"], "metric.modes: needs a mixture of Gaussians"),
+    "too few": (["RUN", "--metric=precision_recall", "--n=4"], "metric.precision_recall"),
+    "too many": (["RUN", "--metric=frechet", f"--n={10**12}"], "metric.frechet: not enough memory"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_in_one_line_and_nothing_is_written(case: str, digits: Path, inside: Command) -> None:
+    arguments, message = BAD[case]
+    run_folder = digits
+    before = tree(run_folder)
+    finished = inside("gan-eval", *(argument.replace("RUN", str(run_folder)) for argument in arguments))
+    assert finished.code == 2
+    (line,) = [line for line in finished.err.splitlines() if not line.startswith("measuring")]
+    assert line.startswith("gan-eval: ")
+    assert message in line
+    assert finished.out == ""
+    assert tree(run_folder) == before
+
+
+@pytest.mark.parametrize("damage", ['{"receipts": [', "[" * 100_000, '{"receipts": [{"metric": "modes"}]}', "[]"])
+def test_damaged_receipts_are_neither_used_nor_overwritten(damage: str, ring: Path, inside: Command) -> None:
+    (ring / "evaluation.json").write_text(damage)
+    before = tree(ring)
+    finished = inside("gan-eval", str(ring))
+    assert finished.code == 2
+    assert "evaluation.json is damaged: restore it, or remove it to measure anew" in finished.err
+    assert tree(ring) == before
+
+
+def test_other_data_than_the_run_was_trained_on_are_refused(digits: Path, inside: Command) -> None:
+    record = json.loads((digits / "run.json").read_text())
+    (digits / "run.json").write_text(json.dumps(record | {"dataset": "0" * 64}))
+    finished = inside("gan-eval", str(digits), "--n=200")
+    assert finished.code == 2
+    assert "was trained on other data" in finished.err
+
+
+def test_a_run_without_a_checkpoint_is_asked_to_wait(ring: Path, inside: Command) -> None:
+    shutil.rmtree(ring / "checkpoints")
+    finished = inside("gan-eval", str(ring))
+    assert finished.code == 2
+    assert "has no checkpoint yet: wait for its first" in finished.err
+
+
+def test_a_number_that_fails_keeps_back_no_other(ring: Path, inside: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("within")
+
+    monkeypatch.setattr(sliced.SlicedWasserstein, "__call__", broken)
+    finished = inside("gan-eval", str(ring), "--n=500")
+    assert finished.code == 1
+    (line,) = [line for line in finished.err.splitlines() if line.startswith("gan-eval: ")]
+    assert "metric.sliced_wasserstein failed: KeyError: 'within'" in line
+    assert {"modes", "frechet_distance"} <= shown(finished.out)
+
+
+def test_a_number_whose_receipt_cannot_be_kept_is_shown(
+    ring: Path, inside: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = tree(ring)
+    monkeypatch.setattr(RunFolder, "_write", full)
+    finished = inside("gan-eval", str(ring), "--metric=modes")
+    assert finished.code == 1
+    assert "evaluation.json cannot be written (No space left on device): free some space" in finished.err
+    assert "modes" in shown(finished.out)
+    assert {name for name in tree(ring).keys() - before.keys() if "lock" not in name} == set()
+
+
+def test_a_generator_that_is_not_finite_has_no_numbers(ring: Path, inside: Command) -> None:
+    path = ring / "checkpoints" / "step-0000002.pt"
+    saved = torch.load(path, weights_only=True)
+    for tensor in saved["average"].values():
+        tensor.fill_(3e38)
+    torch.save(saved, path)
+    path.with_name(path.name + ".sha256").write_text(f"{file_digest(path)}  {path.name}\n")
+    finished = inside("gan-eval", str(ring), "--metric=modes", "--metric=precision_recall")
+    assert (finished.code, finished.out) == (3, "")
+    assert finished.err.splitlines()[-1] == "gan-eval: diverged: samples of the generator are not finite"
+
+
+MINE = """
+from gan_cli.metrics.base import Measured, Metric
+
+
+class One(Metric):
+    def __call__(self, subject):
+        return {"one": Measured(1.0)}
+"""
+
+
+def test_a_metric_whose_code_has_changed_is_measured_again(
+    ring: Path, inside: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "metric_of_mine.py"
+    module.write_text(MINE)
+    config = ring / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("metric:\n", "metric:\n  one:\n    _target_: metric_of_mine.One\n"))
+    inside("gan-eval", str(ring), "--metric=one")
+    module.write_text(MINE.replace("1.0", "-2.5"))
+    sys.modules.pop("metric_of_mine")
+    importlib.invalidate_caches()
+    assert "-2.5" in inside("gan-eval", str(ring), "--metric=one").out
+    first, second = RunFolder(ring).read_receipts()
+    assert receipts.circumstances(first) != receipts.circumstances(second)

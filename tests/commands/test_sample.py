@@ -1,0 +1,174 @@
+"""`gan-sample`: what it writes is a function of the run, the weights and the seed, whatever the form."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from gan_cli import sampling
+from gan_cli.commands.sample import slerp
+from gan_cli.commands.train import run
+from gan_cli.config import parts
+from tests.conftest import TINY, compose
+
+SIDE = 8
+SMALL_IMAGES = ["dataset=mnist5k", f"dataset.resolution={SIDE}", "train.batch_size=8"]
+SMALL_IMAGES += ["model.generator.width=4", "model.critic.width=4"]
+
+
+def trained(folder: Path, *overrides: str) -> Path:
+    config = compose("train.steps=4", "every.checkpoint=2", *overrides)
+    run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def points_run(tmp_path_factory) -> Path:
+    """Two checkpoints of a generator of points."""
+    # A rate at which four steps change much, and the average lags behind.
+    return trained(tmp_path_factory.mktemp("points") / "run", *TINY, "optimizer.generator.lr=0.1")
+
+
+@pytest.fixture(scope="module")
+def images_run(tmp_path_factory) -> Path:
+    """Two checkpoints of a generator of grey images."""
+    return trained(tmp_path_factory.mktemp("images") / "run", *SMALL_IMAGES, "optimizer.generator.lr=0.05")
+
+
+@pytest.fixture
+def sample(inside, tmp_path):
+    """The path that `gan-sample RUN ARGUMENTS --out NAME` wrote."""
+
+    def call(folder: Path, name: str, *arguments: str) -> Path:
+        finished = inside("gan-sample", str(folder), *arguments, "--out", str(tmp_path / name))
+        assert (finished.code, finished.out, finished.err) == (0, "", "")
+        return tmp_path / name
+
+    return call
+
+
+def pixels(path: Path, mode: str = "L") -> np.ndarray:
+    with Image.open(path) as image:
+        assert (image.format, image.mode) == ("PNG", mode)
+        return np.asarray(image)
+
+
+def test_a_folder_an_array_and_a_grid_hold_the_same_images(images_run, sample):
+    options = ("-n", "6", "--seed", "5")
+    array = np.load(sample(images_run, "images.npy", *options))
+    assert (array.shape, array.dtype) == ((6, 1, SIDE, SIDE), np.uint8)
+    assert len(np.unique(array)) > 10
+
+    folder = sample(images_run, "images", *options)
+    assert sorted(path.name for path in folder.iterdir()) == [f"{index:05d}.png" for index in range(6)]
+    for index in range(6):
+        np.testing.assert_array_equal(pixels(folder / f"{index:05d}.png"), array[index, 0])
+
+    # Six images take three columns and two rows, with margins of two pixels; every pixel is enlarged to a square.
+    grid, green, blue = pixels(sample(images_run, "grid.png", *options), mode="RGB").transpose(2, 0, 1)
+    assert (grid == green).all()
+    assert (grid == blue).all()
+    factor = grid.shape[1] // (3 * (SIDE + 2) + 2)
+    assert factor > 1
+    assert grid.shape == ((2 * (SIDE + 2) + 2) * factor, (3 * (SIDE + 2) + 2) * factor)
+    small = grid[::factor, ::factor]
+    np.testing.assert_array_equal(small.repeat(factor, 0).repeat(factor, 1), grid)
+    for index in range(6):
+        top, left = (2 + (SIDE + 2) * place for place in divmod(index, 3))
+        np.testing.assert_array_equal(small[top : top + SIDE, left : left + SIDE], array[index, 0])
+
+
+def test_a_walk_is_an_endless_film_of_as_many_frames_as_asked_for(images_run, sample):
+    with Image.open(sample(images_run, "walk.gif", "-n", "12")) as film:
+        assert (film.format, film.n_frames, film.info["loop"]) == ("GIF", 12, 0)
+        assert film.size[0] == film.size[1] >= 400
+        frames = []
+        for index in range(12):
+            film.seek(index)
+            frames.append(np.asarray(film.convert("L"), dtype=float))
+    steps = [np.abs(after - before).mean() for before, after in zip(frames, [*frames[1:], frames[0]], strict=True)]
+    assert min(steps) > 0
+    # The last frame leads back to the first in a step like any other.
+    assert steps[-1] < 2 * max(steps[:-1])
+
+
+def test_a_walk_stays_in_the_gaussian_that_it_begins_in(tmp_path, sample, monkeypatch):
+    seen = []
+    generate = sampling.generate
+    monkeypatch.setattr(
+        sampling, "generate", lambda generator, latent: seen.append((generator, latent)) or generate(generator, latent)
+    )
+    mixture = trained(tmp_path / "run", *SMALL_IMAGES, "model.generator.latent=mixture")
+    seen.clear()
+    sample(mixture, "walk.gif", "-n", "12")
+    centres = torch.stack([generator.centre(latent) for generator, latent in seen])
+    assert torch.equal(centres, centres[:1].expand_as(centres))
+    assert len(centres[0].argmax(1).unique()) > 4
+    # Seen from the centre, the latents of the way are as long as Gaussian ones.
+    lengths = (torch.stack([latent for _, latent in seen]) - centres).norm(dim=2)
+    assert lengths.mean().item() == pytest.approx(math.sqrt(centres.shape[2]), rel=0.1)
+
+
+def test_points_are_an_array_or_a_picture(points_run, sample):
+    array = np.load(sample(points_run, "points.npy", "-n", "7"))
+    assert (array.shape, array.dtype) == ((7, 2), np.float32)
+    assert np.isfinite(array).all()
+    assert np.load(sample(points_run, "all.npy")).shape == (2500, 2)
+    with Image.open(sample(points_run, "points.png", "-n", "7")) as picture:
+        assert picture.format == "PNG"
+        assert min(picture.size) >= 400
+
+
+def test_folders_on_the_way_are_made(points_run, sample):
+    assert sample(points_run, "new/folder/points.npy").exists()
+
+
+@pytest.mark.parametrize("name", ["points.npy", "points.png"])
+def test_the_same_seed_gives_the_same_bytes_and_another_gives_others(name, points_run, sample):
+    first, again, other = (
+        sample(points_run, f"{index}-{name}", "--seed", seed).read_bytes() for index, seed in enumerate("778")
+    )
+    assert first == again != other
+    assert sample(points_run, name).read_bytes() == sample(points_run, f"0-{name}", "--seed", "0").read_bytes()
+
+
+@pytest.mark.parametrize(("weights", "part"), [("average", "average"), ("raw", "generator")])
+@pytest.mark.parametrize("step", [2, 4])
+def test_samples_are_of_the_weights_and_step_asked_for(weights, part, step, points_run, sample):
+    drawn = np.load(sample(points_run, "drawn.npy", "--weights", weights, "--step", str(step), "-n", "50"))
+    state = torch.load(points_run / "checkpoints" / f"step-000000{step}.pt", weights_only=True)
+    generator = parts.generator(compose(*TINY), (2,))
+    generator.load_state_dict(state[part])
+    expected = sampling.generate(generator, sampling.latents(generator, 50, seed=0))
+    torch.testing.assert_close(torch.from_numpy(drawn), expected)
+
+
+def test_weights_and_steps_differ_and_the_newest_average_is_the_default(points_run, sample):
+    drawn = {
+        (weights, step): sample(points_run, "drawn.npy", "--weights", weights, "--step", step).read_bytes()
+        for weights in ("average", "raw")
+        for step in ("2", "4")
+    }
+    assert len(set(drawn.values())) == 4
+    assert sample(points_run, "drawn.npy").read_bytes() == drawn["average", "4"]
+
+
+def test_slerp_goes_from_end_to_end_on_the_arc():
+    generator = torch.Generator().manual_seed(0)
+    start, end = torch.randn(2, 5, 16, generator=generator, dtype=torch.float64)
+    end *= start.norm(dim=1, keepdim=True) / end.norm(dim=1, keepdim=True)
+    torch.testing.assert_close(slerp(start, end, 0.0), start)
+    torch.testing.assert_close(slerp(start, end, 1.0), end)
+    third = slerp(start, end, 1 / 3)
+    torch.testing.assert_close(third.norm(dim=1), start.norm(dim=1))
+
+    def angle(a, b):
+        return torch.cosine_similarity(a, b).acos()
+
+    torch.testing.assert_close(angle(start, third), angle(start, end) / 3)
+    torch.testing.assert_close(slerp(start, start, 0.5), start)
+    assert slerp(start, -start, 0.5).isfinite().all()

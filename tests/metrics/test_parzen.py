@@ -1,0 +1,107 @@
+"""Parzen-window log-likelihoods, against scikit-learn and scipy."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import multivariate_normal
+
+from gan_cli.metrics.parzen import (
+    FGAN_BANDWIDTHS,
+    GOODFELLOW_BANDWIDTHS,
+    FganLogLikelihood,
+    best_of_folds,
+    best_of_validation,
+    parzen,
+)
+from tests.metrics.test_plumbing import TwoParts, subject
+
+
+def images(n, seed, side=6, channels=1, spread=40):
+    source = torch.Generator().manual_seed(seed)
+    means = 255 * torch.rand(3, channels, side, side, generator=torch.Generator().manual_seed(9))
+    which = torch.randint(3, (n,), generator=source)
+    return (means[which] + spread * torch.randn(n, channels, side, side, generator=source)).clamp(0, 255).byte()
+
+
+def flat(x):
+    return x.flatten(1).double().numpy() / 255
+
+
+def kernel_density(bandwidth):
+    neighbors = pytest.importorskip("sklearn.neighbors")
+    # In one leaf: with more of them, bounds that are too wide cost it several nats in many dimensions.
+    return neighbors.KernelDensity(bandwidth=bandwidth, leaf_size=1000)
+
+
+def test_it_is_that_of_scikit_learn():
+    x, centres = images(40, 0), images(150, 1)
+    found = parzen(x, centres, [0.1, 0.3, 1.0])
+    for column, bandwidth in enumerate([0.1, 0.3, 1.0]):
+        known = kernel_density(bandwidth).fit(flat(centres)).score_samples(flat(x))
+        np.testing.assert_allclose(found[:, column].numpy(), known, rtol=1e-6, atol=1e-5)
+
+
+def test_about_one_centre_it_is_a_gaussian():
+    x, centre = images(20, 0), images(1, 1)
+    known = multivariate_normal(flat(centre)[0], 0.2**2 * np.eye(36)).logpdf(flat(x))
+    np.testing.assert_allclose(parzen(x, centre, [0.2])[:, 0].numpy(), known, rtol=1e-9)
+
+
+@pytest.mark.parametrize("constant", [math.log(150), 36 * math.log(0.3), 18 * math.log(255)])
+def test_scikit_learn_would_notice_a_constant_left_out(constant):
+    x, centres = images(40, 0), images(150, 1)
+    known = kernel_density(0.3).fit(flat(centres)).score_samples(flat(x))
+    assert (parzen(x, centres, [0.3])[:, 0] + constant).numpy() != pytest.approx(known, rel=1e-3)
+
+
+def test_far_from_every_centre_it_stays_finite():
+    black, white = torch.zeros(1, 3, 32, 32, dtype=torch.uint8), torch.full((4, 3, 32, 32), 255, dtype=torch.uint8)
+    expected = -3072 / (2 * 0.01**2) - 3072 * (math.log(0.01) + math.log(2 * math.pi) / 2)
+    assert parzen(black, white, [0.01]).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_blocks_do_not_change_it(monkeypatch):
+    x, centres = images(40, 0), images(150, 1)
+    whole = parzen(x, centres, GOODFELLOW_BANDWIDTHS)
+    monkeypatch.setattr("gan_cli.metrics.distances.ENTRIES", 1000)
+    torch.testing.assert_close(parzen(x, centres, GOODFELLOW_BANDWIDTHS), whole, rtol=0, atol=0)
+
+
+def test_the_grids_are_those_of_the_protocols():
+    assert pytest.approx(np.logspace(-1, 0, 10).tolist()) == GOODFELLOW_BANDWIDTHS
+    assert pytest.approx([10 ** (-1.5 + i / 10) for i in range(16)]) == FGAN_BANDWIDTHS
+
+
+def test_the_validation_images_choose_the_bandwidth():
+    centres = images(200, 0, spread=60)
+    for spread in (10, 60):
+        validation = images(50, 1, spread=spread)
+        known = [kernel_density(h).fit(flat(centres)).score(flat(validation)) for h in GOODFELLOW_BANDWIDTHS]
+        assert best_of_validation(validation, centres) == GOODFELLOW_BANDWIDTHS[int(np.argmax(known))]
+
+
+def test_the_folds_choose_the_bandwidth_as_scikit_learn_does():
+    selection = pytest.importorskip("sklearn.model_selection")
+    found = set()
+    for spread in (10, 60):
+        centres = images(150, 0, spread=spread)
+        search = selection.GridSearchCV(kernel_density(1.0), {"bandwidth": FGAN_BANDWIDTHS}, cv=3)
+        found.add(best_of_folds(centres))
+        assert best_of_folds(centres) == search.fit(flat(centres)).best_params_["bandwidth"]
+    assert len(found) == 2
+
+
+def test_a_sample_that_validated_itself_would_choose_the_smallest():
+    centres = images(150, 0, spread=60)
+    itself = parzen(centres, centres, FGAN_BANDWIDTHS).mean(0)
+    assert FGAN_BANDWIDTHS[int(itself.argmax())] == FGAN_BANDWIDTHS[0] < best_of_folds(centres)
+
+
+def test_the_error_is_that_of_a_mean():
+    x, centres = images(40, 0), images(150, 1)
+    found = FganLogLikelihood(samples=150)(subject(TwoParts(images(50, 2), x), centres))
+    each = parzen(x, centres, [found["bandwidth_fgan"].value])[:, 0]
+    assert found["log_likelihood_fgan"].value == pytest.approx(each.mean().item())
+    assert found["log_likelihood_fgan"].error == pytest.approx(each.std().item() / math.sqrt(40), rel=0.02)

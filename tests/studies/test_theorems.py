@@ -1,0 +1,101 @@
+"""What the studies of theorems must show: exact optima at once, learned ones by the whole commands (slow)."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from gan_cli.config import options
+from gan_cli.datasets.mixtures import Gaussian, Mixture1d
+from gan_cli.exact.densities import between, bound
+from gan_cli.models.mlp import Critic
+from gan_cli.show import pictures
+from gan_cli.studies.fgan_univariate import best_gaussian
+from tests.exact.test_densities import divergence
+
+DATA = Mixture1d([-1.0, 2.0], [0.255, math.sqrt(2)], [0.33, 0.67])
+PUBLISHED = {name: list(row) for name, row in options.option("experiment", "fgan_univariate").study.published.items()}
+
+
+def test_the_published_rows_are_those_of_five_divergences():
+    assert list(PUBLISHED) == ["kl", "reverse_kl", "js", "jeffreys", "pearson"]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_exact_row_of_table_3_is_found_again(name):
+    of = divergence(name)
+    mean, deviation = best_gaussian(of, DATA)
+    value, _, published_mean, _, published_deviation, _ = PUBLISHED[name]
+    assert between(of, DATA, Gaussian([mean], deviation)) == pytest.approx(value, abs=1e-3)
+    assert mean == pytest.approx(published_mean, abs=1e-3)
+    assert deviation == pytest.approx(published_deviation, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_bound_of_an_untrained_critic_is_below_the_exact_value(name):
+    torch.manual_seed(0)
+    of, model = divergence(name), Gaussian([1.0], 1.8)
+    untrained = Critic((1,), hidden=[8], activation="tanh", normalization="none")
+    assert bound(of, untrained, DATA, model) < between(of, DATA, model)
+
+
+class LogRatio(torch.nn.Module):
+    def forward(self, x):
+        return 1 + DATA.log_density(x.double()) - Gaussian([1.0], 1.8).log_density(x.double())
+
+
+def test_the_best_critic_of_kl_reaches_the_exact_value():
+    model = Gaussian([1.0], 1.8)
+    # Scores pass through float32.
+    assert bound(divergence("kl"), LogRatio(), DATA, model) == pytest.approx(between(divergence("kl"), DATA, model))
+
+
+def test_a_heat_map_takes_infinity():
+    png = pictures.heat_map({"a": {"x": {"kl": math.inf, "js": 0.5}, "y": {"kl": 1.0, "js": 0.5}}}, "rows", "columns")
+    assert png.startswith(b"\x89PNG")
+
+
+@pytest.fixture
+def study(gan_train, tmp_path):
+    """The findings of an experiment, carried out in full by its command."""
+
+    def carry_out(experiment: str) -> dict:
+        finished = gan_train(f"experiment={experiment}", "name=study")
+        assert finished.code == 0, finished.err
+        return json.loads((tmp_path / "outputs" / "study" / "run.json").read_text())["final"]
+
+    return carry_out
+
+
+@pytest.mark.slow
+def test_f_gans_table_3_is_learned(study):
+    findings = study("fgan_univariate")
+    for name, row in findings["table"].items():
+        assert row["mean"] == pytest.approx(row["best_mean"], abs=0.05), name
+        assert row["deviation"] == pytest.approx(row["best_deviation"], abs=0.05), name
+        assert 0.95 * row["exact"] < row["bound"] < row["exact"], name
+    for matrix in (findings["exact_matrix"], findings["learned_matrix"]):
+        for measured in matrix:
+            assert min(matrix, key=lambda trained: matrix[trained][measured]) == measured
+    for trained, row in findings["learned_matrix"].items():
+        for measured, value in row.items():
+            assert value < findings["exact_matrix"][trained][measured]
+
+
+@pytest.mark.slow
+def test_the_discriminator_becomes_the_best_one(study):
+    assert study("optimal_discriminator")["critic"]["mean_absolute_error"] <= 0.02
+
+
+@pytest.mark.slow
+def test_js_is_blind_between_parallel_lines_and_distance_is_not(study):
+    findings = study("js_saturation")
+    for index, theta in enumerate(findings["theta"]):
+        at = {name: values[index] for name, values in findings.items() if name != "exact"}
+        assert at["jensen_shannon"] == pytest.approx(math.log(2), rel=0.02)
+        assert at["wasserstein"] == pytest.approx(abs(theta), rel=0.02)
+        assert at["wasserstein_gradient"] == pytest.approx(1, rel=0.02)
+        assert abs(at["minimax_gradient"]) < 1e-3 * at["wasserstein_gradient"]
+        assert at["non_saturating_gradient"] > 2
+    assert findings["exact"] == {"kl": "Infinity", "reverse_kl": "Infinity", "js": 2 * math.log(2)}

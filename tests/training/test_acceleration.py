@@ -1,0 +1,423 @@
+"""Every way to execute a step computes the same step: compiled or captured, in float32, tf32 or bfloat16."""
+
+import copy
+import math
+import warnings
+from collections import deque
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from gan_cli.assembly import assemble
+from gan_cli.cli import CONFIGS
+from gan_cli.datasets.mixtures import Ring
+from gan_cli.divergences.wasserstein import Wasserstein
+from gan_cli.models import mlp
+from gan_cli.training import acceleration, precision
+from gan_cli.training.acceleration import CapturedIteration, CompiledIteration
+from gan_cli.training.batches import batches
+from gan_cli.training.device import Device
+from gan_cli.training.execution import Execution
+from gan_cli.training.loop import Game, eager, train
+from gan_cli.training.state import TrainState, averaged_copy
+from tests.commands.test_resume import assert_resumes_exactly
+from tests.conftest import TINY, compose
+
+RING = Ring(modes=8, radius=1.0, deviation=0.02)
+CPU = torch.device("cpu")
+DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
+PENALTIES = sorted(path.stem for path in (CONFIGS / "divergence" / "penalty").glob("*.yaml"))
+STEPS = 10
+
+TOLERANCE = {"float32": 1e-4, "tf32": 5e-3, "bf16": 2e-2}
+"""How far the weights may be from those of float64, as a share of the way that they went."""
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+hidden_by_the_compiler = pytest.mark.filterwarnings(
+    # torch's compiler looks for gradients in all that a function is given; it hides this, but from no error filter.
+    "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
+)
+
+
+class Latents(mlp.Generator):
+    """Draws what it would in float32, whatever the precision of its weights."""
+
+    def sample_latent(self, n, generator=None):
+        return super().sample_latent(n, generator).to(next(self.parameters()).dtype)
+
+
+def new_state(device=CPU, dtype=torch.float32, normalization="none"):
+    torch.manual_seed(0)
+    generator = Latents((2,), 4, "normal", [32, 32], "tanh", normalization).to(device, dtype)
+    critic = mlp.Critic((2,), [32, 32], "tanh", "none").to(device, dtype)
+    sgd = partial(torch.optim.SGD, lr=0.02, momentum=0.5, fused=dtype == torch.float32)
+    return TrainState(
+        generator, critic, averaged_copy(generator), sgd(generator.parameters()), sgd(critic.parameters())
+    )
+
+
+def trained(divergence, dtype=torch.float32, device=CPU, **execution):
+    """All weights after some steps, and the way that they went."""
+    state = new_state(device, dtype)
+    before = weights(state)
+    drawn = batches(RING, 16, 0, device)
+    data = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
+    deque(train(state, divergence, data, steps=STEPS, seed=0, schedule=lambda done: 1 - done, **execution), maxlen=0)
+    after = weights(state)
+    return after, (after - before).norm().item()
+
+
+def weights(state):
+    networks = (state.generator, state.critic, state.average)
+    return torch.cat([p.detach().double().flatten().cpu() for network in networks for p in network.parameters()])
+
+
+def said(caplog):
+    """What the program logged, without the compiler's own lines."""
+    return [record.getMessage() for record in caplog.records if record.name.startswith("gan_cli")]
+
+
+def divergence_of(name, penalty):
+    return assemble(compose(*TINY, f"divergence={name}", f"divergence/penalty={penalty}")).divergence
+
+
+def compiling(state, game):
+    return CompiledIteration(state, game, lambda: None)
+
+
+def assert_same_step(divergence, tolerance, device=CPU, reuse_samples=False, **execution):
+    expected, way = trained(divergence, torch.float64, device, reuse_samples=reuse_samples)
+    found, _ = trained(divergence, torch.float32, device, reuse_samples=reuse_samples, **execution)
+    assert way > 1e-3
+    assert 0 < (found - expected).norm().item() / way < tolerance
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_float32_and_bfloat16_take_the_steps_of_float64(divergence, penalty):
+    divergence = divergence_of(divergence, penalty)
+    for reuse_samples in (False, True):
+        assert_same_step(divergence, TOLERANCE["float32"], reuse_samples=reuse_samples)
+        assert_same_step(divergence, TOLERANCE["bf16"], reuse_samples=reuse_samples, bf16=True)
+
+
+@hidden_by_the_compiler
+@pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
+@pytest.mark.parametrize("reuse_samples", [False, True], ids=["fresh", "reused"])
+@pytest.mark.parametrize(
+    ("divergence", "penalty"), [("wgan_gp", "interpolate"), ("relativistic", "r1_r2"), ("wgan_clip", "none")]
+)
+def test_a_compiled_step_is_that_of_float64(divergence, penalty, reuse_samples, bf16, caplog):
+    divergence, tolerance = divergence_of(divergence, penalty), TOLERANCE["bf16" if bf16 else "float32"]
+    assert_same_step(divergence, tolerance, reuse_samples=reuse_samples, bf16=bf16, accelerate=compiling)
+    assert not said(caplog)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_every_compiled_step_is_that_of_float64(divergence, penalty, caplog):
+    divergence = divergence_of(divergence, penalty)
+    assert_same_step(divergence, TOLERANCE["float32"], accelerate=compiling)
+    assert_same_step(divergence, TOLERANCE["bf16"], bf16=True, accelerate=compiling)
+    assert not said(caplog)
+
+
+@needs_cuda
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("divergence", DIVERGENCES)
+def test_a_captured_step_is_that_of_float64(divergence, penalty, caplog):
+    divergence, cuda = divergence_of(divergence, penalty), torch.device("cuda")
+    graph = acceleration.accelerated("graph", "cuda", lambda left: pytest.fail("fell back"))
+    assert_same_step(divergence, TOLERANCE["float32"], cuda, accelerate=graph)
+    assert_same_step(divergence, TOLERANCE["bf16"], cuda, bf16=True, accelerate=graph)
+    assert_same_step(divergence, TOLERANCE["float32"], cuda, reuse_samples=True, accelerate=graph)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    try:
+        assert_same_step(divergence, TOLERANCE["tf32"], cuda, accelerate=graph)
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = False
+    assert not said(caplog)
+
+
+@needs_cuda
+def test_a_captured_run_resumes_bit_for_bit(tmp_path):
+    changes = ["device=cuda", "device.deterministic=true", "device.accelerate=graph", "train.schedule=cosine"]
+    for optimizer in ("adam", "rmsprop", "sgd"):
+        assert_resumes_exactly(10, tmp_path / f"{optimizer}.pt", *TINY, *changes, f"optimizer={optimizer}")
+
+
+@hidden_by_the_compiler
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_compiled_run_resumes_bit_for_bit(precision, tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_cli.training.precision.seconds", lambda game, real: 1.0 - game.bf16)
+    changes = ["device.accelerate=compile", f"device.precision={precision}", "divergence=wgan_gp"]
+    changes += ["train.reuse_samples=true"]
+    assert_resumes_exactly(5, tmp_path / "half.pt", *TINY, *changes)
+
+
+def test_bfloat16_resumes_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr("gan_cli.training.precision.seconds", lambda game, real: 1.0 - game.bf16)
+    changes = ["device.precision=bf16", "divergence=relativistic", "divergence/penalty=r1_r2"]
+    assert_resumes_exactly(10, tmp_path / "half.pt", *TINY, *changes)
+
+
+class Unreadable(Wasserstein):
+    """Its estimate leaves the device, which a compiler that takes a function whole refuses."""
+
+    def estimate(self, real, fake):
+        return super().estimate(real, fake) * (1.0 if real.mean().item() < math.inf else 0.0)
+
+
+def test_what_cannot_be_compiled_runs_without_it_and_one_line_says_why(caplog):
+    execution = Execution("cpu", 1, "compile", "float32")
+    expected, _ = trained(Unreadable())
+    found, _ = trained(Unreadable(), accelerate=execution.accelerated())
+    assert torch.equal(found, expected)
+    assert execution.accelerate == "eager"
+    (line,) = said(caplog)
+    assert line.startswith("the step cannot be compiled and goes on without: ")
+    assert "\n" not in line
+
+
+def test_the_reason_is_the_cause_and_not_the_heading_above_it(caplog, monkeypatch):
+    def failing(*arguments):
+        raise RuntimeError("backend='inductor' raised:\n\nInvalidCxxCompiler: no g++ found\n\nmore about it")
+
+    monkeypatch.setattr(torch, "compile", lambda *arguments, **options: failing)
+    trained(Wasserstein(), accelerate=compiling)
+    assert said(caplog) == ["the step cannot be compiled and goes on without: InvalidCxxCompiler: no g++ found"]
+
+
+@pytest.mark.parametrize(
+    ("requested", "device", "steps", "deterministic", "chosen", "reason"),
+    [
+        ("auto", "cpu", 10**9, False, "eager", "does not pay back on the CPU"),
+        ("graph", "cpu", 10**9, False, "eager", "needs CUDA"),
+        ("compile", "cpu", 1, False, "compile", ""),
+        ("eager", "cuda", 10**9, False, "eager", ""),
+        ("auto", "cuda", 99, False, "eager", "train.steps=99 are too few"),
+        ("auto", "cuda", 100, False, "graph", "too few for compilation"),
+        ("auto", "cuda", 20_000, False, "compile", "pays back"),
+        ("auto", "cuda", 20_000, True, "graph", "deterministic"),
+        ("graph", "cuda", 1, False, "graph", ""),
+    ],
+)
+def test_what_pays_back_is_chosen(requested, device, steps, deterministic, chosen, reason):
+    choice, why = acceleration.choose(requested, torch.device(device), steps, deterministic)
+    assert choice == chosen
+    assert reason in why
+
+
+@pytest.mark.parametrize(("bf16", "chosen"), [(0.5, "bf16"), (1.2, "bf16"), (1.3, "float32")])
+def test_bfloat16_is_left_where_it_is_clearly_slower(bf16, chosen, monkeypatch):
+    monkeypatch.setattr("gan_cli.training.precision.seconds", lambda game, real: bf16 if game.bf16 else 1.0)
+    experiment = assemble(compose(*TINY, "device.precision=bf16"))
+    assert experiment.execution.precision == chosen
+    (line,) = [reason for reason in experiment.reasons if reason.startswith("precision: ")]
+    assert f"{bf16 * 1e3:.3g} ms for a step's gradients, 1e+03 ms in float32" in line
+    assert ("is slower here" in line) == (chosen == "float32")
+
+
+def test_a_measurement_leaves_no_trace():
+    state = new_state(normalization="batch")
+    game = Game(state.generator, state.critic, divergence_of("gan", "none"))
+    before, drawn = state.fingerprint(), torch.get_rng_state()
+    precision.seconds(game, torch.zeros(16, 2))
+    assert state.fingerprint() == before
+    assert torch.equal(torch.get_rng_state(), drawn)
+    assert all(parameter.grad is None for parameter in state.generator.parameters())
+
+
+def test_a_run_goes_on_as_it_began_whatever_a_measurement_says_today(monkeypatch):
+    monkeypatch.setattr("gan_cli.training.precision.seconds", lambda game, real: pytest.fail("measured again"))
+    monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
+    began = Execution("cpu", 3, "eager", "bf16")
+    experiment = assemble(compose(*TINY, "device.precision=bf16", "device.accelerate=compile"), began)
+    assert experiment.execution == began
+
+
+def test_threads_are_those_of_the_run_that_goes_on(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    assemble(compose(*TINY), Execution("cpu", 3, "eager", "float32"))
+    assert chosen[-1] == 3
+    assemble(compose(*TINY, "device.threads=2"), Execution("cpu", 3, "eager", "float32"))
+    assert chosen[-1] == 2
+
+
+def test_what_another_kind_of_device_chose_is_chosen_anew():
+    experiment = assemble(compose(*TINY), Execution("cuda", 16, "graph", "tf32"))
+    assert experiment.execution == Execution("cpu", torch.get_num_threads(), "eager", "float32")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        "x",
+        {},
+        {"device": "cpu", "threads": 1, "accelerate": "bogus", "precision": "float32"},
+        {"device": "cpu", "threads": 0, "accelerate": "eager", "precision": "float32"},
+        {"device": "cpu", "threads": 10**8, "accelerate": "eager", "precision": "float32"},
+        {"device": "cpu", "threads": "2", "accelerate": "eager", "precision": "float32"},
+    ],
+)
+def test_a_record_that_says_nothing_usable_is_none(entry):
+    assert Execution.recorded(entry) is None
+    assert Execution.recorded(vars(Execution("cpu", 1, "eager", "bf16"))) == Execution("cpu", 1, "eager", "bf16")
+
+
+class Graph:
+    """A graph of the CPU: it executes nothing when it is captured, and an iteration when it is replayed."""
+
+    def __init__(self):
+        self.replays = 0
+
+    def replay(self):
+        self.replays += 1
+        captured = self.iteration
+        terms = captured._iterate(captured._real, captured._average_weight)
+        captured._values.copy_(torch.stack(list(terms.values())))
+
+
+@pytest.fixture
+def graphs(monkeypatch):
+    """Stand-ins for CUDA's streams and graphs; gives what makes a captured iteration, and the graphs made."""
+    made = []
+
+    def accelerate(state, game):
+        iteration = CapturedIteration(state, eager(state, game), lambda: None)
+
+        @contextmanager
+        def capture(graph, **_):
+            before = copy.deepcopy(state.state_dict())
+            with torch.random.fork_rng(devices=[]):
+                yield
+            state.load_state_dict(before)
+            graph.iteration = iteration
+            made.append(graph)
+
+        monkeypatch.setattr(torch.cuda, "graph", capture)
+        return iteration
+
+    stream = SimpleNamespace(wait_stream=lambda other: None)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "stream", nullcontext)
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda mode: None)
+    return accelerate, made
+
+
+@pytest.mark.parametrize(("divergence", "penalty"), [("wgan_gp", "interpolate"), ("relativistic", "r1_r2")])
+def test_after_some_eager_steps_a_graph_is_replayed_with_new_data_rates_and_weights(
+    divergence, penalty, graphs, caplog
+):
+    accelerate, made = graphs
+    assert_same_step(divergence_of(divergence, penalty), TOLERANCE["float32"], accelerate=accelerate)
+    assert [graph.replays for graph in made] == [STEPS - acceleration.WARM_UP]
+    assert not said(caplog)
+
+
+def test_each_step_of_a_graph_gives_terms_of_its_own(graphs):
+    accelerate, _ = graphs
+    runs = []
+    for execution in ({"accelerate": accelerate}, {}):
+        source = batches(RING, 16, 0, CPU)
+        runs.append(list(train(new_state(), divergence_of("gan", "none"), source, steps=STEPS, seed=0, **execution)))
+    for captured, plain in zip(*runs, strict=True):
+        assert list(captured) == list(plain)
+        torch.testing.assert_close(torch.stack(list(captured.values())), torch.stack(list(plain.values())))
+
+
+def test_rates_that_a_graph_cannot_read_end_it_in_one_line(graphs, caplog):
+    accelerate, made = graphs
+    plain = {"dtype": torch.float64, "accelerate": accelerate}  # whose optimizers are not fused
+    expected, way = trained(divergence_of("gan", "none"), torch.float64)
+    found, _ = trained(divergence_of("gan", "none"), **plain)
+    assert (found - expected).norm().item() / way < 1e-12
+    assert [graph.replays for graph in made] == [1]
+    (line,) = said(caplog)
+    assert line.endswith("an optimizer that is neither fused nor capturable reads its rates on the host")
+
+
+class Waiting(Wasserstein):
+    """It waits for the device, as torch says it of `item`."""
+
+    def estimate(self, real, fake):
+        warnings.warn("called a synchronizing CUDA operation", UserWarning, stacklevel=1)
+        return super().estimate(real, fake)
+
+
+class Counting(torch.optim.SGD):
+    """It counts its steps on the host."""
+
+    def step(self, closure=None):
+        super().step()
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                self.state[parameter]["count"] = self.state[parameter].get("count", 0) + 1
+
+
+def test_a_step_that_waits_for_the_device_is_not_captured(graphs, caplog):
+    accelerate, made = graphs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as on a GPU, where torch says nothing of it unless asked
+        expected, _ = trained(Waiting())
+        found, _ = trained(Waiting(), accelerate=accelerate)
+    assert torch.equal(found, expected)
+    assert not made
+    assert said(caplog) == ["the step cannot be captured and goes on without: an operation waits for the device"]
+
+
+def test_an_optimizer_that_counts_on_the_host_is_not_captured(graphs, caplog):
+    accelerate, made = graphs
+
+    def finished(**execution):
+        state = new_state()
+        state.critic_optimizer = Counting(state.critic.parameters(), lr=1e-2)
+        list(train(state, divergence_of("gan", "none"), batches(RING, 16, 0, CPU), steps=STEPS, seed=0, **execution))
+        return state.fingerprint()
+
+    assert finished(accelerate=accelerate) == finished()
+    assert not made
+    (line,) = said(caplog)
+    assert line.endswith("an optimizer that is neither fused nor capturable counts its steps on the host")
+
+
+@pytest.mark.usefixtures("graphs")
+@pytest.mark.parametrize(
+    ("mode", "divergence", "steps", "left"),
+    [("graph", Waiting(), 4, "eager"), ("compile", Unreadable(), 3, "graph")],
+)
+def test_a_run_remembers_what_is_left_of_its_acceleration(mode, divergence, steps, left):
+    execution = Execution("cuda", 1, mode, "float32")
+    source = batches(RING, 16, 0, CPU)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        list(train(new_state(), divergence, source, steps=steps, seed=0, accelerate=execution.accelerated()))
+    assert execution.accelerate == left
+
+
+@pytest.mark.parametrize(
+    ("operations", "given", "threads"),
+    [(1e6, None, 1), (99e6, None, 1), (100e6, None, 2), (1e12, None, 4), (1e12, 3, 3)],
+)
+def test_threads_follow_the_work(operations, given, threads, monkeypatch):
+    monkeypatch.setattr("gan_cli.training.device.DEFAULT_THREADS", 4)
+    chosen = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    device = Device(kind="cpu", threads=given, deterministic=False)
+    device.activate()
+    device.spread(int(operations))
+    assert chosen[-1] == threads
+
+
+def test_tf32_is_off_unless_asked_for():
+    for name, allowed in (("tf32", True), ("float32", False)):
+        Device(kind="cpu", threads=1, deterministic=False, precision=name).activate()
+        assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is allowed

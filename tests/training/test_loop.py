@@ -1,0 +1,307 @@
+"""The training step, the averaged generator, the order of the data, and the state on disk."""
+
+import math
+from itertools import islice
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import softplus
+
+from gan_cli.datasets.mixtures import Ring
+from gan_cli.divergences.fgan import Gan
+from gan_cli.divergences.penalties import R1R2, Interpolate
+from gan_cli.divergences.relativistic import Relativistic
+from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
+from gan_cli.models import mlp
+from gan_cli.randomness import stream
+from gan_cli.training import state as checkpoints
+from gan_cli.training.batches import batches
+from gan_cli.training.loop import (
+    Game,
+    constant,
+    cosine,
+    critic_step,
+    draw,
+    generator_step,
+    linear,
+    train,
+    update_average,
+)
+from gan_cli.training.state import TrainState, averaged_copy
+
+RING = Ring(modes=8, radius=2.0, deviation=0.02)
+GAN = Gan(generator_loss="non_saturating")
+
+
+def new_state(seed=0, lr=1e-3, normalization="none", hidden=(16,)):
+    torch.manual_seed(seed)
+    generator = mlp.Generator((2,), 4, "normal", hidden, "relu", normalization)
+    critic = mlp.Critic((2,), hidden, "leaky_relu", "none")
+    return TrainState(
+        generator=generator,
+        critic=critic,
+        average=averaged_copy(generator),
+        generator_optimizer=torch.optim.Adam(generator.parameters(), lr, betas=(0.5, 0.999)),
+        critic_optimizer=torch.optim.Adam(critic.parameters(), lr, betas=(0.5, 0.999)),
+    )
+
+
+def source(batch_size=32, seed=0):
+    return batches(RING, batch_size, seed, torch.device("cpu"))
+
+
+def game(state, divergence=GAN):
+    return Game(state.generator, state.critic, divergence)
+
+
+def batch():
+    return source()(0, 1)[0]
+
+
+def samples(state):
+    return draw(game(state), 32)
+
+
+def weights(network: nn.Module):
+    return torch.cat([p.detach().flatten().clone() for p in network.parameters()])
+
+
+def test_training_is_an_iterator_that_gives_detached_scalars():
+    state = new_state()
+    terms = list(islice(train(state, GAN, source(), steps=10, seed=0), 3))
+    assert state.step == 3
+    for step in terms:
+        assert set(step) == {
+            "estimate",
+            "penalty",
+            "critic_loss",
+            "critic_gradient_norm",
+            "generator_loss",
+            "generator_gradient_norm",
+        }
+        assert all(value.shape == () and not value.requires_grad for value in step.values())
+
+
+def test_the_critic_is_frozen_while_the_generator_learns():
+    state = new_state()
+    critic, generator = weights(state.critic), weights(state.generator)
+    generator_step(state, game(state), batch(), samples(state))
+    assert torch.equal(weights(state.critic), critic)
+    assert not torch.equal(weights(state.generator), generator)
+    assert all(p.grad is None for p in state.critic.parameters())
+
+
+def test_the_generator_is_frozen_while_the_critic_learns():
+    state = new_state()
+    critic, generator = weights(state.critic), weights(state.generator)
+    critic_step(state, game(state), batch(), samples(state))
+    assert torch.equal(weights(state.generator), generator)
+    assert not torch.equal(weights(state.critic), critic)
+
+
+def test_critic_loss_is_the_penalty_less_the_estimate():
+    divergence = Wasserstein(penalty=Interpolate(10.0))
+    state = new_state()
+    terms = critic_step(state, game(state, divergence), batch(), samples(state))
+    torch.testing.assert_close(terms["critic_loss"], terms["penalty"] - terms["estimate"])
+    assert terms["penalty"] > 0
+
+
+def test_critic_steps_follow_the_divergence_and_use_batches_of_their_own():
+    asked = []
+
+    def recording(first, count):
+        asked.append((first, count))
+        return source()(first, count)
+
+    list(islice(train(new_state(), Wasserstein(critic_steps=3), recording, steps=2, seed=0), 2))
+    assert asked == [(0, 3), (3, 3)]
+
+
+def test_clipping_holds_after_every_step():
+    state = new_state()
+    for _ in islice(train(state, WeightClippedWasserstein(clip=0.01, critic_steps=2), source(), steps=3, seed=0), 3):
+        assert weights(state.critic).abs().max() <= 0.01 + 1e-9
+
+
+def test_a_frozen_generator_leaves_the_critic_to_train_alone():
+    state = new_state()
+    generator, critic = weights(state.generator), weights(state.critic)
+    (terms,) = islice(train(state, GAN, source(), steps=1, seed=0, train_generator=False), 1)
+    assert "generator_loss" not in terms
+    assert torch.equal(weights(state.generator), generator)
+    assert not torch.equal(weights(state.critic), critic)
+
+
+@pytest.mark.parametrize("critic_steps", [1, 3])
+def test_reused_samples_are_those_of_the_critics_last_step(critic_steps):
+    """Beside what a tutorial writes: one batch of samples, detached for the critic and then judged anew."""
+    divergence = Gan(generator_loss="non_saturating", penalty=Interpolate(10.0), critic_steps=critic_steps)
+    ours, theirs = new_state(), new_state()
+    list(train(ours, divergence, source(), steps=2, seed=0, reuse_samples=True))
+    for step in range(2):
+        torch.manual_seed(stream(0, "step", step))
+        for real in source()(step * critic_steps, critic_steps):
+            fake = theirs.generator(theirs.generator.sample_latent(32))
+            theirs.critic_optimizer.zero_grad()
+            penalty = divergence.penalty(theirs.critic, real, fake.detach())
+            (penalty + softplus(-theirs.critic(real)).mean() + softplus(theirs.critic(fake.detach())).mean()).backward()
+            theirs.critic_optimizer.step()
+        theirs.generator_optimizer.zero_grad()
+        softplus(-theirs.critic(fake)).mean().backward()
+        theirs.generator_optimizer.step()
+    torch.testing.assert_close(weights(ours.generator), weights(theirs.generator))
+    torch.testing.assert_close(weights(ours.critic), weights(theirs.critic))
+
+
+def test_a_pairing_divergence_is_given_the_scores_of_real_samples():
+    class Spy(Relativistic):
+        def generator_objective(self, fake, real):
+            seen.append(real)
+            return super().generator_objective(fake, real)
+
+    seen = []
+    state = new_state()
+    generator_step(state, game(state, Spy()), batch(), samples(state))
+    assert seen[0] is not None
+    assert seen[0].shape == (32,)
+    assert not seen[0].requires_grad
+
+
+@pytest.mark.parametrize("position", [0, 7])
+def test_a_step_depends_on_the_seed_and_its_index_alone(position):
+    """Whatever was drawn before from torch's global stream makes no difference."""
+    results = []
+    for noise in (0, 5):
+        state = new_state()
+        state.step = position
+        iterator = train(state, GAN, source(), steps=100, seed=3)
+        torch.randn(noise)
+        next(iterator)
+        torch.randn(noise)
+        next(iterator)
+        results.append(state.fingerprint())
+    assert results[0] == results[1]
+
+
+def test_another_seed_gives_another_run():
+    fingerprints = set()
+    for seed in (0, 1):
+        state = new_state()
+        list(train(state, GAN, source(), steps=3, seed=seed))
+        fingerprints.add(state.fingerprint())
+    assert len(fingerprints) == 2
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (constant, [1, 1, 1, 1]),
+        (linear, [1, 0.75, 0.5, 0.25]),
+        (cosine, [(1 + math.cos(math.pi * progress)) / 2 for progress in (0, 0.25, 0.5, 0.75)]),
+    ],
+)
+def test_schedule_scales_the_learning_rate_of_each_step(schedule, expected):
+    state = new_state(lr=1e-3)
+    rates = [
+        (state.generator_optimizer.param_groups[0]["lr"], state.critic_optimizer.param_groups[0]["lr"])
+        for _ in train(state, GAN, source(), steps=4, seed=0, schedule=schedule)
+    ]
+    assert [rate[0] for rate in rates] == pytest.approx([1e-3 * factor for factor in expected])
+    assert [rate[1] for rate in rates] == pytest.approx([1e-3 * factor for factor in expected])
+
+
+def test_average_moves_by_its_decay_and_copies_counters():
+    state = new_state(normalization="batch")
+    before = {name: tensor.clone() for name, tensor in state.average.state_dict().items()}
+    with torch.no_grad():
+        for parameter in state.generator.parameters():
+            parameter.add_(1.0)
+    state.generator(torch.randn(8, 4))
+    update_average(state, torch.tensor(0.25))
+    current = state.generator.state_dict()
+    for name, tensor in state.average.state_dict().items():
+        expected = current[name] if not tensor.is_floating_point() else 0.75 * before[name] + 0.25 * current[name]
+        torch.testing.assert_close(tensor, expected)
+
+
+def test_without_decay_the_average_is_the_generator():
+    state = new_state()
+    list(train(state, GAN, source(), steps=3, seed=0, average_decay=0.0))
+    assert torch.equal(weights(state.average), weights(state.generator))
+
+
+def test_a_gan_brings_the_points_to_the_ring():
+    """Convergence in a few seconds: the mean distance to the ring falls far below that of the first samples."""
+    state = new_state(lr=2e-3, hidden=(64, 64))
+    latent = state.generator.sample_latent(500, torch.Generator().manual_seed(0))
+    distances = []
+    for steps in (1, 1000):
+        list(train(state, Relativistic(penalty=R1R2(0.1)), source(64), steps=steps, seed=0))
+        with torch.no_grad():
+            distances.append((state.average(latent).norm(dim=1) - 2).abs().mean().item())
+    assert distances[1] < 0.25 * distances[0]
+
+
+def test_state_survives_the_disk_bit_for_bit(tmp_path):
+    state = new_state()
+    list(train(state, GAN, source(), steps=3, seed=0))
+    checkpoints.save(state, tmp_path / "state.pt")
+    other = new_state(seed=9)
+    assert other.fingerprint() != state.fingerprint()
+    other.load_state_dict(checkpoints.load(tmp_path / "state.pt"))
+    assert other.fingerprint() == state.fingerprint()
+    assert other.step == 3
+
+
+def test_fingerprint_sees_a_change_in_one_bit_of_any_part():
+    state = new_state()
+    list(train(state, GAN, source(), steps=1, seed=0))
+    seen = {state.fingerprint()}
+    for tensor in (
+        next(state.generator.parameters()),
+        next(state.critic.parameters()),
+        next(state.average.parameters()),
+        next(iter(state.critic_optimizer.state.values()))["exp_avg"],
+    ):
+        with torch.no_grad():
+            flat = tensor.view(-1)
+            flat[0] = torch.nextafter(flat[0], torch.tensor(9e9))
+        seen.add(state.fingerprint())
+    assert len(seen) == 5
+
+
+@pytest.mark.parametrize("where", [0, 100, -1])
+def test_a_flipped_byte_is_found(tmp_path, where):
+    path = tmp_path / "state.pt"
+    checkpoints.save(new_state(), path)
+    content = bytearray(path.read_bytes())
+    content[where] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(checkpoints.DamagedCheckpointError, match=r"state\.pt is damaged"):
+        checkpoints.load(path)
+
+
+def test_a_failed_save_leaves_the_old_checkpoint_and_no_litter(tmp_path, monkeypatch):
+    path = tmp_path / "state.pt"
+    state = new_state()
+    checkpoints.save(state, path)
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoints.os, "fsync", full_disk)
+    state.step = 5
+    with pytest.raises(OSError, match="No space"):
+        checkpoints.save(state, path)
+    assert checkpoints.load(path)["step"] == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["state.pt", "state.pt.sha256"]
+
+
+def test_a_state_with_a_nan_is_not_finite():
+    state = new_state()
+    assert state.is_finite()
+    with torch.no_grad():
+        next(state.average.parameters()).view(-1)[0] = math.nan
+    assert not state.is_finite()
