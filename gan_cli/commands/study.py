@@ -13,7 +13,7 @@ from gan_cli.commands.train import recorded, refuse_changes, run
 from gan_cli.config.build import build, naming
 from gan_cli.config.schema import validate
 from gan_cli.errors import ConfigError, DivergedError
-from gan_cli.runs import record
+from gan_cli.runs import checkpoints, read, record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.studies.base import Study
 
@@ -53,7 +53,7 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
             "seed": config.seed,
             "members": list(members),
             **record.circumstances(next((e.device for e in experiments.values()), torch.device("cpu"))),
-            "started": record.read(path).get("started", record.now()),
+            "started": read.record(path).get("started", record.now()),
         }
         with recorded(folder, summary):
             diverged = _train(members, path)
@@ -87,6 +87,5 @@ def _train(members: Mapping[str, DictConfig], path: Path) -> list[str]:
 
 def _load(experiment: Experiment, path: Path) -> None:
     """Bring a member to where its training ended."""
-    found = RunFolder(path).load_checkpoint(device=experiment.device)
-    assert found is not None
-    experiment.state.load_state_dict(found[1])
+    _, saved = checkpoints.newest(path, device=experiment.device)
+    experiment.state.load_state_dict(saved)

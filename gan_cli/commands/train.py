@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 from gan_cli.assembly import Experiment, assemble
 from gan_cli.commands.reporter import Reporter
 from gan_cli.commands.signals import StopSignals
-from gan_cli.config.schema import differences
+from gan_cli.config.identity import differences
 from gan_cli.errors import ConfigError, InterruptedRunError
 from gan_cli.metrics.base import flat
-from gan_cli.runs import record
+from gan_cli.runs import checkpoints, read, record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.show import pictures, samples
 from gan_cli.training.execution import Execution
@@ -32,10 +32,10 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     """
     folder = RunFolder(path)
     refuse_changes(folder, config)
-    experiment = assemble(config, Execution.recorded(record.read(path).get("execution")))
+    experiment = assemble(config, Execution.recorded(read.record(path).get("execution")))
     with folder.claimed():
         _resume(experiment, folder)
-        if experiment.state.step == experiment.steps and record.read(path).get("status") == "done":
+        if experiment.state.step == experiment.steps and read.record(path).get("status") == "done":
             logger.info("%s is done; train.steps=… beyond %d continues it", path, experiment.state.step)
             return
         folder.write_config(config_files)
@@ -49,7 +49,7 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
 
 def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
     """Raise `ConfigError`, listing each difference, where the folder holds a run of another config."""
-    before = folder.read_config()
+    before = read.config(folder.path)
     if before is None:
         return
     changed = differences(before, config)
@@ -63,10 +63,10 @@ def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
 def _resume(experiment: Experiment, folder: RunFolder) -> None:
     """Bring the state to that of the newest good checkpoint."""
     state = experiment.state
-    before = record.read(folder.path)
+    before = read.record(folder.path)
     if before.get("dataset") not in (None, experiment.dataset.fingerprint()):
         raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
-    found = folder.load_checkpoint(device=experiment.device)
+    found = checkpoints.newest(folder.path, device=experiment.device) if read.checkpoints(folder.path) else None
     if found is None and before.get("status") == "done":
         raise ConfigError(f"{folder.path} is done, but has no checkpoint: restore one, or choose another name=…")
     if found is not None:
@@ -103,7 +103,7 @@ def _summary(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, 
         },
         "execution": vars(experiment.execution),
         **record.circumstances(experiment.device),
-        "started": record.read(folder.path).get("started", record.now()),
+        "started": read.record(folder.path).get("started", record.now()),
     }
     if metrics:
         summary["final"] = metrics[-1]
@@ -149,7 +149,7 @@ def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, fl
             if due(every.checkpoint):
                 reporter.check()
                 folder.write_record(summary)
-                folder.save_checkpoint(state, every.keep)
+                checkpoints.save(folder, state.state_dict(), every.keep)
 
             # Stop?
             if signal_number is not None:
