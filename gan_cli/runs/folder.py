@@ -130,8 +130,13 @@ class RunFolder:
         path = read.checkpoint_path(self.path, step)
         digest = hashlib.sha256(content).hexdigest()
         with _explaining(path):
-            files.write(read.digest_path(path), f"{digest}  {path.name}\n".encode())  # as `sha256sum -c` reads it
-            files.write(path, content)
+            try:
+                files.write(read.digest_path(path), f"{digest}  {path.name}\n".encode())  # as `sha256sum -c` reads it
+                files.write(path, content)
+            except BaseException:
+                if not path.exists():
+                    read.digest_path(path).unlink(missing_ok=True)
+                raise
             for old in [old for old in read.checkpoints(self.path) if read.step_of(old) <= step][:-keep]:
                 # In this order a kill leaves no digest without its file; the file is found again next time.
                 read.digest_path(old).unlink(missing_ok=True)

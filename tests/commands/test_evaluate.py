@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from gan_cli.commands.train import run
 from gan_cli.files import file_digest
 from gan_cli.metrics import sliced, subject
-from gan_cli.runs import receipts
+from gan_cli.runs import read, receipts
 from gan_cli.runs.folder import RunFolder
 from tests.conftest import TINY, Command, compose, tree
 
@@ -61,7 +61,7 @@ def test_all_metrics_that_apply_are_measured_and_leave_receipts(ring: Path, insi
     assert finished.code == 0, finished.err
     of_toys = {"modes", "high_quality_share", "exact", "sliced_wasserstein", "frechet_distance", "precision"}
     assert of_toys <= shown(finished.out)
-    found = {receipt["metric"]: receipt for receipt in RunFolder(ring).read_receipts()}
+    found = {receipt["metric"]: receipt for receipt in read.receipts(ring)}
     assert found["modes"]["options"] == {"samples": 2000, "radius": 3.0}
     assert found["modes"]["samples"]["generated"] == 2000
     assert found["modes"]["extractor"] is None
@@ -80,7 +80,7 @@ def test_images_are_measured_by_the_classifier_of_their_data_set(digits: Path, i
     assert finished.code == 0, finished.err
     of_images = {"frechet_distance", "kernel_distance", "recall", "coverage", "classifier_score", "memorised_share"}
     assert of_images <= shown(finished.out)
-    found = {receipt["metric"]: receipt for receipt in RunFolder(digits).read_receipts()}
+    found = {receipt["metric"]: receipt for receipt in read.receipts(digits)}
     assert found["frechet"]["extractor"] == "Classifier(weights=mnist)"
     assert len(found["frechet"]["extractor_sha256"]) == 64
     assert found["frechet"]["samples"] == {"generated": 200, "real": 200, "held_out": 200}
@@ -92,7 +92,7 @@ def test_a_metric_gives_the_same_numbers_alone_and_among_all(ring: Path, inside:
     again = Path(shutil.copytree(ring, tmp_path / "again"))
     inside("gan-eval", str(ring), "--n", "500")
     inside("gan-eval", str(again), "--n", "500", "--metric", "sliced_wasserstein", "--metric", "frechet")
-    every, two = ({r["metric"]: r["numbers"] for r in RunFolder(folder).read_receipts()} for folder in (ring, again))
+    every, two = ({r["metric"]: r["numbers"] for r in read.receipts(folder)} for folder in (ring, again))
     assert two.keys() == {"sliced_wasserstein", "frechet"}
     assert {name: every[name] for name in two} == two
 
@@ -104,11 +104,7 @@ def numbers_of(folder: Path, tmp_path: Path, inside: Command, *more: str) -> dic
     ]
     finished = inside("gan-eval", str(copy), "--n=300", *metrics, *more)
     assert finished.code == 0, finished.err
-    return {
-        name: number["value"]
-        for receipt in RunFolder(copy).read_receipts()
-        for name, number in receipt["numbers"].items()
-    }
+    return {name: number["value"] for receipt in read.receipts(copy) for name, number in receipt["numbers"].items()}
 
 
 def test_the_numbers_do_not_depend_on_the_batch_size(
@@ -152,8 +148,8 @@ def test_another_question_is_a_new_receipt(other: list[str], digits: Path, insid
     for question, count in ((ask, 1), (ask + other, 2), (ask + other, 2), (ask, 2)):
         finished = inside("gan-eval", *question)
         assert finished.code == 0, finished.err
-        assert len(RunFolder(digits).read_receipts()) == count
-    first, second = RunFolder(digits).read_receipts()
+        assert len(read.receipts(digits)) == count
+    first, second = read.receipts(digits)
     assert first["numbers"] != second["numbers"]
     unlike = receipts.circumstances(first) != receipts.circumstances(second)
     assert unlike == (other != ["--step=1"])
@@ -162,7 +158,7 @@ def test_another_question_is_a_new_receipt(other: list[str], digits: Path, insid
 def test_no_extractor_is_asked_where_none_is_used(digits: Path, inside: Command) -> None:
     for extractor in ("mnist", "raw"):
         assert inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", f"--extractor={extractor}").code == 0
-    assert len(RunFolder(digits).read_receipts()) == 1
+    assert len(read.receipts(digits)) == 1
 
 
 def test_receipts_of_processes_side_by_side_are_all_kept(ring: Path) -> None:
@@ -174,13 +170,13 @@ def test_receipts_of_processes_side_by_side_are_all_kept(ring: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert {receipt["metric"] for receipt in RunFolder(ring).read_receipts()} == {str(i) for i in range(20)}
+    assert {receipt["metric"] for receipt in read.receipts(ring)} == {str(i) for i in range(20)}
 
 
 def test_a_number_that_is_infinite_survives_its_receipt(ring: Path) -> None:
     numbers = {"exact": {"value": float("inf"), "error": None}}
     RunFolder(ring).add_receipt({"metric": "exact", "numbers": numbers, "samples": {}}, {})
-    assert RunFolder(ring).read_receipts()[0]["numbers"]["exact"] == {"value": float("inf"), "error": None}
+    assert read.receipts(ring)[0]["numbers"]["exact"] == {"value": float("inf"), "error": None}
 
 
 # What goes wrong
@@ -192,7 +188,7 @@ def test_the_checkpoint_before_a_damaged_one_is_measured_and_named(ring: Path, i
     assert finished.code == 0
     assert "step-0000002.pt is damaged" in finished.err
     assert inside("gan-eval", str(ring), "--metric=modes").out == finished.out
-    assert [receipt["step"] for receipt in RunFolder(ring).read_receipts()] == [1]
+    assert [receipt["step"] for receipt in read.receipts(ring)] == [1]
 
 
 def test_without_the_weights_of_an_extractor_the_other_numbers_still_come(
@@ -288,7 +284,7 @@ def test_a_number_whose_receipt_cannot_be_kept_is_shown(
         raise OSError(28, "No space left on device")
 
     before = tree(ring)
-    monkeypatch.setattr(RunFolder, "_write", full)
+    monkeypatch.setattr("gan_cli.files.os.fsync", full)
     finished = inside("gan-eval", str(ring), "--metric=modes")
     assert finished.code == 1
     assert "evaluation.json cannot be written (No space left on device): free some space" in finished.err
@@ -331,5 +327,5 @@ def test_a_metric_whose_code_has_changed_is_measured_again(
     sys.modules.pop("metric_of_mine")
     importlib.invalidate_caches()
     assert "-2.5" in inside("gan-eval", str(ring), "--metric=one").out
-    first, second = RunFolder(ring).read_receipts()
+    first, second = read.receipts(ring)
     assert receipts.circumstances(first) != receipts.circumstances(second)
