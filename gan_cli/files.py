@@ -92,8 +92,6 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def remove_temporaries(folder: Path) -> None:
-    """Remove what writers that were killed have left in a folder."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if TEMPORARY.fullmatch(path.name):
-            path.unlink(missing_ok=True)
+def temporaries(folder: Path) -> list[Path]:
+    """The files in a folder that are being written, or were when their writer was killed."""
+    return [path for path in folder.iterdir() if TEMPORARY.fullmatch(path.name)] if folder.is_dir() else []

@@ -106,9 +106,8 @@ def test_lines_are_appended_to_a_file_and_not_through_a_link(tmp_path):
     assert (tmp_path / "log").read_text() == "one\ntwo\n"
 
 
-def test_only_temporary_files_are_removed(tmp_path):
+def test_temporary_files_are_told_from_others(tmp_path):
     for name in (".0123456789abcdef.tmp", "a.tmp", ".lock", ".0123456789abcdef.tmp.txt"):
         (tmp_path / name).touch()
-    files.remove_temporaries(tmp_path)
-    files.remove_temporaries(tmp_path / "nowhere")
-    assert sorted(content(tmp_path)) == [".0123456789abcdef.tmp.txt", ".lock", "a.tmp"]
+    assert [path.name for path in files.temporaries(tmp_path)] == [".0123456789abcdef.tmp"]
+    assert files.temporaries(tmp_path / "nowhere") == []

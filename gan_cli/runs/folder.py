@@ -60,9 +60,12 @@ class RunFolder:
         """Remove what a process that was killed was writing."""
         with _explaining(self.path):
             for folder in (read.CONFIG.parent, read.CHECKPOINTS, SAMPLES):
-                files.remove_temporaries(self.path / folder)
-            with FileLock(self.path / EVALUATION_LOCK):  # gan-eval writes here too
-                files.remove_temporaries(self.path)
+                for path in files.temporaries(self.path / folder):
+                    path.unlink()
+            if files.temporaries(self.path):
+                with FileLock(self.path / EVALUATION_LOCK):  # gan-eval writes here too
+                    for path in files.temporaries(self.path):
+                        path.unlink()
 
     @contextmanager
     def _logging(self) -> Iterator[None]:
