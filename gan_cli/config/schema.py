@@ -14,14 +14,6 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from gan_cli.errors import ConfigError, did_you_mean
 
 
-class Schedule(Enum):
-    """How the learning rates change over the run."""
-
-    constant = "constant"
-    linear = "linear"
-    cosine = "cosine"
-
-
 class GeneratorTraining(Enum):
     """Whether the generator learns, or the critic alone."""
 
@@ -35,8 +27,10 @@ class TrainConfig:
 
     steps: int = MISSING
     batch_size: int = MISSING
-    average_decay: float = MISSING
-    schedule: Schedule = MISSING
+    average_decay: Any = MISSING
+    """A number, or the node of a schedule."""
+    schedule: Any = MISSING
+    """The name of an option of the group `schedule`, or a node of one."""
     generator: GeneratorTraining = MISSING
     reuse_samples: bool = False
 
@@ -65,6 +59,7 @@ class Config:
     divergence: Any = MISSING
     dataset: Any = MISSING
     optimizer: Any = MISSING
+    augmentation: Any = field(default_factory=lambda: {"_target_": "gan_cli.augmentations.base.NoAugmentation"})
     device: Any = MISSING
     tracker: Any = MISSING
     metric: Any = field(default_factory=dict)
@@ -125,8 +120,9 @@ def validate(config: DictConfig) -> None:
         value = OmegaConf.select(config, key)
         if value is not None and value < 1:
             raise ConfigError(f"{key}={value} must be at least 1")
-    if not 0 <= config.train.average_decay < 1:
-        raise ConfigError(f"train.average_decay={config.train.average_decay} must be at least 0 and below 1")
+    decay = config.train.average_decay
+    if not isinstance(decay, DictConfig) and not (isinstance(decay, int | float) and 0 <= decay < 1):
+        raise ConfigError(f"train.average_decay={decay} must be at least 0 and below 1, or a schedule")
     if config.seed < 0:
         raise ConfigError(f"seed={config.seed} must be at least 0")
     name = PurePath(config.name)

@@ -3,9 +3,34 @@
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Real samples, shape `(batch, *sample_shape)`, and where the data have them their labels, shape `(batch,)`, int64.
+
+    Several batches are one of these too, with a dimension more in front.
+    """
+
+    samples: Tensor
+    labels: Tensor | None = None
+
+    def unbind(self) -> "list[Batch]":
+        """The batches along the first dimension."""
+        if self.labels is None:
+            return [Batch(samples) for samples in self.samples.unbind()]
+        return [Batch(*both) for both in zip(self.samples.unbind(), self.labels.unbind(), strict=True)]
+
+    def to(self, destination: torch.device | torch.dtype) -> "Batch":
+        """The samples on another device or in another precision, the labels on the device."""
+        labels = self.labels
+        if labels is not None and isinstance(destination, torch.device):
+            labels = labels.to(destination)
+        return Batch(self.samples.to(destination), labels)
 
 
 class Dataset(ABC):
@@ -32,6 +57,10 @@ class Endless(Dataset):
     @abstractmethod
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """`n` samples of shape `(n, *sample_shape)` on the generator's device, images in [−1, 1]."""
+
+    def batch(self, n: int, generator: torch.Generator) -> Batch:
+        """The same with labels, from data that have them."""
+        return Batch(self.sample(n, generator))
 
 
 class Density(Endless):
