@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,6 @@ import torch
 
 from bench.timing import Setting, synchronize
 from bench.workloads import GAMES, WORKLOADS, compose, config_of
-from gan_cli.show import samples
 from gan_cli.trackers import Tracker
 from gan_cli.training.loop import Terms
 
@@ -97,15 +96,17 @@ class Costs:
 
         The steps are waited for. A GPU would otherwise compute while the run does the rest: there this is a bound.
         """
-        from gan_cli.assembly import Experiment, assemble
+        from gan_cli.assembly import assemble
         from gan_cli.commands.train import run
 
         config = self._ring(steps)
         taken: list[float] = []
 
-        def clocked(*arguments: Any) -> Experiment:
-            experiment = assemble(*arguments)
-            return replace(experiment, start=lambda: self._clocked(experiment.start(), taken))
+        def clocked(*arguments: Any) -> Any:
+            job: Any = assemble(*arguments)
+            terms = job.terms
+            job.terms = lambda: self._clocked(terms(), taken)
+            return job
 
         added, medians = [], []
         for _ in range(self._repeats):
@@ -126,20 +127,19 @@ class Costs:
         from gan_cli.commands.reporter import Reporter
         from gan_cli.runs.folder import RunFolder
 
-        experiment = assemble(compose("metric=[]", *self._common))
-        state, iterator = experiment.state, experiment.start()
+        job = assemble(compose("metric=[]", *self._common))
+        state, iterator = job.state, job.terms()
         with tempfile.TemporaryDirectory() as path:
             folder = RunFolder(Path(path))
 
             def draw() -> None:
-                picture = samples.picture(state.average, experiment.dataset, seed=0, title="", critic=state.critic)
-                folder.write_samples(state.step, picture)
+                folder.write_samples(state.step, job.picture())
 
-            with Reporter(experiment, folder, []) as reporter:
+            with Reporter(job, folder, []) as reporter:
                 reports: dict[str, Callable[[], object]] = {
                     f"log report of {LOG_INTERVAL} steps": lambda: reporter.report(dict),
                     "sample grid": draw,
-                    "checkpoint": lambda: folder.save_checkpoint(state, experiment.every.keep),
+                    "checkpoint": lambda: folder.save_checkpoint(state, job.every.keep),
                 }
                 times: dict[str, list[float]] = {what: [] for what in reports}
                 for _ in range(self._repeats):
@@ -158,7 +158,7 @@ class Costs:
 
         def iterator(size: int) -> Iterator[object]:
             overrides = ("device.accelerate=eager", f"train.batch_size={size}")
-            return assemble(config_of(WORKLOADS[workload], game, *self._common, *overrides)).start()
+            return assemble(config_of(WORKLOADS[workload], game, *self._common, *overrides)).terms()
 
         single, double = iterator(batch), iterator(2 * batch)
         self._seconds(double, 5)

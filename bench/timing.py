@@ -162,7 +162,7 @@ Made = tuple[Callable[[], object], tuple[torch.nn.Module, torch.nn.Module]]
 def _ours(workload: Workload, game: Game, name: str, setting: Setting) -> Made:
     """The program, with an acceleration and a precision, as in "graph bf16"."""
     from gan_cli.assembly import assemble
-    from gan_cli.training.execution import Execution
+    from gan_cli.training.execution import Plan
 
     accelerate, precision = name.split()
     config = config_of(
@@ -176,8 +176,8 @@ def _ours(workload: Workload, game: Game, name: str, setting: Setting) -> Made:
         "device.data=resident",
     )
     # Given as a run's that is continued, they are not weighed against one another but taken.
-    experiment = assemble(config, Execution(setting.device, setting.threads, accelerate, precision))
-    return partial(next, experiment.start()), (experiment.state.generator, experiment.state.critic)
+    job = assemble(config, Plan(setting.device, setting.threads, accelerate, precision))
+    return partial(next, job.terms()), (job.state.generator, job.state.critic)
 
 
 def _tutorial(workload: Workload, game: Game, name: str, setting: Setting) -> Made:

@@ -52,6 +52,8 @@ def choose_mode(requested: str, device: torch.device, steps: int, deterministic:
 
 def accelerated(mode: str, device: str, state: TrainState, game: Game, scheduling: Scheduling) -> Iteration:
     """The iteration of a mode that `choose_mode` gave; its own `mode` tells what is left of it if it does not work."""
+    for optimizer in (state.generator_optimizer, state.critic_optimizer):
+        keep_on_host(optimizer)
     if mode == "eager":
         return EagerIteration(state, game)
     if device != "cuda":

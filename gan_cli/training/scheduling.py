@@ -76,17 +76,8 @@ class OptimizerNumbers:
 
 
 def configured_rates(optimizer: Optimizer) -> list[float]:
-    """The configured rate of each parameter group, which loading a checkpoint does not change.
-
-    What a captured step left in the checkpoint, numbers on its device, is undone.
-    """
-    for group in optimizer.param_groups:
-        configured = group.setdefault("initial_lr", group["lr"])
-        if isinstance(group["lr"], Tensor):
-            group["lr"] = configured
-            if "capturable" in group:
-                group["capturable"] = False
-    return [group["initial_lr"] for group in optimizer.param_groups]
+    """The configured rate of each parameter group, which loading a checkpoint does not change."""
+    return [float(group.setdefault("initial_lr", group["lr"])) for group in optimizer.param_groups]
 
 
 def _put(group: dict[str, Any], name: str, value: Any) -> None:
@@ -108,6 +99,7 @@ def keep_on_device(optimizer: Optimizer, options: Mapping[str, Option]) -> None:
     A fused kernel takes the rate from the device, but Adam's β as constants: where one of these changes the optimizer
     takes its capturable form.
     """
+    configured_rates(optimizer)  # noted before they are rounded
     for group in optimizer.param_groups:
         device = group["params"][0].device
         changing = [name for name in options if name != "lr"]
@@ -126,15 +118,17 @@ def keep_on_device(optimizer: Optimizer, options: Mapping[str, Option]) -> None:
 
 
 def keep_on_host(optimizer: Optimizer) -> None:
-    """Undo `keep_on_device`."""
+    """Undo `keep_on_device`, of which a checkpoint of captured steps holds traces."""
+    configured_rates(optimizer)
     for group in optimizer.param_groups:
-        group["lr"] = float(group["lr"])
-        for name, value in group.items():
-            if isinstance(value, tuple) and any(isinstance(item, Tensor) for item in value):
-                group[name] = tuple(float(item) for item in value)
-        if "capturable" in group:
+        if isinstance(group["lr"], Tensor) and "capturable" in group:
             group["capturable"] = False
+        for name, value in group.items():
+            if name == "lr":
+                group[name] = float(value)
+            elif isinstance(value, tuple) and any(isinstance(item, Tensor) for item in value):
+                group[name] = tuple(float(item) for item in value)
         if not group.get("fused"):  # which would wait for the count of each parameter
-            for values in (optimizer.state[parameter] for parameter in group["params"]):
+            for values in (optimizer.state.get(parameter, {}) for parameter in group["params"]):
                 if "step" in values:
                     values["step"] = torch.as_tensor(values["step"]).cpu()
