@@ -13,7 +13,7 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Measured:
-    """The error of a divergence under each law, None where the law has nothing to say."""
+    """The error of a divergence under each law, None if the law does not apply."""
 
     name: str
     errors: Mapping[str, float | None]
@@ -34,7 +34,7 @@ def measure(name: str, divergence: Divergence) -> Measured:
     for law in LAWS:
         try:
             errors[law.name] = law.error(divergence)
-        except Exception as error:  # whatever somebody's own formula trips over
+        except Exception as error:  # somebody's own formula may raise anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ConfigError(f"{name}: {law.name} cannot be computed: {reason}") from error
     return Measured(name, errors)
