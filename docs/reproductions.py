@@ -144,7 +144,7 @@ def reproduce(table: Table, row: str, run: Path, seed: int) -> None:
 
 
 def is_done(run: Path, overrides: list[str]) -> bool:
-    """Whether such a run is done already, even one that this version would not continue for lack of newer keys."""
+    """Whether such a run is done already; keys that only one of the two versions has do not count."""
     before = RunFolder(run).read_config()
     if before is None or record.read(run).get("status") != "done":
         return False
