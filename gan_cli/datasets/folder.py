@@ -204,7 +204,7 @@ def _decode(path: Path, resolution: int, channels: int) -> NDArray[np.uint8]:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Deep grey images scaled to 8 bits, where Pillow would cut off all values above 255."""
+    """Deep grey images scaled to 8 bits; Pillow would cut off all values above 255."""
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers")
     if not image.mode.startswith("I"):

@@ -60,7 +60,7 @@ class Published:
     def load(self, root: Path, split: SplitName) -> tuple[Tensor, Tensor]:
         """The images `(n, 1, height, width)` as uint8 and the labels `(n,)` as int64.
 
-        Raises `ConfigError` when a file under `root` is not the published one, or none can be had.
+        Raises `ConfigError` if a file under `root` is not the published one, or if none can be had.
         """
         prefix = {"train": "train", "test": "t10k"}[split]
         names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]

@@ -52,7 +52,7 @@ def feature_normalization(normalization: Normalization, features: int, is_linear
 
 
 def weights_only(normalization: Normalization) -> Normalization:
-    """`normalization` next to the image and the score, where features are never normalised."""
+    """The normalisation next to the image and the score, where features are never normalised."""
     return "spectral" if normalization == "spectral" else "none"
 
 

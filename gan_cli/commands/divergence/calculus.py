@@ -30,7 +30,7 @@ def maximiser(function: Function, low: float, high: float, rows: int, points: in
 
 
 def largest(error: Tensor) -> float:
-    """The largest size of any element; infinite where one is not finite."""
+    """The largest size of any element; infinite if one is not finite."""
     return error.abs().nan_to_num(math.inf, math.inf).max().item()
 
 

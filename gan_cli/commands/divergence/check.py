@@ -29,7 +29,7 @@ class Measured:
 
 
 def measure(name: str, divergence: Divergence) -> Measured:
-    """Every law of one divergence. Raises `ConfigError` where a formula cannot be computed."""
+    """Every law of one divergence. Raises `ConfigError` if a formula cannot be computed."""
     errors = {}
     for law in LAWS:
         try:

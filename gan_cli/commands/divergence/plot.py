@@ -60,7 +60,7 @@ def _panels(divergence: Divergence) -> list[tuple[Tensor, Curves] | None]:
 
 
 def _inside(domain: tuple[float, float]) -> Tensor:
-    """Values of t up to the end of the domain, or to both sides of 0 where it has none."""
+    """Values of t up to the end of the domain, or on both sides of 0 if it has none."""
     low, high = max(domain[0], -4.0), domain[1]
     if math.isinf(high):
         return torch.linspace(low, 4, 401, dtype=torch.float64)
