@@ -5,7 +5,9 @@ import math
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
+from gan_cli.config import schema
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d
 from gan_cli.exact.densities import between, bound
 from gan_cli.models.mlp import Critic
@@ -40,6 +42,11 @@ def test_the_bound_of_an_untrained_critic_is_below_the_exact_value(name):
     of, model = divergence(name), Gaussian([1.0], 1.8)
     untrained = Critic((1,), hidden=[8], activation="tanh", normalization="none")
     assert bound(of, untrained, DATA, model) < between(of, DATA, model)
+
+
+def test_a_study_goes_on_beside_other_published_rows():
+    old, new = (OmegaConf.create({"study": {"published": rows}}) for rows in ({"kl": [0.2831, 0.2801]}, {}))
+    assert schema.differences(old, new) == []
 
 
 class LogRatio(torch.nn.Module):
