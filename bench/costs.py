@@ -1,4 +1,4 @@
-"""What is not a step: starting, reporting, drawing, saving; and whether time and memory grow as they should."""
+"""The costs beside the steps: starting, reporting, drawing, saving; and whether time and memory grow as they should."""
 
 import io
 import os
@@ -29,7 +29,7 @@ NO_REPORTS = ("every.samples=null", "every.checkpoint=null", "every.evaluate=nul
 
 @dataclass(frozen=True)
 class Cost:
-    """A number with what it is of."""
+    """A number and what it measures."""
 
     what: str
     value: float
@@ -51,7 +51,7 @@ class Stamps(Tracker):
 
 
 def start_up(repeats: int) -> list[Cost]:
-    """Commands that answer at once, or should."""
+    """The times of commands that should answer at once."""
     commands = {
         "python -c pass": ["-c", "pass"],
         'python -c "import torch"': ["-c", "import torch"],
@@ -68,7 +68,7 @@ def first_step(setting: Setting, repeats: int) -> list[Cost]:
 
 
 def _wall_times(commands: Mapping[str, Sequence[str]], repeats: int) -> list[Cost]:
-    """From the start of a process to its end, the commands in turn, each time in an empty folder."""
+    """Seconds from the start of a process to its end, the commands in turn, each time in an empty folder."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     times: dict[str, list[float]] = {what: [] for what in commands}
     for _ in range(repeats):
@@ -150,7 +150,7 @@ class Costs:
         return [Cost(f"default run, one {what}", 1e3 * median(values), "ms") for what, values in times.items()]
 
     def linear(self, workload: str, seconds: float) -> list[Cost]:
-        """Time over twice the steps and over twice the batch, which 2 is in proportion; pairs taken in turn."""
+        """The time of twice the steps and of twice the batch, 2 if it is in proportion; pairs are taken in turn."""
         from gan_cli.assembly import assemble
 
         batch = WORKLOADS[workload].batch_size
@@ -187,13 +187,13 @@ class Costs:
         ]
 
     def _ring(self, steps: int) -> object:
-        """The smallest run there is, for which everything besides its steps weighs most."""
+        """The smallest run there is, in which everything besides the steps weighs most."""
         tracker = ("tracker=none", "tracker._target_=bench.costs.Stamps")
         log = (f"every.log={LOG_INTERVAL}", f"train.steps={steps}")
         return compose("dataset=ring", "metric=[]", *self._common, *tracker, *log, *NO_REPORTS)
 
     def _clocked(self, iterator: Iterator[Terms], taken: list[float]) -> Iterator[Terms]:
-        """The same steps, which also tell what each took in seconds."""
+        """The same steps, with the seconds that each took added to `taken`."""
         while True:
             start = time.perf_counter()
             terms = next(iterator, None)
@@ -215,7 +215,7 @@ class Costs:
 
 
 def _memory() -> float:
-    """Memory in use by this process, in MiB; where the system does not tell, the most that ever was."""
+    """Memory in use by this process, in MiB; if the system does not tell, the most that ever was."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

@@ -69,7 +69,9 @@ class Config:
 GROUPS = [option.name for option in fields(Config) if option.type is Any]
 
 
-FREE = re.compile(r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset\.root|device\.(data|workers)")
+FREE = re.compile(
+    r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset\.root|device\.(data|workers)|study\.published\b.*"
+)
 """The keys that a run may change when it resumes, since they do not change what is computed at a step."""
 
 
@@ -81,19 +83,19 @@ def register() -> None:
 
 
 def run_name(overrides: Sequence[str]) -> str:
-    """The folder's name for a run with these overrides: equal for all those that continue one another."""
+    """The name of the folder of a run with these overrides; runs that continue one another share it."""
     return folder_name(sorted(override for override in overrides if not FREE.fullmatch(override.split("=")[0])))
 
 
 def member_name(overrides: Sequence[str], name: str) -> str:
-    """The folder's name for a run of a sweep: `name` where it was given, else what tells it from all others."""
+    """The name of the folder of a run of a sweep: `name` if it was given, else what tells it from all others."""
     if any(override.startswith("name=") for override in overrides):
         return folder_name([name])
     return folder_name(sorted(override for override in overrides if not override.startswith("outputs=")))
 
 
 def folder_name(parts: Sequence[str]) -> str:
-    """The parts in one name that any file system takes."""
+    """The parts joined into one name that every file system takes."""
     name = re.sub(r"[^\w.=,+~@-]+", "-", ",".join(parts)).strip("-.")
     if len(name) > 120:
         name = f"{name[:110]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

@@ -18,10 +18,10 @@ Score = Callable[[Tensor], Tensor]
 def with_squared_gradient_norm(critic: Score, x: Tensor) -> tuple[Tensor, Tensor]:
     """critic(x) and ‖∇ₓ critic(x)‖² of each sample, both of shape `(batch,)` and differentiable in the critic.
 
-    The norm is in float32 or wider; the gradient is exact, and both come of one forward pass.
+    The norm is in float32 or wider; the gradient is exact, and both come from one forward pass.
     """
     x = x.detach()
-    if torch.compiler.is_compiling():  # it sees through torch.func, but not through autograd.grad
+    if torch.compiler.is_compiling():  # the compiler traces torch.func, but not autograd.grad
         scores, pullback, *_ = torch.func.vjp(critic, x)
         (gradient,) = pullback(torch.ones_like(scores))
     else:
@@ -59,7 +59,7 @@ class Penalty(ABC):
     def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The scores of the real and of the fake samples, and the penalty.
 
-        A penalty at these very samples can have the gradients of this forward pass instead of one of its own.
+        A penalty at these very samples can take the gradients of this forward pass instead of one of its own.
         """
         return *critic.both(real, fake), self(critic, real, fake)
 

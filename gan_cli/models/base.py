@@ -1,4 +1,4 @@
-"""What every generator and every critic is to the rest of the program."""
+"""What generators and critics are to the rest of the program."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from gan_cli.datasets.base import Density
 Latent = Literal["normal", "uniform", "mixture"]
 """N(0, 1) in each coordinate; uniform on [−1, 1]; or a mixture of as many Gaussians as there are coordinates.
 
-Data of separate classes are no continuous image of the first two without samples in between. The mixture, whose
-Gaussians lie `SEPARATION` out on an axis each, makes those improbable (Gaussian mixture GAN, arXiv 1808.10356).
+A connected latent, as the first two are, cannot map onto disconnected classes without samples in between. The mixture,
+whose Gaussians lie `SEPARATION` out on an axis each, makes those improbable (Gaussian mixture GAN, arXiv 1808.10356).
 """
 
 SEPARATION = 8.0
-"""In deviations of a Gaussian: of 128, less than one latent in a million lies nearer to another than its own."""
+"""In deviations: with 128 Gaussians, less than one latent in a million lies nearer to another than to its own."""
 
 
 class Generator(nn.Module, ABC):
@@ -37,7 +37,7 @@ class Generator(nn.Module, ABC):
         self.latent = latent
 
     def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """`n` latents on the device of the parameters, from `generator`, wherever it is, or from torch's own stream."""
+        """`n` latents on the device of the parameters, from `generator`, on any device, or from torch's own stream."""
         device = next(self.parameters()).device
         source = device if generator is None else generator.device
         if self.latent == "uniform":
@@ -48,7 +48,7 @@ class Generator(nn.Module, ABC):
         return latent.to(device)
 
     def centre(self, latent: Tensor) -> Tensor:
-        """The centre of what each latent was drawn from: its Gaussian of a mixture, else 0; shape as `latent`."""
+        """The centre that each latent was drawn about: that of its Gaussian in a mixture, else 0; shape as `latent`."""
         return self._centre(latent.argmax(-1)) if self.latent == "mixture" else torch.zeros_like(latent)
 
     def _centre(self, index: Tensor) -> Tensor:
@@ -66,7 +66,7 @@ class Generator(nn.Module, ABC):
         return samples
 
     def density(self) -> Density | None:
-        """The distribution of the samples where it is known in closed form."""
+        """The distribution of the samples; None if it is not known in closed form."""
         return None
 
 
