@@ -38,7 +38,7 @@ Command = Callable[..., Finished]
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """For a process that uses one thread and keeps its data in this test's folder."""
+    """The environment of a process that uses one thread and keeps its data in this test's folder."""
     inherited = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
     return {**inherited, "GAN_CLI_DATA": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
 

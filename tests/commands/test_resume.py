@@ -14,10 +14,11 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli.assembly import Experiment, assemble
+from gan_cli.assembly import assemble
 from gan_cli.cli import CONFIGS
 from gan_cli.commands.train import run
 from gan_cli.errors import ConfigError
+from gan_cli.jobs import GameJob
 from gan_cli.runs import checkpoints, read
 from gan_cli.runs.folder import RunFolder
 from tests.conftest import TINY, compose, tree
@@ -49,8 +50,8 @@ def flip_a_bit(path: Path) -> None:
     path.write_bytes(content)
 
 
-def advance(experiment: Experiment, steps: int) -> Experiment:
-    deque(islice(experiment.start(), steps), maxlen=0)
+def advance(experiment: GameJob, steps: int) -> GameJob:
+    deque(islice(experiment.terms(), steps), maxlen=0)
     return experiment
 
 
