@@ -126,7 +126,7 @@ def node(name: str, **numbers: object) -> str:
 @pytest.mark.parametrize(
     "override",
     [
-        f"optimizer.generator.lr={node("Linear", start=0.01, end=0.0, images=320)}",
+        f"optimizer.generator.lr={node('Linear', start=0.01, end=0.0, images=320)}",
         "optimizer.generator.betas=[0.0," + node("Linear", start=0.9, end=0.99, images=320) + "]",
         f"divergence.penalty.weight={node('Cosine', start=1.0, end=0.1, images='null')}",
         "schedule@train.average_decay=half_life train.average_decay.images=100",
