@@ -64,7 +64,7 @@ def test_help_lists_every_group_and_option_and_imports_no_torch(environment):
     for option in OPTIONS:
         assert option.name in groups[str(option.parent)].split(", ")
     for key in ("seed", "steps", "batch_size", "average_decay", "checkpoint", "keep"):
-        assert re.search(rf"^ *{key}: ", done.stdout, re.MULTILINE)
+        assert re.search(rf"^ *{key}:", done.stdout, re.MULTILINE)
 
 
 def test_cfg_job_prints_the_whole_config_and_runs_nothing(inside, tmp_path, monkeypatch):
@@ -116,7 +116,7 @@ def test_full_errors_show_the_traceback_of_a_mistake(gan_train):
 
 def test_an_error_of_the_program_has_a_traceback_and_exit_code_1(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gan_cli.commands.train.pictures.curves", lambda *_: 1 / 0)
+    monkeypatch.setattr("gan_cli.jobs.pictures.curves", lambda *_: 1 / 0)
     finished = inside("gan-train", *TINY, "train.steps=1", "name=run")
     assert finished.code == 1
     assert "ZeroDivisionError" in finished.err
