@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli.config.earlier import todays
 from gan_cli.errors import ConfigError
 from gan_cli.runs.numbers import from_json
 from gan_cli.runs.receipts import Receipt, is_receipt
@@ -140,9 +141,12 @@ def mapping(path: Path, parse: Callable[[str], Any]) -> Any:
 
 
 def _resolved(text: str) -> Any:
-    created = OmegaConf.create(text)
-    OmegaConf.resolve(created)
-    return created
+    written = OmegaConf.create(text)
+    if not isinstance(written, DictConfig):
+        return written
+    config = OmegaConf.create(todays(OmegaConf.to_container(written)))
+    OmegaConf.resolve(config)
+    return config
 
 
 def lines(text: str) -> tuple[list[Numbers], int]:
