@@ -12,6 +12,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from gan_cli import sources
 from gan_cli.commands.train import run
 from gan_cli.files import file_digest
 from gan_cli.metrics import sliced, subject
@@ -238,6 +239,81 @@ def test_bad_input_is_refused_in_one_line_and_nothing_is_written(case: str, digi
     assert message in line
     assert finished.out == ""
     assert tree(run_folder) == before
+
+
+REFUSED = {
+    "split": (["--split=test"], "--split=test is not one of the data: Mnist5k has one part only: leave --split out"),
+    "split that is the default's": (["--split=train"], "--split=train is not one of the data"),
+    "weights": (["--extractor=inception:weights=W.pth"], "metric.extractor.weights=W.pth is not a file"),
+    "option": (["--extractor=mnist:weights=letters"], "metric.extractor.weights=letters must be one of mnist"),
+    "step": (["--step=7"], "has no checkpoint of step 7, only of: 1, 2"),
+    "metric": (["--metric=modes"], "metric.modes: needs a mixture of Gaussians"),
+    "device": (["--device=cuda"], "device.kind=cuda, but torch finds no CUDA device"),
+}
+"""What is asked beside two metrics that are known, one of which looks neither at features nor at the split."""
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_question_that_cannot_be_asked_is_refused_though_there_are_receipts(
+    case: str, digits: Path, inside: Command
+) -> None:
+    if case == "device" and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    known = ["gan-eval", str(digits), "--n=200", "--metric=frechet", "--metric=neighbours"]
+    assert inside(*known).code == 0
+    if case == "metric":
+        assert inside("gan-eval", str(digits), "--n=200").code == 0
+    more, message = REFUSED[case]
+    before = tree(digits)
+    finished = inside(*known, *more)
+    assert (finished.code, finished.out) == (2, "")
+    assert message in finished.err
+    assert tree(digits) == before
+    assert inside(*known).code == 0
+
+
+def test_a_damaged_checkpoint_is_not_vouched_for_by_receipts(ring: Path, inside: Command) -> None:
+    ask = ["gan-eval", str(ring), "--metric=modes"]
+    assert inside(*ask).out.startswith("step 2,")
+    (ring / "checkpoints" / "step-0000002.pt").write_bytes(b"damaged")
+    assert inside(*ask).out.startswith("step 1,")
+    finished = inside(*ask, "--step=2")
+    assert (finished.code, finished.out) == (2, "")
+    assert "step-0000002.pt is damaged" in finished.err
+
+
+def test_what_a_question_says_beside_a_number_costs_no_new_measurement(digits: Path, inside: Command) -> None:
+    assert inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", "--device=cpu").code == 0
+    (receipt,) = read.receipts(digits)
+    assert receipt["asked"] == {"split": None, "extractor": "Classifier(weights=mnist)"} | {
+        "extractor_sha256": receipt["asked"]["extractor_sha256"]
+    }
+    for more in (["--extractor=raw"], ["--extractor=mnist"], ["--device=auto"]):
+        finished = inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", *more)
+        assert "measuring" not in finished.err
+        assert "memorised_share" in shown(finished.out)
+    assert read.receipts(digits) == [receipt]
+
+
+def test_a_receipt_of_other_code_does_not_answer(ring: Path, inside: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that of the metric, nor that of what it imports, nor that of the extractor."""
+    ask = ["gan-eval", str(ring), "--n=200", "--metric=frechet", "--metric=modes"]
+    digest = sources.file_digest
+    for changed, measured in (("distances", ["frechet"]), ("raw", ["frechet"]), ("modes", ["modes"]), ("parzen", [])):
+        assert inside(*ask).code == 0
+        assert "measuring" not in inside(*ask).err
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                sources, "file_digest", lambda path, name=changed: "0" * 64 if path.stem == name else digest(path)
+            )
+            said = inside(*ask).err.splitlines()
+        assert said == [f"measuring {metric}" for metric in measured]
+
+
+def test_no_optimizer_is_built_to_measure(ring: Path, inside: Command) -> None:
+    config = ring / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("torch.optim.Adam", "torch.optim.Nothing"))
+    assert inside("gan-eval", str(ring), "--metric=modes").code == 0
 
 
 @pytest.mark.parametrize("damage", ['{"receipts": [', "[" * 100_000, '{"receipts": [{"metric": "modes"}]}', "[]"])
