@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.models.base import Critic
+from gan_cli.ranges import NonNegative
 
 Scoring = Callable[[Tensor], Tensor]
 """A critic, or anything else that maps samples to scores."""
@@ -77,11 +78,7 @@ class NoPenalty(Penalty):
 class Weighted(Penalty):
     """A penalty with a weight."""
 
-    weight: float
-
-    def __post_init__(self) -> None:
-        if not self.weight >= 0:
-            raise ValueError(f"weight={self.weight} must be 0 or more")
+    weight: NonNegative
 
 
 class Interpolate(Weighted):
