@@ -118,12 +118,14 @@ def _is_at_home(found: type, target: str) -> bool:
 def _argument(value: Any, hint: Any, key: str) -> Any:
     """A plain value as `hint` annotates it, or the plan of a part, or plans in a list or a mapping."""
     alternatives = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    with_parts = [alternative for alternative in alternatives if _has_parts(alternative)]
+    kinds = tuple(filter(_is_kind, with_parts))
     if isinstance(value, DictConfig) and "_target_" in value:
-        kinds = tuple(kind for kind in alternatives if _is_kind(kind))
         if not kinds:
-            raise ConfigError(f"{key} must be a plain value, and not a node with a _target_")
+            wanted = _in_words(with_parts) or ["a plain value, and not a node with a _target_"]
+            raise ConfigError(f"{key} must be {' or '.join(wanted)}")
         return _plan(value, kinds, key, {})
-    for alternative in filter(_has_parts, alternatives):
+    for alternative in with_parts:
         if isinstance(value, ListConfig) and get_origin(alternative) in (Sequence, list):
             items = get_args(alternative)[0]
             return [_argument(item, items, f"{key}[{index}]") for index, item in enumerate(value)]
@@ -132,11 +134,10 @@ def _argument(value: Any, hint: Any, key: str) -> Any:
             return {str(name): _argument(item, items, f"{key}.{name!s}") for name, item in value.items()}
     if isinstance(value, DictConfig | ListConfig):
         value = OmegaConf.to_container(value, resolve=True)
-    plain = [alternative for alternative in alternatives if not _has_parts(alternative)]
-    parts = [_in_words(alternative) for alternative in alternatives if _has_parts(alternative)]
+    plain = [alternative for alternative in alternatives if alternative not in with_parts]
     if not plain:
-        raise ConfigError(f"{key}={shown(value)} must be {' or '.join(parts)}")
-    return checked(value, functools.reduce(operator.or_, plain), key, *parts)
+        raise ConfigError(f"{key}={shown(value)} must be {' or '.join(_in_words(with_parts))}")
+    return checked(value, functools.reduce(operator.or_, plain), key, *_in_words(with_parts))
 
 
 def _is_kind(hint: Any) -> bool:
@@ -151,10 +152,9 @@ def _has_parts(hint: Any) -> bool:
     return _is_kind(hint) or any(map(_has_parts, get_args(hint)))
 
 
-def _in_words(hint: Any) -> str:
+def _in_words(with_parts: Sequence[Any]) -> list[str]:
     """What a part, or several of them, look like in a config."""
-    match get_origin(hint):
-        case None:
-            return f"a node with a _target_ ({hint.__name__})"
-        case origin:
-            return f"{'a mapping' if origin in (Mapping, dict) else 'a list'} of nodes with a _target_"
+    kinds = [hint.__name__ for hint in with_parts if _is_kind(hint)]
+    holders = [get_origin(hint) for hint in with_parts if not _is_kind(hint)]
+    words = [f"{'a list' if of in (Sequence, list) else 'a mapping'} of nodes with a _target_" for of in holders]
+    return [f"a node with a _target_ ({' or '.join(kinds)})", *words] if kinds else words

@@ -134,7 +134,7 @@ def validate(config: DictConfig) -> None:
             if key not in known:
                 raise ConfigError(f"{prefix}{key} is not a key: {did_you_mean(key, known)}")
     for key, numbers in RANGES.items():
-        checked(OmegaConf.select(config, key), numbers, key)
+        checked(OmegaConf.select(config, key, throw_on_missing=True), numbers, key)
     name = PurePath(config.name)
     if name.is_absolute() or ".." in name.parts or not name.parts or name.parts[0] == "sweeps":
         raise ConfigError(

@@ -24,12 +24,15 @@ def checked(value: Any, hint: Any, key: str, *others: str) -> Any:
         return adapter.validate_json(json.dumps(value, default=str))
     except ValidationError as error:
         errors = error.errors()
+    if errors[-1]["type"] == "missing":  # the last of a list says how long it would have to be
+        errors = errors[-1:]
     # Of a union each member complains; the one that went farthest into the value was the nearest to taking it.
     places = [_place(value, details["loc"]) for details in errors]
     place, wrong = max(places, key=lambda found: len(found[0]))
     words = [_in_words(of, wrong, adapter) for of, found in zip(errors, places, strict=True) if found[0] == place]
     if not place:
-        words += ["null" if type(None) in get_args(hint) else "", *others]
+        words = [*(word for word in words if word != "null"), *others]
+        words += ["null"] if any(of in (None, type(None)) for of in (hint, *get_args(hint))) else []
     raise ConfigError(f"{key}{place}={shown(wrong)} must be {' or '.join(dict.fromkeys(filter(None, words)))}")
 
 
@@ -78,8 +81,8 @@ def _in_words(error: ErrorDetails, value: Any, adapter: TypeAdapter[Any]) -> str
             return f"at most {_number(limits['le'])}"
         case "less_than":
             return f"below {_number(limits['lt'])}"
-        case "missing":
-            return f"a list of {int(error['loc'][-1]) + 1}"
+        case "missing" if isinstance(error["loc"][-1], int):
+            return f"a list of {error['loc'][-1] + 1}"
         case "too_short":
             return f"a list of at least {limits['min_length']}"
         case "too_long":
