@@ -16,11 +16,14 @@ def refuse_foreign(config: DictConfig, allowed: Sequence[str] = ()) -> None:
 
     Nothing is imported to find out: what a run's folder names could be anyone's code.
     """
-    for key, target in _targets(OmegaConf.to_container(config), ""):
-        if not is_within(target, [*PACKAGES, *allowed]):
-            module = target.rpartition(".")[0] or target
+    for key, value in _leaves(OmegaConf.to_container(config), ""):
+        # What a resolver would make of it only later could be a node. Runs keep their configs resolved.
+        if "${" in value:
+            raise ConfigError(f"{key}={value} is not a value, but refers to one: write the value itself")
+        if key.rpartition(".")[2].startswith("_target_") and not is_within(value, [*PACKAGES, *allowed]):
+            module = value.rpartition(".")[0] or value
             raise ConfigError(
-                f"{key}={target} would import code that is not part of gan-cli: if you trust it, add --allow {module}"
+                f"{key}={value} would import code that is not part of gan-cli: if you trust it, add --allow {module}"
             )
 
 
@@ -30,15 +33,14 @@ def is_within(target: str, modules: Sequence[str]) -> bool:
     return is_path and any(target.startswith(f"{module}.") for module in modules)
 
 
-def _targets(tree: Any, key: str) -> Iterator[tuple[str, str]]:
-    """The key and the text of every `_target_` in plain mappings and lists."""
+def _leaves(tree: Any, key: str) -> Iterator[tuple[str, str]]:
+    """The key and the text of every value in nested mappings and lists."""
     match tree:
         case dict():
             for name, child in tree.items():
-                below = f"{key}.{name}" if key else str(name)
-                if name == "_target_":
-                    yield below, str(child)
-                yield from _targets(child, below)
+                yield from _leaves(child, f"{key}.{name}" if key else str(name))
         case list():
             for index, child in enumerate(tree):
-                yield from _targets(child, f"{key}[{index}]")
+                yield from _leaves(child, f"{key}[{index}]")
+        case _:
+            yield key, str(tree)

@@ -76,6 +76,13 @@ def test_nodes_are_found_wherever_they_are():
         refuse_foreign(deep)
 
 
+@pytest.mark.parametrize("value", ["${b}", "gan_cli.${b}", '${oc.decode:"{_target_: this.s}"}'])
+def test_nothing_is_left_to_a_resolver(value):
+    """An escaped interpolation is one after the folder's config was resolved, and could still become a node."""
+    with pytest.raises(ConfigError, match=r"^a=\S*\$\{.* is not a value, but refers to one"):
+        refuse_foreign(OmegaConf.create({"a": value, "b": "this.s"}))
+
+
 def test_an_allowed_module_stands_for_its_submodules_and_for_no_other():
     assert is_within("mine.One", ["mine"])
     assert is_within("mine.metrics.One", ["mine"])
