@@ -8,8 +8,13 @@ from gan_cli.config import options
 
 def choices(group: str, fits: Callable[[type], bool]) -> str:
     """The options of a group whose class fits, as one would choose them: `dataset=grid, mixture1d or ring`."""
-    *others, last = [name for name in options.names(group) if _fits(group, name, fits)]
+    *others, last = fitting(group, fits)
     return f"{group}={', '.join(others)} or {last}" if others else f"{group}={last}"
+
+
+def fitting(group: str, fits: Callable[[type], bool]) -> list[str]:
+    """The names of the options of a group whose class fits."""
+    return [name for name in options.names(group) if _fits(group, name, fits)]
 
 
 def _fits(group: str, name: str, fits: Callable[[type], bool]) -> bool:

@@ -411,7 +411,7 @@ class Alpha(FDivergence):
     def __post_init__(self) -> None:
         if self.alpha in (0, 1):
             name = "reverse_kl" if self.alpha == 0 else "kl"
-            raise ValueError(f"alpha={self.alpha} is a limit: use divergence={name}, or any other value")
+            raise ValueError(f"alpha={self.alpha:g} is a limit: use divergence={name}, or any other value")
 
     def f(self, u: Tensor) -> Tensor:
         a = self.alpha

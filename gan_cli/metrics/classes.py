@@ -11,8 +11,8 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
-from gan_cli.metrics.arguments import needs_samples
 from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.needs import needs_samples
 from gan_cli.metrics.standard_errors import mean_of, share_error, share_of
 from gan_cli.metrics.subject import Samples, Subject
 

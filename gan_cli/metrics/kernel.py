@@ -9,9 +9,9 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import needs_samples
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import needs_finite, row_blocks
+from gan_cli.metrics.needs import needs_samples
 from gan_cli.metrics.subject import Subject
 
 

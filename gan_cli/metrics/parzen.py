@@ -11,9 +11,9 @@ from torch import Tensor
 from gan_cli.datasets.base import Dataset, Images
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
-from gan_cli.metrics.arguments import needs_images
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import centred_pixels, row_blocks, squared_pixel_distances
+from gan_cli.metrics.needs import needs_images
 from gan_cli.metrics.standard_errors import mean_of
 from gan_cli.metrics.subject import Subject
 
