@@ -90,7 +90,7 @@ def _in_words(error: ErrorDetails, value: Any, adapter: TypeAdapter[Any]) -> str
         case "is_instance_of" | "needs_python_object":
             return ""
         case _:
-            return f"otherwise: {error['msg']}"
+            return error["msg"].removeprefix("Input should be ")
 
 
 def _takes(value: Any, adapter: TypeAdapter[Any]) -> bool:
