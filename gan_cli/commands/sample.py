@@ -1,6 +1,6 @@
 """What `gan-sample` writes: grids, folders of pictures, walks through the latents, points."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,18 @@ WALK_STOPS = 8
 
 
 def write_samples(
-    run: Path, out: Path, n: int | None, seed: int, step: int | None = None, weights: str = "average"
+    run: Path,
+    out: Path,
+    n: int | None,
+    seed: int,
+    step: int | None = None,
+    weights: str = "average",
+    allow: Sequence[str] = (),
 ) -> None:
     """Write what the suffix of `out` asks for. Raises `ConfigError` for anything it cannot be."""
     if n is not None and n < 1:
         raise ConfigError(f"-n {n} must be at least 1")
-    trained = load_run(run, step, weights)
+    trained = load_run(run, step, weights, allow)
     writers: dict[str, Callable[[TrainedRun, Path, int | None, int], None]] = (
         {".png": _grid, ".gif": _walk, ".npy": _array, "": _folder}
         if trained.draws_images

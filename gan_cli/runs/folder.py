@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock, Timeout
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli.config.renamed import renewed
 from gan_cli.errors import CheckpointError, CommandError, ConfigError, DamagedCheckpointError
 from gan_cli.files import digest_path
 from gan_cli.runs.receipts import Receipt, is_receipt
@@ -43,6 +44,7 @@ class RunFolder:
             config = OmegaConf.create(path.read_text(encoding="utf-8"))
             if not isinstance(config, DictConfig):
                 raise TypeError("it is a list")
+            config = cast(DictConfig, OmegaConf.create(renewed(OmegaConf.to_container(config))))
             OmegaConf.resolve(config)
         except (FileNotFoundError, NotADirectoryError):
             return None

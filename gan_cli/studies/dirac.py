@@ -17,6 +17,7 @@ from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
 from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic
+from gan_cli.ranges import Count, Positive
 from gan_cli.studies import dirac_figures
 from gan_cli.studies.base import Findings, Study, table
 
@@ -155,10 +156,10 @@ class Dirac(Study):
     def __init__(
         self,
         members: Mapping[str, Sequence[str]],
-        step_size: float,
-        steps: int,
+        step_size: Positive,
+        steps: Count,
         weight: float,
-        start: float,
+        start: Positive,
         more: Sequence[str],
     ) -> None:
         """Paths take `steps` updates from (start, start); `weight` is that of every penalty that has one.
@@ -166,12 +167,6 @@ class Dirac(Study):
         `more` are divergences with values of their keys, such as `gan:generator_loss=minimax`.
         """
         super().__init__(members)
-        if not step_size > 0:
-            raise ValueError(f"step_size={step_size} must be above 0")
-        if steps < 1:
-            raise ValueError(f"steps={steps} must be at least 1")
-        if not start > 0:
-            raise ValueError(f"start={start} must be above 0")
         self.step_size = step_size
         self.steps = steps
         self.weight = weight

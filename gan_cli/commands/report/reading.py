@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from gan_cli.commands.report.finding import Found
+from gan_cli.config.renamed import renewed
 from gan_cli.runs.folder import NOT_FINITE, step_of
 from gan_cli.runs.receipts import Receipt, is_receipt
 
@@ -135,7 +136,7 @@ def _config(run: Run) -> dict[str, Any]:
     config = _mapping(run, ".hydra/config.yaml", _yaml)
     if config is None:
         run.problems.append("there is no config")
-    return leaves(config) if config else {}
+    return leaves(renewed(config)) if config else {}
 
 
 def _hydra(run: Run) -> tuple[dict[str, str], set[str]]:
