@@ -21,6 +21,7 @@ KINDS = {
     "metric": Metric,
 }
 
+A_SCHEDULE = "a node with a _target_ (Schedule)"
 PENALTIES = [name for name in options.names("divergence/penalty") if name != "none"]
 
 EDGES = [
@@ -28,7 +29,7 @@ EDGES = [
     ("divergence", "wgan_clip:clip=0", "above 0"),
     ("divergence", "js_weighted:weight=0", "above 0"),
     ("divergence", "js_weighted:weight=1", "below 1"),
-    *[("divergence/penalty", f"{name}:weight=-0.1", "at least 0 or a node with a _target_ (Schedule)") for name in PENALTIES],
+    *[("divergence/penalty", f"{name}:weight=-0.1", f"at least 0 or {A_SCHEDULE}") for name in PENALTIES],
     ("dataset", "ring:modes=0", "at least 1"),
     ("dataset", "ring:modes=1000001", "at most 1000000"),
     ("dataset", "ring:radius=0", "above 0"),

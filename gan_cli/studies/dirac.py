@@ -97,7 +97,7 @@ class DiracGame:
             self._critic.slope.fill_(point[1])
 
     def path(self, start: Point, step_size: float, steps: int, *, alternating: bool) -> Tensor:
-        """Where `steps` updates lead, shape `(steps + 1, 2)`."""
+        """The points that `steps` updates lead to, the start included, shape `(steps + 1, 2)`."""
         step = self.alternating if alternating else self.simultaneous
         points = [start]
         for _ in range(steps):
@@ -129,13 +129,13 @@ class Behaviour:
 
     verdict: str
     eigenvalues: list[complex] | None
-    """Of the Jacobian, where there is one."""
+    """Those of the Jacobian; None without one."""
     predicted: dict[str, float] | None
     """The spectral radius of an update at the equilibrium: `alternating` and `simultaneous`."""
     measured: dict[str, float]
-    """By how much an update multiplies the distance to the equilibrium, near it."""
+    """The factor by which an update multiplies the distance to the equilibrium, near it."""
     path: Tensor
-    """Of alternating updates, shape `(steps + 1, 2)`."""
+    """The points of alternating updates, shape `(steps + 1, 2)`."""
 
     def numbers(self) -> dict[str, object]:
         return {

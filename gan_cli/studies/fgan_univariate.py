@@ -29,7 +29,7 @@ from gan_cli.training.loop import Game, train
 from gan_cli.training.scheduling import Scheduling
 
 Matrix = dict[str, dict[str, float]]
-"""By the divergence of training, then by that of the measurement."""
+"""Numbers by the divergence of training, then by that of the measurement."""
 
 
 @dataclass(frozen=True)
