@@ -48,6 +48,27 @@ def test_the_page_works_as_written(elsewhere, choice, picture):
     assert (elsewhere / "outputs" / name / picture).exists()
 
 
+def test_the_pages_metric_is_measured_of_a_run_where_its_module_is_allowed(elsewhere):
+    environment = os.environ | {"PYTHONPATH": str(elsewhere)}
+
+    def called(*words):
+        return subprocess.run(
+            [sys.executable, *words], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
+        )
+
+    choice = ["dataset=ring", "metric=[spread]", "train.steps=3", "name=of-mine"]
+    trained = called("-m", "gan_cli", "--config-dir=conf", *choice)
+    assert trained.returncode == 0, trained.stderr
+    words = ["-c", "from gan_cli.cli import evaluate; evaluate()", "outputs/of-mine", "--metric=spread"]
+    refused = called(*words)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "metric.spread._target_=mine_metric.Spread" in refused.stderr
+    assert "add --allow mine_metric" in refused.stderr
+    measured = called(*words, "--allow", "mine_metric")
+    assert measured.returncode == 0, measured.stderr
+    assert "spread" in measured.stdout
+
+
 @pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
 def test_the_pages_divergence_obeys_the_laws(elsewhere, monkeypatch, law):
     monkeypatch.syspath_prepend(elsewhere)

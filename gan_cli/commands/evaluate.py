@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_cli import sources
 from gan_cli.commands.question import Question
 from gan_cli.config import options
+from gan_cli.config.foreign import refuse_foreign
 from gan_cli.config.schema import Config
 from gan_cli.errors import CommandError, ConfigError, did_you_mean
 from gan_cli.files import file_digest
@@ -72,6 +73,7 @@ def _config(question: Question) -> DictConfig:
             chosen[name].samples = question.n
     config.metric = chosen
     config.device = options.option("device", question.device)
+    refuse_foreign(config, question.allow)
     return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), config))
 
 

@@ -101,7 +101,7 @@ def _setup(config: DictConfig, question: Question) -> Setup:
 
 def _subject(setup: Setup, question: Question, requests: Sequence[Request]) -> tuple[Subject, Sequence[Request]]:
     """The players at the step that is asked for. If a damaged newest checkpoint was skipped, the requests are of it."""
-    run = load_run(question.run, question.step, setup.device)
+    run = load_run(question.run, question.step, setup.device, question.allow)
     try:
         real = RealSamples(setup.dataset, setup.extractor, question.seed, setup.device, question.split)
     except ValueError as error:

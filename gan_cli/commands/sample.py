@@ -1,7 +1,7 @@
 """What `gan-sample` writes: grids, folders of pictures, walks through the latents, points."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +23,18 @@ WALK_STOPS = 8
 
 
 def write_samples(
-    run: Path, out: Path, n: int | None, seed: int, step: int | None = None, weights: str = "average"
+    run: Path,
+    out: Path,
+    n: int | None,
+    seed: int,
+    step: int | None = None,
+    weights: str = "average",
+    allow: Sequence[str] = (),
 ) -> None:
     """Write what the suffix of `out` asks for. Raises `ConfigError` for anything it cannot be."""
     if n is not None and n < 1:
         raise ConfigError(f"-n {n} must be at least 1")
-    trained = load_run(run, step)
+    trained = load_run(run, step, allow=allow)
     samples = Drawn(trained, trained.sampler(weights), n, seed)
     files_by_suffix: dict[str, Callable[[], bytes]] = (
         {".png": samples.grid, ".gif": samples.walk, ".npy": samples.array}

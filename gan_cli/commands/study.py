@@ -21,7 +21,7 @@ from gan_cli.studies.base import Study
 logger = logging.getLogger(__name__)
 
 Compose = Callable[[Mapping[str, Sequence[str]]], dict[str, DictConfig]]
-"""From the overrides of each member to the configs of its runs, by name."""
+"""A function from the overrides of each member to the configs of its runs, by name."""
 
 MEMBERS = "members"
 
@@ -57,7 +57,7 @@ class Members(Mapping[str, GameJob]):
         return len(self._configs)
 
     def folder(self, name: str) -> RunFolder:
-        """Where a member is trained."""
+        """The folder that a member is trained in."""
         return RunFolder(self._path / MEMBERS / name)
 
     def train(self) -> tuple["Members", list[str]]:

@@ -110,8 +110,8 @@ class Published:
         missing = " and ".join(name for name in names if name not in files)
         raise ConfigError(
             f"{self.name} is not on this machine and could not be fetched ({'; '.join(reasons)}): "
-            f"put {missing}, gzipped or not, into {kept}, or choose a data set that needs no network: "
-            "dataset=mnist5k, ring, grid, swiss_roll or mixture1d"
+            f"put {missing}, gzipped or not, into {kept}, or choose data that need no network: "
+            "dataset=mnist5k, or a toy such as dataset=ring"
         )
 
     def _is_genuine(self, name: str, raw: bytes) -> bool:

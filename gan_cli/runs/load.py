@@ -1,16 +1,17 @@
 """What a run has learned, from its folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from gan_cli.config import parts
+from gan_cli.config.foreign import refuse_foreign
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Critic, Generator
 from gan_cli.runs import checkpoints, read
@@ -70,9 +71,16 @@ class TrainedRun:
         return network.requires_grad_(False).eval()
 
 
-def load_run(path: Path, step: int | None = None, device: torch.device | str = "cpu") -> TrainedRun:
-    """A run at its newest whole checkpoint, or at that of `step`. Raises `ConfigError`."""
+def load_run(
+    path: Path, step: int | None = None, device: torch.device | str = "cpu", allow: Sequence[str] = ()
+) -> TrainedRun:
+    """A run at its newest whole checkpoint, or at that of `step`. Raises `ConfigError`.
+
+    `allow` are the modules, beside our own, that the config may name classes of.
+    """
     config = read.config_of_run(path)
+    # No metric of the run is built; those that are asked for are checked by who builds them.
+    refuse_foreign(OmegaConf.masked_copy(config, [str(key) for key in config if key != "metric"]), allow)
     checkpoint, state = checkpoints.newest(path, step, device)
     sample_shape = tuple(read.record(path).get("sample_shape", ()))
     if not sample_shape:

@@ -13,9 +13,9 @@ class Findings:
     """The answer."""
 
     table: str
-    """For the terminal: a few aligned lines."""
+    """A few aligned lines for the terminal."""
     numbers: dict[str, Any]
-    """For run.json: names to numbers, lists of numbers, or mappings of these."""
+    """What run.json keeps: numbers, lists of numbers, or mappings of these, by name."""
     figures: dict[str, bytes] = field(default_factory=dict)
     """PNG files by name."""
 

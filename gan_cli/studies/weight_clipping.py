@@ -40,9 +40,9 @@ class Critique:
 
     clip: float | None
     share_at_the_bounds: float | None
-    """Of all weights and biases, those beyond 0.99 clip."""
+    """The share of weights and biases beyond 0.99 clip."""
     mean_slope: float
-    """Of the critic along lines from real to fake samples."""
+    """The mean gradient norm of the critic on lines from real to fake samples."""
     peaks: int | None
     """Modes of the data that are hills of the critic, where the data have modes."""
     modes: int | None
@@ -119,7 +119,7 @@ def _measure(member: GameJob) -> Critique:
 
 
 def share_at_the_bounds(critic: nn.Module, clip: float) -> float:
-    """Of the critic's parameters, those that clipping holds back."""
+    """The share of the critic's parameters that clipping holds back."""
     return (weights(critic).abs() > AT_THE_BOUND * clip).double().mean().item()
 
 
@@ -165,7 +165,7 @@ def ranked(real: Tensor, fake: Tensor) -> float:
 
 
 def _ranked_at_best(p: Density, q: Density | None, real: Tensor, fake: Tensor) -> float | None:
-    """By p/q, which no other score surpasses (Neyman and Pearson)."""
+    """The share for the score p/q, which no other surpasses (Neyman and Pearson)."""
     if q is None:
         return None
     return ranked(*(p.log_density(x.cpu()) - q.log_density(x.cpu()) for x in (real, fake)))

@@ -398,10 +398,10 @@ def test_a_metric_whose_code_has_changed_is_measured_again(
     module.write_text(MINE)
     config = ring / ".hydra" / "config.yaml"
     config.write_text(config.read_text().replace("metric:\n", "metric:\n  one:\n    _target_: metric_of_mine.One\n"))
-    inside("gan-eval", str(ring), "--metric=one")
+    inside("gan-eval", str(ring), "--metric=one", "--allow=metric_of_mine")
     module.write_text(MINE.replace("1.0", "-2.5"))
     sys.modules.pop("metric_of_mine")
     importlib.invalidate_caches()
-    assert "-2.5" in inside("gan-eval", str(ring), "--metric=one").out
+    assert "-2.5" in inside("gan-eval", str(ring), "--metric=one", "--allow=metric_of_mine").out
     first, second = read.receipts(ring)
     assert receipts.circumstances(first) != receipts.circumstances(second)

@@ -160,10 +160,12 @@ def _divergences(arguments: Namespace) -> dict[str, "Divergence"]:
 def _density(text: str, node: DictConfig) -> "Density":
     """The toy data that `text` names. Raises `ConfigError`."""
     from gan_cli.config.build import build
+    from gan_cli.config.remedies import fitting
     from gan_cli.datasets.base import Density, Images
 
     if _is_a(node, Images):
-        raise ConfigError(f"{text} has no density: choose a toy such as ring, grid or mixture1d")
+        toys = fitting("dataset", lambda of: issubclass(of, Density))
+        raise ConfigError(f"{text} has no density: choose a toy: {', '.join(toys)}")
     density: Density = build(node, Density, text.split(":")[0])
     return density
 
