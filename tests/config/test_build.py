@@ -277,7 +277,7 @@ def test_nothing_is_called_before_all_of_the_tree_is_checked(wrong):
 @pytest.mark.parametrize(
     "target",
     [
-        "gan_cli.metrics.neighbours.Figure",
+        "gan_cli.show.pictures.Figure",
         "gan_cli.commands.train.Path",
         "gan_cli.cli.os.system",
         "gan_cli.config.build.Any",
