@@ -11,6 +11,7 @@ from torch import nn
 from gan_cli import sampling
 from gan_cli.datasets.base import Images, as_uint8
 from gan_cli.datasets.mixtures import Mixture1d, Ring
+from gan_cli.metrics.base import Gallery
 from gan_cli.models import dcgan, mlp
 from gan_cli.show import pictures, samples
 
@@ -98,3 +99,21 @@ def test_generation_is_the_same_in_parts():
     torch.testing.assert_close(
         sampling.generate(generator, latent, batch_size=3), sampling.generate(generator, latent, batch_size=10)
     )
+
+
+def test_a_gallery_shows_each_image_in_its_row_and_column():
+    red, blue = torch.tensor([255, 0, 0]), torch.tensor([0, 0, 255])
+    images = torch.zeros(2, 3, 3, 8, 8, dtype=torch.uint8)
+    images[0, 2], images[1, 0] = red[:, None, None], blue[:, None, None]
+    rows = {"first": images[0], "second": images[1]}
+    plain = np.asarray(opened(pictures.gallery(Gallery("title", rows, {}))).convert("RGB")).astype(int)
+    height, width, _ = plain.shape
+    for colour, place in ((red, (0, 2)), (blue, (1, 0))):
+        at = np.argwhere(np.abs(plain - colour.numpy()).max(axis=2) < 10)
+        assert len(at) > 500
+        middle = at.mean(axis=0)
+        assert (middle[0] > height / 2) == (place[0] == 1)
+        assert (middle[1] > width / 2) == (place[1] == 2)
+    captioned = np.asarray(opened(pictures.gallery(Gallery("title", rows, {"second": ["1", "2", "3"]}))).convert("RGB"))
+    assert captioned.shape == plain.shape
+    assert (captioned != plain).any()

@@ -4,12 +4,12 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli import sources
 from gan_cli.config import options
 from gan_cli.errors import ConfigError
 
@@ -67,10 +67,12 @@ def _penalty(name: str, folders: Sequence[Path]) -> str:
 def _docstring(target: str, key: str) -> str:
     """The docstring of the class that a `_target_` names, read from its source. Raises `ConfigError`."""
     module, _, name = target.rpartition(".")
+    path = sources.module_file(module)
     try:
-        spec = find_spec(module)
-        source = spec.loader.get_source(module)  # type: ignore[union-attr]
-        classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == name]
-        return ast.get_docstring(classes[0]) or ""
-    except Exception as error:  # a user's package may raise anything
-        raise ConfigError(f"{key}._target_={target} is not found: is its folder on PYTHONPATH?") from error
+        body = [] if path is None else ast.parse(path.read_bytes()).body
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ConfigError(f"{key}._target_={target} cannot be read: {error}") from error
+    classes = [node for node in body if isinstance(node, ast.ClassDef) and node.name == name]
+    if not classes:
+        raise ConfigError(f"{key}._target_={target} is not found: is its folder on PYTHONPATH?")
+    return ast.get_docstring(classes[0]) or ""
