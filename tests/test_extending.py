@@ -19,7 +19,7 @@ FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 def elsewhere(tmp_path_factory):
     folder = tmp_path_factory.mktemp("elsewhere")
     files = FILE.findall(PAGE.read_text())
-    assert len(files) == 12
+    assert len(files) == 16
     for name, content in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,6 +33,8 @@ def elsewhere(tmp_path_factory):
         (["divergence=vincze", "dataset=cauchy", "model=sines"], "samples.png"),
         (["divergence=wgan_gp", "divergence/penalty=drift"], "samples.png"),
         (["dataset=ring", "metric=[modes,spread]"], "samples.png"),
+        (["divergence=wgan_lp", "+schedule@divergence.penalty.weight=warm"], "samples.png"),
+        (["augmentation=jitter", "dataset=ring"], "samples.png"),
         (["experiment=sizes", "dataset=ring", "metric=[]"], "members/deep,seed=1/samples.png"),
     ],
     ids=str,
