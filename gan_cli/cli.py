@@ -112,7 +112,7 @@ def evaluate() -> None:
         answer = answering.evaluate(Question(**vars(arguments)))
         if answer.receipts:
             with _printing():
-                print(answering.table(answer))
+                print(answering.as_text(answer))
         failures = {str(error): error.exit_code for error in answer.failures.values()}
         for message in failures:
             print(f"gan-eval: {message}", file=sys.stderr)
@@ -148,7 +148,7 @@ class SweepSummary(Callback):
         from gan_cli.commands import sweep
 
         folder = Path(config.hydra.sweep.dir)
-        print(f"\n{folder}\n{sweep.table(folder)}")
+        print(f"\n{folder}\n{sweep.as_text(folder)}")
         if not sweep.runs(folder):
             print("gan-train: the sweep has no runs: its overrides match no option", file=sys.stderr)
             raise SystemExit(2)

@@ -139,31 +139,3 @@ def validate(config: DictConfig) -> None:
         raise ConfigError(
             f"name={config.name} must be a path below outputs, other than sweeps: to write elsewhere set outputs=…"
         )
-
-
-def differences(old: DictConfig, new: DictConfig) -> list[str]:
-    """The keys that a run may not change when it resumes, each with its old and its new value."""
-    before, after = _identity(old), _identity(new)
-    return [
-        f"{key}={before.get(key, '(none)')} (now {after.get(key, '(none)')})"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _identity(config: DictConfig) -> dict[str, Any]:
-    """The leaves of a config by dotted key, less those that do not change what is computed at a step."""
-    # A setting that came later has a default, which is what runs before it did.
-    leaves: dict[str, Any] = {
-        f"train.{option.name}": option.default for option in fields(TrainConfig) if option.default is not MISSING
-    }
-
-    def walk(node: Any, key: str) -> None:
-        if isinstance(node, dict) and node:
-            for name, child in node.items():
-                walk(child, f"{key}.{name}" if key else str(name))
-        else:
-            leaves[key] = node
-
-    walk(OmegaConf.to_container(config, resolve=True, enum_to_str=True), "")
-    return {key: value for key, value in leaves.items() if not FREE.fullmatch(key)}

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_cli.datasets.cache import replacing
 from gan_cli.errors import ConfigError
+from gan_cli.files import write
 
 logger = logging.getLogger(__name__)
 
@@ -136,8 +136,7 @@ def _read(path: Path) -> bytes | None:
 
 def _keep(path: Path, raw: bytes) -> None:
     try:
-        with replacing(path) as file:
-            file.write(raw)
+        write(path, raw)
     except OSError as error:
         logger.warning("%s could not be kept for the next run: %s", path, error)
 

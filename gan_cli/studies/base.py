@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from gan_cli.jobs import GameJob
-from gan_cli.show import wording
 
 
 @dataclass(frozen=True)
@@ -37,9 +36,3 @@ class Study(ABC):
     @abstractmethod
     def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         """The findings from the members as they stand after training, by name, less those that diverged."""
-
-
-def table(rows: Sequence[Sequence[object]], digits: int = 4) -> str:
-    """Rows under each other, the first column to the left and the others to the right; floats with `digits`."""
-    cells = [[f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    return wording.aligned(cells)

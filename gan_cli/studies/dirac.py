@@ -18,8 +18,9 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic
 from gan_cli.ranges import Count, Positive
+from gan_cli.show.tables import aligned
 from gan_cli.studies import dirac_figures
-from gan_cli.studies.base import Findings, Study, table
+from gan_cli.studies.base import Findings, Study
 
 Point = tuple[float, float]
 """θ and ψ."""
@@ -185,7 +186,7 @@ class Dirac(Study):
             rows.append([row, *(f"{cell.measured['alternating']:.4f} {cell.verdict}" for cell in cells.values())])
         numbers = {row: {name: cell.numbers() for name, cell in cells.items()} for row, cells in found.items()}
         paths = dirac_figures.paths(self.games, found, reach=1.9 * self.start)
-        return Findings(table(rows), numbers, {"dirac.png": paths, "dirac_table.png": dirac_figures.verdicts(found)})
+        return Findings(aligned(rows), numbers, {"dirac.png": paths, "dirac_table.png": dirac_figures.verdicts(found)})
 
     def _game(self, divergence: str, penalty: str) -> DiracGame:
         node: DictConfig = options.option("divergence", divergence)

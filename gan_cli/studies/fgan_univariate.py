@@ -24,7 +24,8 @@ from gan_cli.randomness import stream
 from gan_cli.ranges import Count
 from gan_cli.schedules import Cosine
 from gan_cli.show.pictures import heat_map, png
-from gan_cli.studies.base import Findings, Study, table
+from gan_cli.show.tables import aligned
+from gan_cli.studies.base import Findings, Study
 from gan_cli.training.loop import Game, train
 from gan_cli.training.scheduling import Scheduling
 
@@ -95,10 +96,10 @@ class FGanUnivariate(Study):
             lines += [[name, *vars(row).values()]]
             if name in self.published:
                 lines += [["  published", *self.published[name]]]
-        tables = [table(lines)]
+        tables = [aligned(lines)]
         for title, matrix in zip(("exact", "learned"), matrices, strict=True):
             tables.append(
-                table([[f"{title}: trained / under", *matrix], *([i, *row.values()] for i, row in matrix.items())])
+                aligned([[f"{title}: trained / under", *matrix], *([i, *row.values()] for i, row in matrix.items())])
             )
         return "\n\n".join(tables)
 

@@ -19,8 +19,8 @@ from gan_cli.cli import CONFIGS
 from gan_cli.commands.train import run
 from gan_cli.errors import ConfigError
 from gan_cli.jobs import GameJob
+from gan_cli.runs import checkpoints, read
 from gan_cli.runs.folder import RunFolder
-from gan_cli.training import state as checkpoints
 from tests.conftest import TINY, compose, tree
 
 DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
@@ -55,13 +55,13 @@ def advance(experiment: GameJob, steps: int) -> GameJob:
     return experiment
 
 
-def assert_resumes_exactly(steps: int, path: Path, *overrides: str) -> None:
+def assert_resumes_exactly(steps: int, folder: Path, *overrides: str) -> None:
     """`steps` + `steps` steps, with a checkpoint between, are twice as many at once; and once as many are not."""
     config = compose(f"train.steps={2 * steps}", *overrides)
     whole = advance(assemble(config), 2 * steps).state
     half = advance(assemble(config), steps).state
     assert half.step == steps
-    checkpoints.save(half, path)
+    path = checkpoints.save(RunFolder(folder), half.state_dict(), keep=1)
     continued = assemble(config)
     continued.state.load_state_dict(checkpoints.load(path))
     assert continued.state.fingerprint() == half.fingerprint()
@@ -72,20 +72,20 @@ def assert_resumes_exactly(steps: int, path: Path, *overrides: str) -> None:
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_every_divergence_resumes_bit_for_bit(divergence, tmp_path):
-    assert_resumes_exactly(20, tmp_path / "half.pt", *TINY, f"divergence={divergence}")
+    assert_resumes_exactly(20, tmp_path, *TINY, f"divergence={divergence}")
 
 
 @pytest.mark.parametrize("optimizer", sorted(path.stem for path in (CONFIGS / "optimizer").glob("*.yaml")))
 def test_every_optimizer_resumes_bit_for_bit(optimizer, tmp_path):
     changes = ["train.schedule=linear", "divergence=relativistic", "divergence/penalty=r1_r2"]
-    assert_resumes_exactly(5, tmp_path / "half.pt", *TINY, f"optimizer={optimizer}", *changes)
+    assert_resumes_exactly(5, tmp_path, *TINY, f"optimizer={optimizer}", *changes)
 
 
 def test_running_statistics_and_power_iterations_resume_bit_for_bit(tmp_path):
     """Batch norm in the generator, spectral norm in the critic."""
     assert_resumes_exactly(
         20,
-        tmp_path / "half.pt",
+        tmp_path,
         "dataset=mnist5k",
         "dataset.resolution=8",
         "model.generator.width=4",
@@ -253,7 +253,7 @@ def test_steps_intervals_metrics_and_trackers_may_change(tmp_path):
     assert train(folder, "train.steps=4", "metric=[modes]", *changes) != first
     assert [line["step"] for line in metrics(folder)] == [2, 3, 4]
     assert "modes" in metrics(folder)[-1]
-    assert [path.stem for path in RunFolder(folder).checkpoints()] == ["step-0000003", "step-0000004"]
+    assert [path.stem for path in read.checkpoints(folder)] == ["step-0000003", "step-0000004"]
 
 
 class Killed:
@@ -288,7 +288,7 @@ class Killed:
         assert process.returncode == -signal.SIGKILL
 
     def assert_ends_as_an_uninterrupted_run(self) -> None:
-        newest = RunFolder(self.folder).checkpoints()[-1]
+        newest = read.checkpoints(self.folder)[-1]
         steps = int(newest.stem.removeprefix("step-")) + 6
         config = compose(*self.ARGUMENTS, f"train.steps={steps}")
         for folder in (self.folder, self.root / "whole"):
@@ -296,7 +296,7 @@ class Killed:
         assert record(self.folder)["fingerprint"] == record(self.root / "whole")["fingerprint"]
         assert metrics(self.folder) == metrics(self.root / "whole")
         assert not list(self.folder.rglob("*.tmp"))
-        for path in RunFolder(self.folder).checkpoints():
+        for path in read.checkpoints(self.folder):
             checkpoints.load(path)
 
 

@@ -5,11 +5,12 @@ import importlib
 import pytest
 from omegaconf import OmegaConf
 
-from gan_cli.commands.report import reading
-from gan_cli.commands.report.finding import Found
-from gan_cli.config import schema
+from gan_cli.config import earlier
+from gan_cli.config.identity import differences
 from gan_cli.config.renamed import MOVED, renewed, todays
-from gan_cli.runs.folder import RunFolder
+from gan_cli.runs import read
+from gan_cli.runs.find import Found
+from gan_cli.runs.run import told
 from tests.conftest import TINY, compose
 
 
@@ -54,9 +55,19 @@ def test_an_old_runs_config_does_not_differ_from_todays(tmp_path):
         text = text.replace(f"_target_: {new}.", f"_target_: {old}.")
     (tmp_path / ".hydra").mkdir()
     (tmp_path / ".hydra" / "config.yaml").write_text(text)
-    before = RunFolder(tmp_path).read_config()
+    before = read.config(tmp_path)
     assert before is not None
-    assert schema.differences(before, config) == []
-    reported = reading.read(Found(tmp_path, "old"))
+    assert differences(before, config) == []
+    reported = told(Found(tmp_path, "old"))
     assert reported.config["device._target_"] == config.device._target_
     assert reported.config["divergence.penalty._target_"] == config.divergence.penalty._target_
+
+
+def test_an_old_decay_of_the_average_warms_up_as_it_did():
+    """Before the warm-up was a schedule, every decay had it; a number is the same at every step since."""
+    warm_up = {"_target_": "gan_cli.schedules.WarmUp", "decay": 0.99}
+    assert earlier.todays({"train": {"average_decay": 0.99}})["train"]["average_decay"] == warm_up
+    now = {"train": {"average_decay": 0.99}, "augmentation": {"_target_": "gan_cli.augmentations.base.NoAugmentation"}}
+    assert earlier.todays(now) == now
+    assert earlier.todays({"seed": 0}) == {"seed": 0}
+    assert earlier.todays(["no config"]) == ["no config"]

@@ -16,6 +16,7 @@ from gan_cli.metrics.extractors.raw import Raw
 from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.models.mlp import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator, LineGenerator
+from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 from tests.conftest import TINY, compose
 from tests.exact.test_densities import divergence
@@ -93,7 +94,7 @@ def test_an_infinite_value_survives_the_run_and_its_files(tmp_path):
     run(config, tmp_path / "run", {"config.yaml": ""})
     (line,) = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["exact"] == "Infinity"
-    assert RunFolder(tmp_path / "run").read_metrics()[0]["exact"] == math.inf
+    assert read.metrics(tmp_path / "run")[0]["exact"] == math.inf
     assert json.loads((tmp_path / "run" / "run.json").read_text())["final"]["exact"] == "Infinity"
 
 
@@ -101,7 +102,7 @@ def test_numbers_that_are_not_finite_are_written_as_text_and_read_again(tmp_path
     folder = RunFolder(tmp_path)
     folder.append_metrics({"step": 1, "exact": math.inf, "held_out_estimate": -math.inf, "error": math.nan})
     assert '"-Infinity"' in (tmp_path / "metrics.jsonl").read_text()
-    (line,) = folder.read_metrics()
+    (line,) = read.metrics(tmp_path)
     assert (line["exact"], line["held_out_estimate"]) == (math.inf, -math.inf)
     assert math.isnan(line["error"])
 

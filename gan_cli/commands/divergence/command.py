@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from gan_cli import files
 from gan_cli.commands.divergence import formulas, listing
 from gan_cli.config import options
 from gan_cli.errors import CommandError, ConfigError
@@ -73,7 +74,7 @@ def _check(arguments: Namespace) -> None:
     from gan_cli.commands.divergence import check
 
     rows = [check.measure(name, divergence) for name, divergence in divergences.items()]
-    print(check.table(rows), flush=True)
+    print(check.as_text(rows), flush=True)
     check.raise_if_broken(rows)
     print("\nEvery law holds.")
 
@@ -88,8 +89,7 @@ def _plot(arguments: Namespace) -> None:
     with _explaining("a formula"):
         picture = plot.draw(divergences)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(picture)
+        files.write_named(out, picture)
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
 
