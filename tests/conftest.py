@@ -1,39 +1,20 @@
-"""What several tests share: the commands, as processes of their own and inside this one, and composed configs."""
+"""The commands, as processes of their own and inside this one."""
 
 import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
-import hydra
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
 
-from gan_cli import cli
-from gan_cli.config import schema
+from tests.helpers.commands import Command, Finished
 
 torch.set_num_threads(1)  # the models of the tests are too small for more
-
-TINY = ("dataset=ring", "metric=[]", "model.generator.hidden=[16]", "model.critic.hidden=[16]", "train.batch_size=16")
-"""A run whose step takes a millisecond."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Finished]
 
 
 @pytest.fixture
@@ -77,15 +58,6 @@ def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     return call
 
 
-def compose(*overrides: str) -> DictConfig:
-    """The config of a run called "test", as `gan-train` composes it."""
-    schema.register()
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
-        composed = hydra.compose("config", ["name=test", *overrides])
-    OmegaConf.resolve(composed)
-    return composed
-
-
 @contextmanager
 def _logging_restored() -> Iterator[None]:
     """The commands set up the program's logger for a process of their own."""
@@ -95,8 +67,3 @@ def _logging_restored() -> Iterator[None]:
         yield
     finally:
         package.level, package.propagate, package.handlers[:] = before
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    """Every file below `folder` with its content, every folder with None."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}

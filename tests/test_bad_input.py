@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli.commands.train import run
 from gan_cli.training import loop
-from tests.conftest import TINY, compose, tree
+from tests.helpers.configs import TINY
+from tests.helpers.runs import train, tree
 
 RING = "dataset=ring"
 RUN = " ".join([*TINY, "train.steps=8"])
@@ -192,13 +191,8 @@ def workspace(tmp_path_factory) -> Path:
     image = (root / "truncated" / "bad.png").read_bytes()
     (root / "truncated" / "bad.png").write_bytes(image[: len(image) // 2])
 
-    def train(name: str, *overrides: str) -> Path:
-        config = compose(*TINY, "train.steps=4", *overrides)
-        run(config, root / "outputs" / name, {"config.yaml": OmegaConf.to_yaml(config)})
-        return root / "outputs" / name
-
-    good = train("good")
-    wider = train("wider", "model.generator.hidden=[24]") / STEP_4
+    good = train(root / "outputs" / "good", *TINY, "train.steps=4")
+    wider = train(root / "outputs" / "wider", *TINY, "train.steps=4", "model.generator.hidden=[24]") / STEP_4
 
     def copy(name: str) -> Path:
         return shutil.copytree(good, root / "outputs" / name)

@@ -1,7 +1,6 @@
 """The commands from outside: help, exit codes, signals, sweeps, and the files that a run leaves behind."""
 
 import hashlib
-import json
 import re
 import resource
 import signal
@@ -15,7 +14,8 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_cli.cli import CONFIGS
-from tests.conftest import TINY, tree
+from tests.helpers.configs import TINY
+from tests.helpers.runs import metrics, record, tree
 
 OPTIONS = {path.relative_to(CONFIGS).with_suffix("") for path in CONFIGS.rglob("*.yaml")} - {Path("config")}
 DIVERGES = ("divergence=kl", "optimizer.critic.lr=30", "every.checkpoint=1", "train.steps=50")
@@ -33,14 +33,6 @@ REPORTED = {
     "critic_learning_rate",
     "images_per_second",
 }
-
-
-def record(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text())
-
-
-def lines(file: Path) -> list[dict]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def assert_checkpoints_verify(folder: Path, names: list[str]) -> None:
@@ -145,7 +137,7 @@ def test_a_run_that_diverges_keeps_the_last_good_state_and_says_so(log, inside, 
     kept = record(folder)
     assert (kept["status"], kept["exit_code"], kept["step"]) == ("diverged", 3, step)
     assert f"gan-train: {kept['error']}" == message
-    assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [n for n in range(1, step) if n % log == 0]
+    assert [line["step"] for line in metrics(folder)] == [n for n in range(1, step) if n % log == 0]
     assert_checkpoints_verify(folder / "checkpoints", [f"step-{n:07d}.pt" for n in range(max(1, good - 2), good + 1)])
 
 
@@ -181,7 +173,7 @@ def test_a_full_disk_ends_the_run_in_one_line_and_leaves_the_checkpoint_before(i
     finished = inside(*command, "train.steps=4")
     assert finished.code == 0
     assert "continuing outputs/run from step 2" in finished.err
-    assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [2, 4]
+    assert [line["step"] for line in metrics(folder)] == [2, 4]
     assert_checkpoints_verify(folder / "checkpoints", ["step-0000002.pt", "step-0000004.pt"])
 
 
@@ -207,7 +199,7 @@ def test_a_signal_stops_the_run_after_a_checkpoint_and_the_same_command_continue
     (folder,) = (tmp_path / "outputs").iterdir()
     kept = record(folder)
     assert (kept["status"], kept["exit_code"], kept["step"]) == ("interrupted", code, step)
-    assert lines(folder / "metrics.jsonl")[-1]["step"] == step
+    assert metrics(folder)[-1]["step"] == step
     assert_checkpoints_verify(folder / "checkpoints", [f"step-{step:07d}.pt"])
 
     monkeypatch.chdir(tmp_path)
@@ -306,13 +298,13 @@ def test_the_record_of_a_run_is_complete(finished_run):
     assert "git_commit" in kept
     assert kept["threads"] >= 1
     assert kept["started"] <= kept["ended"]
-    assert kept["final"] == lines(folder / "metrics.jsonl")[-1]
+    assert kept["final"] == metrics(folder)[-1]
     assert re.fullmatch(r"[0-9a-f]{64}", kept["fingerprint"])
 
 
 def test_every_line_of_the_metrics_has_every_number(finished_run):
     _, folder = finished_run
-    numbers = lines(folder / "metrics.jsonl")
+    numbers = metrics(folder)
     assert [line["step"] for line in numbers] == [4, 8, 12, 16, 18]
     assert [line["images_seen"] for line in numbers] == [64, 128, 192, 256, 288]
     evaluated = {"modes", "modes_of_real"} | {f"high_quality_share{part}" for part in ("", "_error", "_of_real")}

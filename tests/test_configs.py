@@ -1,11 +1,9 @@
-"""Every option of every group builds and takes a step; the files and imports of the package keep to the design."""
+"""Every option of every group builds and takes a step, and every yaml says what it is."""
 
 import hashlib
 import inspect
 import json
 import math
-import subprocess
-import sys
 from pathlib import Path
 from pydoc import locate
 
@@ -15,7 +13,6 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-import gan_cli
 from gan_cli.assembly import assemble
 from gan_cli.cli import CONFIGS
 from gan_cli.commands.train import run
@@ -25,10 +22,9 @@ from gan_cli.datasets import images
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.subject import Samples
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
+from tests.helpers.runs import record, train
 
-PACKAGE = Path(gan_cli.__path__[0])
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "configs" not in path.parts)
 YAMLS = {str(path.relative_to(CONFIGS).with_suffix("")): path for path in sorted(CONFIGS.rglob("*.yaml"))}
 INJECTED = {"sample_shape", "params"}
 """What a constructor is given when a run is built, and no yaml holds."""
@@ -114,8 +110,8 @@ def test_every_data_set_makes_a_run_with_pictures(dataset, data):
         small += ["dataset.resolution=8", "model.generator.width=4", "model.critic.width=4"]
     if dataset == "folder":
         small += [f"dataset.path={data / 'images'}"]
-    run(compose(f"dataset={dataset}", *small), data / "run", {"config.yaml": ""})
-    assert json.loads((data / "run" / "run.json").read_text())["status"] == "done"
+    train(data / "run", f"dataset={dataset}", *small)
+    assert record(data / "run")["status"] == "done"
     with Image.open(data / "run" / "samples.png") as picture:
         picture.load()
 
@@ -159,7 +155,7 @@ def test_every_extractor_gives_features(extractor):
 def test_every_tracker_follows_a_run(tracker, tmp_path):
     if tracker == "tensorboard":
         pytest.importorskip("tensorboard")
-    run(compose(*TINY, f"tracker={tracker}", "train.steps=1"), tmp_path / "run", {"config.yaml": ""})
+    train(tmp_path / "run", *TINY, f"tracker={tracker}", "train.steps=1")
     assert (tmp_path / "run" / "tensorboard").exists() == (tracker == "tensorboard")
 
 
@@ -177,7 +173,7 @@ def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monke
     finished = inside("gan-train", *arguments)
     assert finished.code == 0, finished.err
     (folder,) = (data / "outputs").iterdir()
-    assert json.loads((folder / "run.json").read_text())["status"] == "done"
+    assert record(folder)["status"] == "done"
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
@@ -214,48 +210,3 @@ def test_every_knob_of_a_part_stands_in_its_yaml(name):
 @pytest.mark.parametrize("name", YAMLS)
 def test_every_yaml_says_what_it_is_in_its_first_line(name):
     assert YAMLS[name].read_text().startswith("# ")
-
-
-# The package
-
-
-def test_the_parts_load_neither_hydra_nor_the_rest_of_the_program():
-    """Each with all that it imports, one after the other in one process that stops at the first that does."""
-    leaves = {"divergences", "models", "datasets", "metrics", "training"}
-    parts = [path.relative_to(PACKAGE.parent) for path in MODULES if leaves & set(path.relative_to(PACKAGE).parts)]
-    names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in parts]
-    assert len(names) > 20
-    outside = {
-        *("hydra", "omegaconf", "gan_cli.cli", "gan_cli.assembly", "gan_cli.config.schema", "gan_cli.config.build"),
-        "gan_cli.commands.train",
-    }
-    program = f"""
-import importlib, sys
-for name in {names}:
-    importlib.import_module(name)
-    loaded = {outside} & sys.modules.keys()
-    assert not loaded, f"{{name}} loads {{loaded}}"
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_only_the_outside_of_the_package_knows_hydra():
-    knowing = {path.name for path in MODULES if any("import hydra" in s or "from hydra" in s for s in lines(path))}
-    assert "cli.py" in knowing
-    assert knowing <= {"cli.py", "help.py", "compose.py", "schema.py", "build.py"}
-
-
-def test_packages_are_empty():
-    assert [path for path in MODULES if path.name == "__init__.py" and path.read_text()] == []
-
-
-def test_files_stay_short():
-    # Eleven divergences are one family, to be read side by side.
-    long = {path.name for path in MODULES if len(lines(path)) > 300}
-    assert long <= {"fgan.py"}
-    assert not list(PACKAGE.rglob("utils.py"))
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()

@@ -25,7 +25,7 @@ from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
-from tests.conftest import tree
+from tests.helpers.runs import tree
 
 NAMES = options.names("divergence")
 PAGE = Path(__file__).parents[2] / "docs" / "divergences.md"

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
-from gan_cli.commands.train import run
 from gan_cli.files import file_digest
 from gan_cli.metrics import sliced, subject
 from gan_cli.runs import receipts
 from gan_cli.runs.folder import RunFolder
-from tests.conftest import TINY, Command, compose, tree
+from tests.helpers.commands import Command
+from tests.helpers.configs import TINY
+from tests.helpers.runs import record, train, tree
 
 DIGITS = (
     "dataset=mnist5k",
@@ -33,8 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folders "ring" and "digits": a run of each, of two steps with a checkpoint each."""
     root = tmp_path_factory.mktemp("trained")
     for name, overrides in {"ring": TINY, "digits": DIGITS}.items():
-        config = compose(*overrides, "train.steps=2", "every.checkpoint=1")
-        run(config, root / name, {"config.yaml": OmegaConf.to_yaml(config)})
+        train(root / name, *overrides, "train.steps=2", "every.checkpoint=1")
     return root
 
 
@@ -84,7 +83,7 @@ def test_images_are_measured_by_the_classifier_of_their_data_set(digits: Path, i
     assert found["frechet"]["extractor"] == "Classifier(weights=mnist)"
     assert len(found["frechet"]["extractor_sha256"]) == 64
     assert found["frechet"]["samples"] == {"generated": 200, "real": 200, "held_out": 200}
-    assert found["frechet"]["dataset_sha256"] == json.loads((digits / "run.json").read_text())["dataset"]
+    assert found["frechet"]["dataset_sha256"] == record(digits)["dataset"]
     assert (digits / "neighbours.png").exists()
 
 
@@ -255,8 +254,7 @@ def test_damaged_receipts_are_neither_used_nor_overwritten(damage: str, ring: Pa
 
 
 def test_other_data_than_the_run_was_trained_on_are_refused(digits: Path, inside: Command) -> None:
-    record = json.loads((digits / "run.json").read_text())
-    (digits / "run.json").write_text(json.dumps(record | {"dataset": "0" * 64}))
+    (digits / "run.json").write_text(json.dumps(record(digits) | {"dataset": "0" * 64}))
     finished = inside("gan-eval", str(digits), "--n=200")
     assert finished.code == 2
     assert "was trained on other data" in finished.err

@@ -5,68 +5,41 @@ import random
 import signal
 import subprocess
 import sys
-from collections import deque
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli.assembly import Experiment, assemble
+from gan_cli.assembly import assemble
 from gan_cli.cli import CONFIGS
-from gan_cli.commands.train import run
 from gan_cli.errors import ConfigError
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training import state as checkpoints
-from tests.conftest import TINY, compose, tree
+from tests.helpers import runs
+from tests.helpers.configs import DIVERGENCES, TINY, compose
+from tests.helpers.resuming import advance, assert_resumes_exactly
+from tests.helpers.runs import metrics, record, tree
 
-DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
 TIMINGS = {"seconds", "images_per_second"}
 
 
 def train(folder: Path, *overrides: str) -> str:
     """The fingerprint of a run in `folder`."""
-    config = compose(*TINY, *overrides)
-    run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
-    return record(folder)["fingerprint"]
+    return str(record(runs.train(folder, *TINY, *overrides))["fingerprint"])
 
 
-def record(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text())
-
-
-def metrics(folder: Path) -> list[dict]:
+def numbers(folder: Path) -> list[dict[str, Any]]:
     """Every number of a run but those that tell the time."""
-    numbers = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name not in TIMINGS} for line in numbers]
+    return [{name: value for name, value in line.items() if name not in TIMINGS} for line in metrics(folder)]
 
 
 def flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-
-
-def advance(experiment: Experiment, steps: int) -> Experiment:
-    deque(islice(experiment.start(), steps), maxlen=0)
-    return experiment
-
-
-def assert_resumes_exactly(steps: int, path: Path, *overrides: str) -> None:
-    """`steps` + `steps` steps, with a checkpoint between, are twice as many at once; and once as many are not."""
-    config = compose(f"train.steps={2 * steps}", *overrides)
-    whole = advance(assemble(config), 2 * steps).state
-    half = advance(assemble(config), steps).state
-    assert half.step == steps
-    checkpoints.save(half, path)
-    continued = assemble(config)
-    continued.state.load_state_dict(checkpoints.load(path))
-    assert continued.state.fingerprint() == half.fingerprint()
-    advance(continued, steps)
-    assert continued.state.step == whole.step == 2 * steps
-    assert continued.state.fingerprint() == whole.fingerprint() != half.fingerprint()
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
@@ -126,7 +99,7 @@ def test_a_run_that_is_extended_equals_one_that_was_not_stopped(tmp_path):
     half = train(tmp_path / "parts", "train.steps=8", "every.log=2", "every.checkpoint=4")
     assert half != whole
     assert train(tmp_path / "parts", "train.steps=12", "every.log=2", "every.checkpoint=4") == whole
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    assert numbers(tmp_path / "parts") == numbers(tmp_path / "whole")
     assert [line["step"] for line in metrics(tmp_path / "parts")] == [2, 4, 6, 8, 10, 12]
 
 
@@ -174,7 +147,7 @@ def test_metrics_beyond_the_checkpoint_are_taken_back(tmp_path):
     with (tmp_path / "crashed" / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(beyond | {"estimate": 99.0}) + "\n" + whole[3][:40])
     train(tmp_path / "crashed", "train.steps=10", *every)
-    assert metrics(tmp_path / "crashed") == metrics(tmp_path / "whole")
+    assert numbers(tmp_path / "crashed") == numbers(tmp_path / "whole")
     assert [line["step"] for line in metrics(tmp_path / "crashed")] == [2, 4, 6, 8, 10]
 
 
@@ -289,11 +262,10 @@ class Killed:
     def assert_ends_as_an_uninterrupted_run(self) -> None:
         newest = RunFolder(self.folder).checkpoints()[-1]
         steps = int(newest.stem.removeprefix("step-")) + 6
-        config = compose(*self.ARGUMENTS, f"train.steps={steps}")
         for folder in (self.folder, self.root / "whole"):
-            run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
+            runs.train(folder, *self.ARGUMENTS, f"train.steps={steps}")
         assert record(self.folder)["fingerprint"] == record(self.root / "whole")["fingerprint"]
-        assert metrics(self.folder) == metrics(self.root / "whole")
+        assert numbers(self.folder) == numbers(self.root / "whole")
         assert not list(self.folder.rglob("*.tmp"))
         for path in RunFolder(self.folder).checkpoints():
             checkpoints.load(path)

@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_cli import sampling
 from gan_cli.commands.sample import slerp
-from gan_cli.commands.train import run
 from gan_cli.config import parts
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
+from tests.helpers.runs import train
 
 SIDE = 8
 SMALL_IMAGES = ["dataset=mnist5k", f"dataset.resolution={SIDE}", "train.batch_size=8"]
@@ -21,9 +20,7 @@ SMALL_IMAGES += ["model.generator.width=4", "model.critic.width=4"]
 
 
 def trained(folder: Path, *overrides: str) -> Path:
-    config = compose("train.steps=4", "every.checkpoint=2", *overrides)
-    run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
-    return folder
+    return train(folder, "train.steps=4", "every.checkpoint=2", *overrides)
 
 
 @pytest.fixture(scope="module")

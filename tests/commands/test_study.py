@@ -1,11 +1,8 @@
 """A study through its command: members, continuation, and what goes wrong."""
 
-import json
-from pathlib import Path
-
 import pytest
 
-from tests.conftest import tree
+from tests.helpers.runs import record, tree
 
 TINY = [
     "experiment=js_saturation",
@@ -24,10 +21,6 @@ MEMBERS = [f"{name},model.generator.position={position}" for name in ("gan", "wg
 def study(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return lambda *changes: inside("gan-train", *TINY, *changes)
-
-
-def record(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text())
 
 
 def test_a_study_ends_in_members_numbers_and_a_figure(study, tmp_path):

@@ -12,15 +12,10 @@ from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import AffineGaussian, Gaussian, Grid, Mixture1d, ParallelLines, Ring, SwissRoll
-from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.fgan import KullbackLeibler
 from gan_cli.exact.densities import between
 from gan_cli.exact.quadrature import Lattice
-
-
-def divergence(text: str) -> Divergence:
-    built: Divergence = build(options.option("divergence", text), Divergence, text)
-    return built
+from tests.helpers.configs import divergence
 
 
 def on_the_line(mean: float, deviation: float) -> Gaussian:

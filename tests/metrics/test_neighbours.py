@@ -13,8 +13,8 @@ from gan_cli.metrics.distances import centred_pixels, squared_pixel_distances
 from gan_cli.metrics.neighbours import Neighbours, closer, memorised, nearest
 from gan_cli.metrics.standard_errors import share_error
 from gan_cli.randomness import stream
-from tests.exact.test_densities import divergence
-from tests.metrics.test_plumbing import TwoParts, random_images, subject
+from tests.helpers.configs import divergence
+from tests.helpers.subjects import TwoParts, random_images, subject
 
 TRAINING, HELD_OUT = random_images(1000, 0, side=3), random_images(1000, 1, side=3)
 DATA = TwoParts(TRAINING, HELD_OUT)

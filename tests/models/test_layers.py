@@ -12,19 +12,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.models.layers import PooledConv2d, UpsampleConv2d
+from tests.helpers.layers import unfused
 
 FUSED = [UpsampleConv2d, PooledConv2d]
 SHAPES = [(2, 3, 5, 4, 4), (1, 4, 2, 2, 6), (3, 1, 1, 8, 2), (2, 5, 3, 10, 14)]
 """Samples, channels in and out, height, width."""
-
-
-def unfused(layer: nn.Conv2d) -> nn.Sequential:
-    """The two layers that a fused one stands for, with the very same parameters."""
-    convolution = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
-    convolution.weight, convolution.bias = layer.weight, layer.bias
-    if isinstance(layer, UpsampleConv2d):
-        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
-    return nn.Sequential(convolution, nn.AvgPool2d(2))
 
 
 def example(kind: type[nn.Conv2d], shape: tuple[int, ...]) -> tuple[nn.Conv2d, Tensor]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from gan_cli.models import dcgan, mlp, resnet
 from gan_cli.models.layers import PooledConv2d, UpsampleConv2d
-from tests.models.test_layers import unfused
+from tests.helpers.layers import unfused
 
 
 def dcgan_generator(side=28, channels=1, **changes):

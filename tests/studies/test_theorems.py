@@ -1,6 +1,5 @@
 """What the studies of theorems must show: exact optima at once, learned ones by the whole commands (slow)."""
 
-import json
 import math
 
 import pytest
@@ -12,7 +11,8 @@ from gan_cli.exact.densities import between, bound
 from gan_cli.models.mlp import Critic
 from gan_cli.show import pictures
 from gan_cli.studies.fgan_univariate import best_gaussian
-from tests.exact.test_densities import divergence
+from tests.helpers.configs import divergence
+from tests.helpers.runs import record
 
 DATA = Mixture1d([-1.0, 2.0], [0.255, math.sqrt(2)], [0.33, 0.67])
 PUBLISHED = {name: list(row) for name, row in options.option("experiment", "fgan_univariate").study.published.items()}
@@ -63,7 +63,7 @@ def study(gan_train, tmp_path):
     def carry_out(experiment: str) -> dict:
         finished = gan_train(f"experiment={experiment}", "name=study")
         assert finished.code == 0, finished.err
-        return json.loads((tmp_path / "outputs" / "study" / "run.json").read_text())["final"]
+        return record(tmp_path / "outputs" / "study")["final"]
 
     return carry_out
 

@@ -21,7 +21,7 @@ from gan_cli.studies.weight_clipping import (
     share_at_the_bounds,
     weights,
 )
-from tests.conftest import compose
+from tests.helpers.configs import compose
 
 NOISY = ("model=noisy_data", "train.batch_size=16", "train.generator=frozen", "model.critic.hidden=[8]")
 RING = Ring(modes=8, radius=2.0, deviation=0.02)

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from gan_cli.assembly import assemble
-from gan_cli.cli import CONFIGS
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.models import mlp
@@ -23,13 +22,11 @@ from gan_cli.training.device import Device
 from gan_cli.training.execution import Execution
 from gan_cli.training.loop import Game, eager, train
 from gan_cli.training.state import TrainState, averaged_copy
-from tests.commands.test_resume import assert_resumes_exactly
-from tests.conftest import TINY, compose
+from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY, compose
+from tests.helpers.resuming import assert_resumes_exactly
 
 RING = Ring(modes=8, radius=1.0, deviation=0.02)
 CPU = torch.device("cpu")
-DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
-PENALTIES = sorted(path.stem for path in (CONFIGS / "divergence" / "penalty").glob("*.yaml"))
 STEPS = 10
 
 TOLERANCE = {"float32": 1e-4, "tf32": 5e-3, "bf16": 2e-2}

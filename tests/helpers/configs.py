@@ -1,0 +1,30 @@
+"""Configs as the commands compose them, and divergences by their names."""
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from gan_cli import cli
+from gan_cli.config import options, schema
+from gan_cli.config.build import build
+from gan_cli.divergences.base import Divergence
+
+TINY = ("dataset=ring", "metric=[]", "model.generator.hidden=[16]", "model.critic.hidden=[16]", "train.batch_size=16")
+"""A run whose step takes a millisecond."""
+
+DIVERGENCES = options.names("divergence")
+PENALTIES = options.names("divergence/penalty")
+
+
+def compose(*overrides: str) -> DictConfig:
+    """The config of a run called "test", as `gan-train` composes it."""
+    schema.register()
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
+        composed = hydra.compose("config", ["name=test", *overrides])
+    OmegaConf.resolve(composed)
+    return composed
+
+
+def divergence(text: str) -> Divergence:
+    """The divergence that `gan-divergence` takes `text` for, such as `alpha:alpha=2`."""
+    built: Divergence = build(options.option("divergence", text), Divergence, text)
+    return built
