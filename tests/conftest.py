@@ -1,18 +1,16 @@
 """The commands, as processes of their own and inside this one."""
 
-import logging
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.helpers.commands import Command, Finished
+from tests.helpers.commands import Command, Finished, call
+from tests.helpers.undrawn import undrawn
 
 torch.set_num_threads(1)  # the models of the tests are too small for more
 
@@ -38,32 +36,13 @@ def gan_train(tmp_path: Path, environment: dict[str, str]) -> Command:
 
 
 @pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """`inside("gan-train", …)`: a command's entry point called in this process, which saves torch's import."""
-
-    def call(command: str, *arguments: str) -> Finished:
-        monkeypatch.setattr(sys, "argv", [command, *arguments])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # gan-train changes it
-        capsys.readouterr()
-        code = 0
-        with _logging_restored():
-            try:
-                (entry,) = entry_points(group="console_scripts", name=command)
-                entry.load()()
-            except SystemExit as error:
-                code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        said = capsys.readouterr()
-        return Finished(code, said.out, said.err)
-
+def inside() -> Command:
+    """`inside("gan-train", …)`: a command called in this process."""
     return call
 
 
-@contextmanager
-def _logging_restored() -> Iterator[None]:
-    """The commands set up the program's logger for a process of their own."""
-    package = logging.getLogger("gan_cli")
-    before = package.level, package.propagate, package.handlers[:]
-    try:
+@pytest.fixture(name="undrawn")
+def _undrawn() -> Iterator[None]:
+    """For runs whose pictures nobody looks at."""
+    with undrawn():
         yield
-    finally:
-        package.level, package.propagate, package.handlers[:] = before

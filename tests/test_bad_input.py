@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gan_cli.config import options
 from gan_cli.training import loop
 from tests.helpers.configs import TINY
 from tests.helpers.runs import train, tree
@@ -19,13 +20,18 @@ RUN = " ".join([*TINY, "train.steps=8"])
 SAMPLE = "--out new.png"
 STEP_4 = "checkpoints/step-0000004.pt"
 
+
+def choices(group: str) -> str:
+    return f"choose one of {', '.join(options.names(group))}"
+
+
 # The command, and two fragments of the line that answers it: what is wrong, and the remedy.
 TRAINING = [
     # Unknown options and keys
     ("divergence=wgan_pg", "divergence=wgan_pg is not an option", "did you mean wgan_lp?"),
-    ("divergence/penalty=r3", "divergence/penalty=r3 is not an option", "choose one of interpolate"),
+    ("divergence/penalty=zz", "divergence/penalty=zz is not an option", choices("divergence/penalty")),
     ("device=[1]", "device=[1] names no option of a group", "int"),
-    ("dataset=cifar", "dataset=cifar is not an option", "choose one of fashion_mnist, folder"),
+    ("dataset=zz", "dataset=zz is not an option", choices("dataset")),
     ("divergance=kl", "divergance is not a key", "did you mean divergence?"),
     ("sede=1", "sede is not a key", "did you mean seed?"),
     ("train.step=5", "train.step is not a key", "did you mean steps?"),

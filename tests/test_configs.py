@@ -2,8 +2,8 @@
 
 import hashlib
 import inspect
-import json
 import math
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from pydoc import locate
 
@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_cli.assembly import assemble
-from gan_cli.cli import CONFIGS
-from gan_cli.commands.train import run
 from gan_cli.config.build import build
+from gan_cli.config.options import CONFIGS
+from gan_cli.config.options import names as options
 from gan_cli.config.schema import GROUPS
 from gan_cli.datasets import images
 from gan_cli.errors import ConfigError
@@ -30,8 +30,31 @@ INJECTED = {"sample_shape", "params"}
 """What a constructor is given when a run is built, and no yaml holds."""
 
 
-def options(group: str) -> list[str]:
-    return [path.stem for path in sorted((CONFIGS / group).glob("*.yaml"))]
+IMAGES = [name for name in options("dataset") if "resolution" in OmegaConf.load(YAMLS[f"dataset/{name}"])]
+TOYS = [name for name in options("dataset") if name not in IMAGES]
+
+
+def little(dataset: str, data: Path) -> list[str]:
+    """A run of one step on little of a data set."""
+    overrides = [f"dataset={dataset}", "train.batch_size=8", "train.steps=1"]
+    if dataset in IMAGES:
+        overrides += ["dataset.resolution=8", "model.generator.width=4", "model.critic.width=4"]
+    if OmegaConf.is_missing(OmegaConf.load(YAMLS[f"dataset/{dataset}"]), "path"):
+        overrides.append(f"dataset.path={data / 'images'}")
+    return overrides
+
+
+def first_that_fits(candidates: Iterable[Sequence[str]], *overrides: str) -> list[str]:
+    """The first of the candidates, and the overrides, that make a run together."""
+    refusals = []
+    for candidate in candidates:
+        try:
+            assemble(compose(*candidate, *overrides))
+        except ConfigError as error:
+            refusals.append(str(error))
+        else:
+            return [*candidate, *overrides]
+    pytest.fail("\n".join(["nothing fits:", *refusals]))
 
 
 def assert_takes_a_step(*overrides: str) -> None:
@@ -85,10 +108,10 @@ def test_every_penalty_takes_a_step_with_a_divergence_of_every_family(penalty, d
 
 
 @pytest.mark.parametrize("model", options("model"))
-def test_every_model_takes_a_step_on_images_or_on_the_toys_it_is_for(model):
-    points = {"gaussian": "ring", "line": "parallel_lines", "noisy_data": "ring"}
-    data = [f"dataset={points[model]}"] if model in points else ["dataset=mnist5k", "dataset.resolution=16"]
-    assert_takes_a_step(*data, f"model={model}", "train.batch_size=8")
+def test_every_model_takes_a_step_on_images_or_on_a_toy_that_it_is_for(model):
+    images = ["dataset=mnist5k", "dataset.resolution=16"]
+    chosen = [f"model={model}", "train.batch_size=8"]
+    assert_takes_a_step(*first_that_fits([images, *([f"dataset={toy}"] for toy in TOYS)], *chosen))
 
 
 @pytest.mark.parametrize("optimizer", options("optimizer"))
@@ -105,42 +128,37 @@ def test_every_device_takes_a_step(device):
 
 @pytest.mark.parametrize("dataset", options("dataset"))
 def test_every_data_set_makes_a_run_with_pictures(dataset, data):
-    small = ["train.batch_size=8", "train.steps=1"]
-    if "resolution" in OmegaConf.load(YAMLS[f"dataset/{dataset}"]):
-        small += ["dataset.resolution=8", "model.generator.width=4", "model.critic.width=4"]
-    if dataset == "folder":
-        small += [f"dataset.path={data / 'images'}"]
-    train(data / "run", f"dataset={dataset}", *small)
+    train(data / "run", *little(dataset, data), pictures=True)
     assert record(data / "run")["status"] == "done"
     with Image.open(data / "run" / "samples.png") as picture:
         picture.load()
 
 
-IMAGES = ("dataset.resolution=8", "model.generator.width=4", "model.critic.width=4", "train.batch_size=8")
+LARGE = {"parzen_goodfellow": "60,000 training images"}
+"""Metrics that need more data than a test has, and what they say then."""
+
+
+@pytest.fixture(scope="module")
+def unmeasured(tmp_path_factory) -> set[str]:
+    """The numbers that a run reports without any metric."""
+    return set(record(train(tmp_path_factory.mktemp("unmeasured") / "run", *TINY, "train.steps=1"))["final"])
 
 
 @pytest.mark.parametrize("metric", options("metric"))
-def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(metric, data, monkeypatch):
+def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(metric, data, monkeypatch, unmeasured):
     asked = []
     features = vars(Samples)["features"].func
     monkeypatch.setattr(Samples, "features", property(lambda samples: (asked.append(1), features(samples))[1]))
-    if metric in ("exact", "modes", "sliced_wasserstein"):
-        small = TINY
-    else:
-        small = ["dataset=stacked_mnist" if metric == "stacked_modes" else "dataset=mnist", *IMAGES]
-    without, reported = set(), set()
-    measured = [f"metric=[{metric}]", f"metric.{metric}.samples=1000"]
-    for chosen, names in ((["metric=[]"], without), (measured, reported)):
-        config = compose(*small, *chosen, "train.steps=1")
-        if metric == "parzen_goodfellow" and chosen == measured:
-            with pytest.raises(ConfigError, match="60,000 training images"):
-                assemble(config)
-            return
-        folder = data / "-".join(chosen)
-        run(config, folder, {"config.yaml": ""})
-        names.update(json.loads((folder / "run.json").read_text())["final"])
-    assert without < reported
-    assert bool(asked) == (assemble(config).metrics[metric].looks_at != "samples")
+    measured = [f"metric=[{metric}]"]
+    candidates = [[*little(name, data), f"metric.{metric}.samples=300"] for name in IMAGES]
+    candidates += [[*little(name, data), f"metric.{metric}.samples=1000"] for name in TOYS]
+    if metric in LARGE:
+        with pytest.raises(ConfigError, match=LARGE[metric]):
+            assemble(compose(*little("mnist", data), *measured))
+        return
+    chosen = first_that_fits(candidates, *measured)
+    assert unmeasured < record(train(data / "run", *chosen))["final"].keys()
+    assert bool(asked) == (assemble(compose(*chosen)).metrics[metric].looks_at != "samples")
 
 
 @pytest.mark.parametrize("extractor", [name for name in options("metric/extractor") if name != "inception"])
@@ -159,15 +177,26 @@ def test_every_tracker_follows_a_run(tracker, tmp_path):
     assert (tmp_path / "run" / "tensorboard").exists() == (tracker == "tensorboard")
 
 
+MATRIX = ("dataset=mixture1d", "metric=[]")
+MATRIX_MEMBERS = OmegaConf.load(YAMLS["experiment/divergence_matrix"]).study.members
+
+
+@pytest.mark.parametrize("member", MATRIX_MEMBERS)
+def test_every_row_of_the_matrix_takes_a_step(member):
+    assert_takes_a_step("experiment=divergence_matrix", *MATRIX, *MATRIX_MEMBERS[member])
+
+
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monkeypatch):
     monkeypatch.chdir(data)
-    arguments = [f"experiment={experiment}", "train.steps=1"]
-    # What a study does after training is cut short where that does not grow with the steps.
-    arguments += {"fgan_univariate": ["study.critic_steps=1"], "divergence_matrix": ["dataset=mixture1d"]}.get(
-        experiment, []
-    )
-    arguments += ["train.batch_size=8"] if experiment == "fgan_mnist" else []
+    # What does not grow with the steps is cut short.
+    shorter = {
+        "fgan_univariate": ["study.critic_steps=1"],
+        "divergence_matrix": [*MATRIX, *(f"~study.members.{name}" for name in list(MATRIX_MEMBERS)[2:])],
+        "fgan_mnist": ["train.batch_size=8"],
+    }
+    arguments = [f"experiment={experiment}", "train.steps=1", *shorter.get(experiment, [])]
     if "dataset.path" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():
         arguments += [f"dataset.path={data / 'images'}"]
     finished = inside("gan-train", *arguments)

@@ -15,7 +15,7 @@ from gan_cli.files import file_digest
 from gan_cli.metrics import sliced, subject
 from gan_cli.runs import receipts
 from gan_cli.runs.folder import RunFolder
-from tests.helpers.commands import Command
+from tests.helpers.commands import Command, call
 from tests.helpers.configs import TINY
 from tests.helpers.runs import record, train, tree
 
@@ -45,6 +45,18 @@ def ring(trained: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def digits(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained / "digits", tmp_path / "digits"))
+
+
+QUESTION = ["--n=300", "--metric=frechet"]
+
+
+@pytest.fixture(scope="module")
+def asked(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of digits, after a question."""
+    folder = Path(shutil.copytree(trained / "digits", tmp_path_factory.mktemp("asked") / "digits"))
+    finished = call("gan-eval", str(folder), *QUESTION)
+    assert finished.code == 0, finished.err
+    return folder
 
 
 def shown(table: str) -> set[str]:
@@ -146,9 +158,11 @@ assert "torch" not in sys.modules
 @pytest.mark.parametrize(
     "other", [["--seed=1"], ["--n=999"], ["--weights=raw"], ["--step=1"], ["--extractor=fashion_mnist"]]
 )
-def test_another_question_is_a_new_receipt(other: list[str], digits: Path, inside: Command) -> None:
-    ask = [str(digits), "--n=300", "--metric=frechet"]
-    for question, count in ((ask, 1), (ask + other, 2), (ask + other, 2), (ask, 2)):
+def test_another_question_is_a_new_receipt(other: list[str], asked: Path, tmp_path: Path, inside: Command) -> None:
+    digits = Path(shutil.copytree(asked, tmp_path / "digits"))
+    ask = [str(digits), *QUESTION]
+    assert len(RunFolder(digits).read_receipts()) == 1
+    for question, count in ((ask + other, 2), (ask + other, 2), (ask, 2)):
         finished = inside("gan-eval", *question)
         assert finished.code == 0, finished.err
         assert len(RunFolder(digits).read_receipts()) == count

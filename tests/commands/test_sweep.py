@@ -8,6 +8,8 @@ from gan_cli.config.schema import member_name, run_name
 from gan_cli.training.device import DEFAULT_THREADS, Device
 from tests.helpers.configs import TINY
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def swept(inside, tmp_path, monkeypatch):

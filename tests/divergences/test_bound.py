@@ -37,7 +37,7 @@ def test_the_estimate_comes_near_the_exact_value_from_below(name, tmp_path):
         "model.generator.deviation=1.8",
         f"divergence={name}",
         "divergence.generator_loss=minimax",
-        "metric.exact.samples=20000",
+        "metric.exact.samples=10000",
         "optimizer.critic.lr=5e-3",
         "optimizer.generator.lr=1e-3",
         "train.steps=600",

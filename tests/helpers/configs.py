@@ -1,11 +1,14 @@
 """Configs as the commands compose them, and divergences by their names."""
 
+from pydoc import locate
+
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import cli
 from gan_cli.config import options, schema
 from gan_cli.config.build import build
+from gan_cli.datasets.base import Density
 from gan_cli.divergences.base import Divergence
 
 TINY = ("dataset=ring", "metric=[]", "model.generator.hidden=[16]", "model.critic.hidden=[16]", "train.batch_size=16")
@@ -13,6 +16,17 @@ TINY = ("dataset=ring", "metric=[]", "model.generator.hidden=[16]", "model.criti
 
 DIVERGENCES = options.names("divergence")
 PENALTIES = options.names("divergence/penalty")
+
+
+def toys() -> dict[str, Density]:
+    """Every data set of points, by name."""
+    nodes = {name: options.option("dataset", name) for name in options.names("dataset")}
+    kinds = {name: locate(node._target_) for name, node in nodes.items()}
+    return {
+        name: build(nodes[name], Density, name)
+        for name, kind in kinds.items()
+        if isinstance(kind, type) and issubclass(kind, Density)
+    }
 
 
 def compose(*overrides: str) -> DictConfig:

@@ -1,6 +1,7 @@
 """Runs in folders: trained as `gan-train` does, and read again."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ from omegaconf import OmegaConf
 
 from gan_cli.commands.train import run
 from tests.helpers.configs import compose
+from tests.helpers.undrawn import undrawn
 
 
-def train(folder: Path, *overrides: str) -> Path:
-    """The folder, with the run of these overrides in it: begun there or continued."""
+def train(folder: Path, *overrides: str, pictures: bool = False) -> Path:
+    """The folder, with the run of these overrides in it: begun there or continued; undrawn without `pictures`."""
     config = compose(*overrides)
-    run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
+    with nullcontext() if pictures else undrawn():
+        run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
     return folder
 
 

@@ -81,8 +81,8 @@ def test_near_the_equilibrium_updates_do_what_their_eigenvalues_say(row):
     start, steps = (NEAR / 10, NEAR / 20), 30
     for column, game in STUDY.games[row].items():
         jacobian = game.jacobian()
-        if jacobian is None:
-            assert column == "interpolate"
+        if jacobian is None:  # a penalty that the row cannot settle under
+            assert column not in ("none", "r1", "r1_r2")
             continue
         for name, update in updates(jacobian, STEP).items():
             path = game.path(start, STEP, steps, alternating=name == "alternating")
