@@ -14,12 +14,12 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """How long everything is looked at; a window lasts for `window` seconds and for `steps` steps, or longer."""
+    """How long everything is measured; a window lasts for `window` seconds and for `steps` steps, or longer."""
 
     processes: int
-    """One after another of each contender: where its memory comes to lie can make it a tenth faster or slower."""
+    """Processes of each contender, in turn: where its memory comes to lie can make it a tenth faster or slower."""
     rounds: int
-    """Of each process."""
+    """Rounds of each process."""
     window: float
     steps: int
     warm_up: float
@@ -29,7 +29,7 @@ class Plan:
 
 
 def contenders(device: str) -> list[str]:
-    """Whatever the device can do, the baseline first."""
+    """All that the device can do, the baseline first."""
     ways = {"cpu": ("eager", "compile"), "cuda": ("eager", "graph", "compile")}[device]
     formats = {"cpu": ("float32", "bf16"), "cuda": ("float32", "tf32", "bf16")}[device]
     return [BASELINE, "tutorial in memory", *(f"{way} {format}" for way in ways for format in formats)]
@@ -50,12 +50,12 @@ class Contest:
     parameters: Json
     first_step: Json
     seconds: dict[str, list[float]]
-    """A step, in each round."""
+    """Seconds a step in each round."""
     peaks: dict[str, list[float]]
     """Operations a second in each round, by number format."""
     reports: Json
     operations: Json
-    """Of the baseline and of the program."""
+    """The operations of a step of the baseline and of the program."""
 
 
 def contest(workload: str, game: str, names: Sequence[str], setting: Setting, plan: Plan, peak: Remote) -> Contest:
@@ -101,7 +101,7 @@ def _rounds(
     for index in range(plan.rounds):
         for name in formats:
             peaks[name].append(peak.call("window", name))
-        turn = index % len(names)  # nobody always comes after the same other one
+        turn = index % len(names)  # no contender always follows the same other one
         for name in [*names[turn:], *names[:turn]]:
             taken = call(name, "window")
             if taken is not None:

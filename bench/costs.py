@@ -1,4 +1,4 @@
-"""What is not a step: starting, reporting, drawing, saving; and whether time and memory grow as they should."""
+"""The costs beside the steps: starting, reporting, drawing, saving; and whether time and memory grow as they should."""
 
 import io
 import os
@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -19,7 +19,6 @@ import torch
 
 from bench.timing import Setting, synchronize
 from bench.workloads import GAMES, WORKLOADS, compose, config_of
-from gan_cli.show import samples
 from gan_cli.trackers import Tracker
 from gan_cli.training.loop import Terms
 
@@ -30,7 +29,7 @@ NO_REPORTS = ("every.samples=null", "every.checkpoint=null", "every.evaluate=nul
 
 @dataclass(frozen=True)
 class Cost:
-    """A number with what it is of."""
+    """A number and what it measures."""
 
     what: str
     value: float
@@ -52,7 +51,7 @@ class Stamps(Tracker):
 
 
 def start_up(repeats: int) -> list[Cost]:
-    """Commands that answer at once, or should."""
+    """The times of commands that should answer at once."""
     commands = {
         "python -c pass": ["-c", "pass"],
         'python -c "import torch"': ["-c", "import torch"],
@@ -69,7 +68,7 @@ def first_step(setting: Setting, repeats: int) -> list[Cost]:
 
 
 def _wall_times(commands: Mapping[str, Sequence[str]], repeats: int) -> list[Cost]:
-    """From the start of a process to its end, the commands in turn, each time in an empty folder."""
+    """Seconds from the start of a process to its end, the commands in turn, each time in an empty folder."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     times: dict[str, list[float]] = {what: [] for what in commands}
     for _ in range(repeats):
@@ -97,15 +96,17 @@ class Costs:
 
         The steps are waited for. A GPU would otherwise compute while the run does the rest: there this is a bound.
         """
-        from gan_cli.assembly import Experiment, assemble
+        from gan_cli.assembly import assemble
         from gan_cli.commands.train import run
 
         config = self._ring(steps)
         taken: list[float] = []
 
-        def clocked(*arguments: Any) -> Experiment:
-            experiment = assemble(*arguments)
-            return replace(experiment, start=lambda: self._clocked(experiment.start(), taken))
+        def clocked(*arguments: Any) -> Any:
+            job: Any = assemble(*arguments)
+            terms = job.terms
+            job.terms = lambda: self._clocked(terms(), taken)
+            return job
 
         added, medians = [], []
         for _ in range(self._repeats):
@@ -126,20 +127,19 @@ class Costs:
         from gan_cli.commands.reporter import Reporter
         from gan_cli.runs.folder import RunFolder
 
-        experiment = assemble(compose("metric=[]", *self._common))
-        state, iterator = experiment.state, experiment.start()
+        job = assemble(compose("metric=[]", *self._common))
+        state, iterator = job.state, job.terms()
         with tempfile.TemporaryDirectory() as path:
             folder = RunFolder(Path(path))
 
             def draw() -> None:
-                picture = samples.picture(state.average, experiment.dataset, seed=0, title="", critic=state.critic)
-                folder.write_samples(state.step, picture)
+                folder.write_samples(state.step, job.picture())
 
-            with Reporter(experiment, folder, []) as reporter:
+            with Reporter(job, folder, []) as reporter:
                 reports: dict[str, Callable[[], object]] = {
                     f"log report of {LOG_INTERVAL} steps": lambda: reporter.report(dict),
                     "sample grid": draw,
-                    "checkpoint": lambda: folder.save_checkpoint(state, experiment.every.keep),
+                    "checkpoint": lambda: folder.save_checkpoint(state, job.every.keep),
                 }
                 times: dict[str, list[float]] = {what: [] for what in reports}
                 for _ in range(self._repeats):
@@ -150,7 +150,7 @@ class Costs:
         return [Cost(f"default run, one {what}", 1e3 * median(values), "ms") for what, values in times.items()]
 
     def linear(self, workload: str, seconds: float) -> list[Cost]:
-        """Time over twice the steps and over twice the batch, which 2 is in proportion; pairs taken in turn."""
+        """The time of twice the steps and of twice the batch, 2 if it is in proportion; pairs are taken in turn."""
         from gan_cli.assembly import assemble
 
         batch = WORKLOADS[workload].batch_size
@@ -158,7 +158,7 @@ class Costs:
 
         def iterator(size: int) -> Iterator[object]:
             overrides = ("device.accelerate=eager", f"train.batch_size={size}")
-            return assemble(config_of(WORKLOADS[workload], game, *self._common, *overrides)).start()
+            return assemble(config_of(WORKLOADS[workload], game, *self._common, *overrides)).terms()
 
         single, double = iterator(batch), iterator(2 * batch)
         self._seconds(double, 5)
@@ -187,13 +187,13 @@ class Costs:
         ]
 
     def _ring(self, steps: int) -> object:
-        """The smallest run there is, for which everything besides its steps weighs most."""
+        """The smallest run there is, in which everything besides the steps weighs most."""
         tracker = ("tracker=none", "tracker._target_=bench.costs.Stamps")
         log = (f"every.log={LOG_INTERVAL}", f"train.steps={steps}")
         return compose("dataset=ring", "metric=[]", *self._common, *tracker, *log, *NO_REPORTS)
 
     def _clocked(self, iterator: Iterator[Terms], taken: list[float]) -> Iterator[Terms]:
-        """The same steps, which also tell what each took in seconds."""
+        """The same steps, with the seconds that each took added to `taken`."""
         while True:
             start = time.perf_counter()
             terms = next(iterator, None)
@@ -215,7 +215,7 @@ class Costs:
 
 
 def _memory() -> float:
-    """Memory in use by this process, in MiB; where the system does not tell, the most that ever was."""
+    """Memory in use by this process, in MiB; if the system does not tell, the most that ever was."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:

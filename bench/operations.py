@@ -23,10 +23,10 @@ WARM_UP, STEPS, SHOWN = 5, 10, 8
 
 def shares(workload: str, game: str, overrides: Sequence[str]) -> dict[str, float]:
     """The share of each operation in the time that the device computes, the largest first."""
-    experiment = assemble(config_of(WORKLOADS[workload], GAMES[game], *overrides))
-    steps = experiment.start()
+    job = assemble(config_of(WORKLOADS[workload], GAMES[game], *overrides))
+    steps = job.terms()
     list(islice(steps, WARM_UP))
-    on_cuda = experiment.device.type == "cuda"
+    on_cuda = job.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
     with profile(activities=activities) as profiler:
         list(islice(steps, STEPS))

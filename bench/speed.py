@@ -1,6 +1,6 @@
 """Measure how fast the program trains, beside a tutorial's script, and what it costs besides: one run, one table.
 
-    python bench/speed.py                          # everything, on the GPU where there is one: an hour or two on a CPU
+    python bench/speed.py                          # everything, on the GPU if there is one: an hour or two on a CPU
     python bench/speed.py --quick                  # two workloads without a penalty, in a few minutes
     python bench/speed.py --only mlp-28 --penalty none interpolate --sections speed
     python bench/speed.py --table bench/results/*.json     # the tables of runs that are over
@@ -100,7 +100,7 @@ def other_costs(sections: Sequence[str], setting: Setting, quick: bool) -> Itera
 
 
 def machine(setting: Setting) -> Json:
-    """Where and when, with what."""
+    """The machine, the time and the versions."""
     cpuinfo = Path("/proc/cpuinfo")
     model = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
     processor = model[1] if model else platform.processor() or platform.machine()

@@ -12,7 +12,7 @@ HEADINGS = ("workload, penalty", "images/s", "ms/step", "× tutorial", "TFLOP/s"
 
 
 def of(result: Mapping[str, Any]) -> str:
-    """What was measured where, then the table of the workloads, then that of the other costs."""
+    """The machine and the setting, then the table of the workloads, then that of the other costs."""
     return "\n\n".join(
         filter(None, [_machine(result), _speed(result["rows"]), _notes(result), _costs(result["costs"])])
     )

@@ -111,7 +111,7 @@ class Contender:
         self.step, self._networks = make(WORKLOADS[workload], GAMES[game], name, setting)
 
     def parameters(self) -> list[int]:
-        """How many the generator has, and the critic."""
+        """The number of parameters of the generator, and of the critic."""
         return [sum(p.numel() for p in network.parameters()) for network in self._networks]
 
     def start(self) -> float:
@@ -162,7 +162,7 @@ Made = tuple[Callable[[], object], tuple[torch.nn.Module, torch.nn.Module]]
 def _ours(workload: Workload, game: Game, name: str, setting: Setting) -> Made:
     """The program, with an acceleration and a precision, as in "graph bf16"."""
     from gan_cli.assembly import assemble
-    from gan_cli.training.execution import Execution
+    from gan_cli.training.execution import Plan
 
     accelerate, precision = name.split()
     config = config_of(
@@ -176,8 +176,8 @@ def _ours(workload: Workload, game: Game, name: str, setting: Setting) -> Made:
         "device.data=resident",
     )
     # Given as a run's that is continued, they are not weighed against one another but taken.
-    experiment = assemble(config, Execution(setting.device, setting.threads, accelerate, precision))
-    return partial(next, experiment.start()), (experiment.state.generator, experiment.state.critic)
+    job = assemble(config, Plan(setting.device, setting.threads, accelerate, precision))
+    return partial(next, job.terms()), (job.state.generator, job.state.critic)
 
 
 def _tutorial(workload: Workload, game: Game, name: str, setting: Setting) -> Made:
@@ -198,9 +198,9 @@ def _tutorial(workload: Workload, game: Game, name: str, setting: Setting) -> Ma
 
 
 class Peak:
-    """What the device reaches where it multiplies best: in a product of square matrices, or in a 3 × 3 convolution.
+    """What the device reaches when it multiplies best: in a product of square matrices, or in a 3 × 3 convolution.
 
-    Both, because a CPU's library for the one may be far from what that for the other gets out of it.
+    Both are measured, because a CPU's library for the one may reach far less than that for the other.
     """
 
     def __init__(self, setting: Setting) -> None:

@@ -1,8 +1,8 @@
 """GAN training as tutorials write it: the baseline that bench/speed.py holds the program against.
 
-In the manner of pytorch/examples (dcgan), of PyTorch-GAN (wgan_gp.py, relativistic_gan.py) and of R3GAN's trainer. What
-is typical of such scripts and costs time is marked "typical"; nothing is made slower than they have it, and where they
-differ the faster one is taken. The networks are the program's own architectures in plain layers: as many parameters,
+The loops follow pytorch/examples (dcgan), PyTorch-GAN (wgan_gp.py, relativistic_gan.py) and R3GAN's trainer. What is
+typical of such scripts and costs time is marked "typical"; nothing is slower than in these scripts, and if they differ
+the faster one is taken. The networks are the program's own architectures in plain layers: as many parameters,
 the same functions.
 """
 
@@ -23,7 +23,7 @@ Loop = Callable[[nn.Module, nn.Module, Iterable[Batch], torch.device, int], Iter
 """Trains a generator and a critic on a loader's batches, given the size of the latents, for ever."""
 
 CRITIC_STEPS = 5
-"""Of `wgan_gp`; the other loops take one critic step for each generator step."""
+"""Critic steps of `wgan_gp`; the other loops take one for each generator step."""
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
@@ -44,7 +44,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 
 class InMemory:
-    """Batches out of one tensor on the device: what is left of a loader's work when it is done beforehand."""
+    """Batches out of one tensor on the device: what remains of a loader's work if the rest is done beforehand."""
 
     def __init__(self, images: Tensor, batch_size: int) -> None:
         self.images = images

@@ -16,7 +16,7 @@ from gan_cli.config import schema
 from gan_cli.datasets.base import Images
 
 PICTURES = 51_200
-"""As many as MNIST or CIFAR-10 has, nearly, and a multiple of every batch size and number of critic steps here."""
+"""Nearly the number in MNIST or CIFAR-10, and a multiple of every batch size and number of critic steps here."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ WORKLOADS = {
     "resnet-32-w32": _resnet(32),
     "resnet-32-w128": _resnet(128),
 }
-"""By name; a w is the width, a b the batch size where it is not 64."""
+"""The workloads by name; w is the width, b the batch size if it is not 64."""
 
 ON_CPU = ("mlp-28", "dcgan-28", "dcgan-32", "resnet-32-w32")
 ON_CUDA = ("mlp-28", "dcgan-28", "dcgan-32", "dcgan-32-b256", "resnet-32-w128")
@@ -80,7 +80,7 @@ GAMES = {
     "interpolate": Game(("divergence=wgan_gp",), tutorial.wgan_gp, tutorial.CRITIC_STEPS),
     "r1_r2": Game(("divergence=relativistic", "divergence/penalty=r1_r2"), tutorial.relativistic, 1),
 }
-"""By the name of the penalty."""
+"""The games by the name of the penalty."""
 
 
 class Pictures(Images):

@@ -41,7 +41,7 @@ def gan_train(*overrides: str) -> None:
 
 
 def publish(source: Path, target: Path) -> None:
-    """With a palette, a third of the size; one that keeps rare colours too."""
+    """Save a figure with a palette that keeps rare colours too, at a third of the size."""
     Image.open(source).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(target, optimize=True)
     print(target)
 

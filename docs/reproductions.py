@@ -44,7 +44,7 @@ class Table:
     metrics: tuple[str, ...]
     numbers: tuple[str, ...]
     published: dict[str, str] = field(default_factory=dict)
-    """What the literature has, by row."""
+    """What the literature reports, by row; only figures that were read in the papers."""
 
 
 R1_R2 = "divergence=relativistic divergence/penalty=r1_r2"
@@ -54,17 +54,7 @@ MNIST = {
     for name in ("gan", "kl", "reverse_kl", "js", "pearson", "squared_hellinger", "wgan_clip", "wgan_gp")
 }
 
-FGAN = {
-    "kl": "416 ± 11",
-    "reverse_kl": "319 ± 16",
-    "pearson": "429 ± 11",
-    "neyman": "300 ± 16",
-    "squared_hellinger": "−708 ± 35",
-    "jeffreys": "−2101 ± 59",
-    "js": "367 ± 16",
-    "gan": "305 ± 18",
-}
-"""Table 4, kernel density estimates in nats with 1.96 standard errors."""
+FGAN = ("kl", "reverse_kl", "pearson", "neyman", "squared_hellinger", "jeffreys", "js", "gan")
 
 IMAGE_METRICS = ("frechet", "precision_recall", "class_histogram", "classifier_score")
 IMAGE_NUMBERS = ("frechet_distance", "precision", "recall", "classifier_score", "class_share_difference")
@@ -93,7 +83,6 @@ TABLES = {
         rows={name: f"divergence={name}" for name in FGAN},
         metrics=("parzen_fgan",),
         numbers=("log_likelihood_fgan",),
-        published=FGAN,
     ),
     "toys": Table(
         shared="",
@@ -143,7 +132,7 @@ def folder(table: str, row: str, seed: int) -> Path:
 
 
 def reproduce(table: Table, row: str, run: Path, seed: int) -> None:
-    """Train, or find trained, and measure unless the run diverged."""
+    """Train the run, unless that is done, and measure it, unless it diverged."""
     overrides = [*table.shared.split(), *table.rows[row].split(), f"seed={seed}", f"name=reproductions/{run.name}"]
     if not is_done(run, overrides):
         code = subprocess.run([BIN / "gan-train", *overrides], check=False).returncode
@@ -155,7 +144,7 @@ def reproduce(table: Table, row: str, run: Path, seed: int) -> None:
 
 
 def is_done(run: Path, overrides: list[str]) -> bool:
-    """Whether there is such a run already, which a later version might not continue: keys that came since are left."""
+    """Whether such a run is done already; keys that only one of the two versions has do not count."""
     before = RunFolder(run).read_config()
     if before is None or record.read(run).get("status") != "done":
         return False
@@ -187,7 +176,7 @@ def with_table(text: str, name: str, table: Table) -> str:
 
 
 def markdown(name: str, table: Table) -> str:
-    """A row a recipe: how often, at what cost, of which commit; the mean over seeds, or the one seed's own number."""
+    """A row for each recipe: seeds, cost, commit, and the mean over seeds or the one seed's own number."""
     heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "seeds", "diverged", "steps", "images", "time"]
     heads += ["commit", *(f"`{number}`" for number in table.numbers)] + (["published"] if table.published else [])
     lines = [heads, ["---"] * len(heads)]

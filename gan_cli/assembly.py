@@ -1,76 +1,46 @@
-"""A run, composed: from a config to everything that training needs, checked before the first step."""
+"""From a config to a job that is ready to start: everything that training needs, checked before the first step."""
 
 import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import nn
 from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_cli.config import parts
+from gan_cli.augmentations.base import Augmentation
+from gan_cli.config import options, parts
 from gan_cli.config.build import build, naming
-from gan_cli.config.schema import EveryConfig, GeneratorTraining, Schedule, validate
-from gan_cli.datasets.base import Dataset
+from gan_cli.config.schema import EveryConfig, GeneratorTraining, validate
+from gan_cli.datasets.base import Batch, Dataset
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
-from gan_cli.metrics.base import Metric
-from gan_cli.metrics.subject import RealSamples, Subject
+from gan_cli.jobs import GameJob
+from gan_cli.metrics.subject import RealSamples
 from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
+from gan_cli.schedules import Schedule
 from gan_cli.trackers import Tracker
-from gan_cli.training import execution, loop
-from gan_cli.training.batches import Batches, batches
+from gan_cli.training.batches import batches
 from gan_cli.training.device import Device
-from gan_cli.training.execution import Execution
+from gan_cli.training.execution import Plan, plan
+from gan_cli.training.loop import Game, draw
+from gan_cli.training.scheduling import Option, Scheduling
 from gan_cli.training.state import TrainState, averaged_copy
 
 
-@dataclass(frozen=True)
-class Experiment:
-    """A run, ready to start."""
+def assemble(config: DictConfig, before: Plan | None = None) -> GameJob:
+    """The job of a config, after a dry forward pass. Raises `ConfigError`; writes nothing.
 
-    seed: int
-    steps: int
-    batch_size: int
-    every: EveryConfig
-    device: torch.device
-    dataset: Dataset
-    divergence: Divergence
-    state: TrainState
-    batches: Batches
-    metrics: dict[str, Metric]
-    real: RealSamples
-    tracker: Tracker
-    execution: Execution
-    reasons: list[str]
-    """How the steps are computed, in words: a line for each choice."""
-    extends_exactly: bool
-    """Whether more steps leave those already taken as they would have been."""
-    start: Callable[[], Iterator[loop.Terms]]
-    """Begins, or goes on with, the training of `state`."""
-
-    @property
-    def subject(self) -> Subject:
-        """The players as they stand."""
-        state = self.state
-        return Subject(state.generator, state.average, state.critic, self.divergence, self.real, self.seed)
-
-
-def assemble(config: DictConfig, before: Execution | None = None) -> Experiment:
-    """Everything that a run needs, after a dry forward pass. Raises `ConfigError`; writes nothing.
-
-    `before` is the execution of a run to be continued.
+    `before` is the plan of a run to be continued.
     """
     validate(config)
     settings: Device = build(config.device, Device, "device")
     device = settings.activate()
-    dataset = parts.dataset(config)
-    divergence = parts.divergence(config)
-    extractor = parts.extractor(config)
+    dataset, divergence, extractor = parts.dataset(config), parts.divergence(config), parts.extractor(config)
+    augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
     metrics = {
         name: parts.metric(node, f"metric.{name}", dataset, divergence, extractor)
         for name, node in config.metric.items()
@@ -81,71 +51,99 @@ def assemble(config: DictConfig, before: Execution | None = None) -> Experiment:
         source = batches(
             dataset, config.train.batch_size, config.seed, device, data=settings.data, workers=settings.workers
         )
-    state = _state(config, dataset, device)
+    state, of_optimizers = _state(config, dataset, device)
     _check_independence(state.critic, divergence)
     with naming("train"):
-        (first,) = source(0, 1)
-    with naming("model"), FlopCounterMode(display=False) as counter:
-        _dry_pass(state, first, divergence)
-    learns = config.train.generator is GeneratorTraining.trained
-    game = loop.Game(state.generator, state.critic, divergence, learns, config.train.reuse_samples)
-    operations = counter.get_total_flops()
-    chosen, reasons = execution.choose(
-        settings, device, game, first, operations=operations, steps=config.train.steps, before=before
+        (first,) = source(0, 1).unbind()
+    game = Game(
+        generator=state.generator,
+        critic=state.critic,
+        divergence=divergence,
+        augmentation=augmentation,
+        generator_trained=config.train.generator is GeneratorTraining.trained,
+        reuse_samples=config.train.reuse_samples,
     )
-    return Experiment(
+    with naming("model"), FlopCounterMode(display=False) as counter:
+        _dry_pass(game, first)
+    planned = plan(
+        settings,
+        device,
+        operations=counter.get_total_flops(),
+        steps=config.train.steps,
+        before=before,
+        data=source.description,
+    )
+    game.bf16 = planned.precision == "bf16"
+    return GameJob(
         seed=config.seed,
         steps=config.train.steps,
-        batch_size=config.train.batch_size,
+        images_per_step=config.train.batch_size * divergence.critic_steps,
         every=typing.cast(EveryConfig, OmegaConf.to_object(config.every)),
         device=device,
         dataset=dataset,
-        divergence=divergence,
         state=state,
+        tracker=tracker,
+        plan=planned,
+        game=game,
         batches=source,
+        scheduling=Scheduling(
+            rates=_schedule(config.train.schedule, "train.schedule"),
+            average_decay=_number(config.train.average_decay, "train.average_decay"),
+            **of_optimizers,
+        ),
         metrics=metrics,
         real=RealSamples(dataset, extractor, config.seed, device),
-        tracker=tracker,
-        execution=chosen,
-        reasons=[*reasons, f"data: {source.path}"],
-        extends_exactly=config.train.schedule is Schedule.constant,
-        start=partial(
-            loop.train,
-            state,
-            divergence,
-            source,
-            steps=config.train.steps,
-            seed=config.seed,
-            schedule=getattr(loop, config.train.schedule.value),
-            average_decay=config.train.average_decay,
-            train_generator=learns,
-            reuse_samples=config.train.reuse_samples,
-            bf16=chosen.precision == "bf16",
-            accelerate=chosen.accelerated(),
-        ),
     )
 
 
-def _state(config: DictConfig, dataset: Dataset, device: torch.device) -> TrainState:
-    """Networks with initial weights that depend on the seed alone, and their optimizers."""
+def _state(
+    config: DictConfig, dataset: Dataset, device: torch.device
+) -> tuple[TrainState, dict[str, Mapping[str, Option]]]:
+    """Networks with initial weights that depend on the seed alone, their optimizers, and what changes of these."""
     torch.manual_seed(stream(config.seed, "initial weights"))
     generator = parts.generator(config, dataset.sample_shape)
     critic = parts.critic(config, dataset.sample_shape)
     for network in (generator, critic):
         # Convolutions are fastest with the channels innermost; other layers are not touched by it.
         network.to(device).to(memory_format=torch.channels_last)
+    generator_optimizer, of_generator = _optimizer(config.optimizer.generator, "optimizer.generator", generator)
+    critic_optimizer, of_critic = _optimizer(config.optimizer.critic, "optimizer.critic", critic)
+    state = TrainState(generator, critic, averaged_copy(generator), generator_optimizer, critic_optimizer)
+    return state, {"generator": of_generator, "critic": of_critic}
 
-    def optimizer(side: str, network: nn.Module) -> Optimizer:
-        built = build(config.optimizer[side], Optimizer, f"optimizer.{side}", params=network.parameters())
-        return typing.cast(Optimizer, built)
 
-    return TrainState(
-        generator=generator,
-        critic=critic,
-        average=averaged_copy(generator),
-        generator_optimizer=optimizer("generator", generator),
-        critic_optimizer=optimizer("critic", critic),
-    )
+def _optimizer(node: DictConfig, key: str, network: nn.Module) -> tuple[Optimizer, Mapping[str, Option]]:
+    """The optimizer of a network with the numbers of its start, and those of its options that change over the run."""
+    changing: dict[str, Option] = {}
+    at_start = node.copy()
+    for name, value in ((str(name), value) for name, value in node.items()):
+        several = value if isinstance(value, ListConfig) else [value]
+        if any(isinstance(item, DictConfig) for item in several):
+            numbers = [_number(item, f"{key}.{name!s}") for item in several]
+            starts = [number.value if isinstance(number, Schedule) else number for number in numbers]
+            changing[name] = numbers if isinstance(value, ListConfig) else numbers[0]
+            at_start[name] = starts if isinstance(value, ListConfig) else starts[0]
+    built: Optimizer = build(at_start, Optimizer, key, params=network.parameters())
+    return built, changing
+
+
+def _number(value: Any, key: str) -> float | Schedule:
+    """A number, or the schedule that stands in its place."""
+    if not isinstance(value, DictConfig):
+        return typing.cast(float, value)
+    schedule: Schedule = build(value, Schedule, key)
+    return schedule
+
+
+def _schedule(value: Any, key: str) -> Schedule:
+    """The schedule of a node, or of an option of the group by its name."""
+    if isinstance(value, str):
+        try:
+            value = options.option("schedule", value)
+        except ConfigError as error:
+            raise ConfigError(f"{key}={error}") from error
+    schedule: Schedule = build(value, Schedule, key)
+    return schedule
 
 
 def _check_independence(critic: Critic, divergence: Divergence) -> None:
@@ -157,20 +155,23 @@ def _check_independence(critic: Critic, divergence: Divergence) -> None:
 
 
 @torch.no_grad()
-def _dry_pass(state: TrainState, real: torch.Tensor, divergence: Divergence) -> None:
+def _dry_pass(game: Game, real: Batch) -> None:
     """Run both networks once, in evaluation mode so that nothing in them changes, and check the shapes."""
-    state.generator.eval()
-    state.critic.eval()
-    fake = state.generator(state.generator.sample_latent(len(real)))
-    if fake.shape != real.shape:
+    game.generator.eval()
+    game.critic.eval()
+    fake = draw(game, real)
+    if fake.shape != real.samples.shape:
         raise ConfigError(
-            f"model.generator gives samples of shape {tuple(fake.shape[1:])} where dataset has {tuple(real.shape[1:])}"
+            f"model.generator gives samples of shape {tuple(fake.shape[1:])}"
+            f" where dataset has {tuple(real.samples.shape[1:])}"
         )
-    scores = state.critic(real)
-    if scores.shape != (len(real),):
+    critic, n = game.scoring(real.labels), len(real.samples)
+    scores = critic(real.samples)
+    if scores.shape != (n,):
         raise ConfigError(
-            f"model.critic gives scores of shape {tuple(scores.shape)} for a batch of {len(real)}; it must be (batch,)"
+            f"model.critic gives scores of shape {tuple(scores.shape)} for a batch of {n}; it must be (batch,)"
         )
+    divergence = game.divergence
     for value in (divergence.estimate(scores, scores), divergence.generator_objective(scores, scores)):
         if value.shape != ():
             raise ConfigError(f"divergence gives a value of shape {tuple(value.shape)}; it must be a scalar")

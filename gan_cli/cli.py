@@ -34,10 +34,10 @@ SHOW_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 def train() -> None:
     """`gan-train`: compose and train one run, or with -m a sweep."""
     with _exit_codes("gan-train"):
-        # Hydra ends with exit code 1 on any error; asked for a full error, it passes the exception on instead.
+        # On any error Hydra exits with code 1; asked for the full error, it raises the exception instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         schema.register()
-        # Hydra takes the overrides of one side of -m only.
+        # Hydra reads overrides on one side of -m only.
         sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
         overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
         try:
@@ -46,7 +46,7 @@ def train() -> None:
                 return
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(_job)()
         except (TypeError, ValueError) as error:
-            # A job handles its own errors, so this one is of a config that does not compose.
+            # A job handles its own errors, so this one comes from a config that does not compose.
             raise composition_error(error) from error
 
 
@@ -54,8 +54,8 @@ def sample() -> None:
     """`gan-sample`: pictures from the generator of a run."""
     parser = _Parser(prog="gan-sample", description="Draw samples from the generator of a run.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
-    parser.add_argument("-n", type=int, help="of images, points or frames (default: 64, 2,500 and 96)")
-    parser.add_argument("--seed", type=int, default=0, help="of the latents (default: 0)")
+    parser.add_argument("-n", type=int, help="how many images, points or frames (default: 64, 2,500 and 96)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
     parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
     parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
     parser.add_argument(
@@ -91,10 +91,10 @@ def evaluate() -> None:
         help=f"repeat for several: {', '.join(options.names('metric'))} (default: all that apply)",
     )
     parser.add_argument("--n", type=int, help="number of samples (default: as each metric's protocol has it)")
-    parser.add_argument("--split", choices=["train", "test"], help="of the real data (default: as in training)")
+    parser.add_argument("--split", choices=["train", "test"], help="part of the real data (default: as in training)")
     parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
     parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
-    parser.add_argument("--seed", type=int, default=0, help="of latents and of the choice of real samples (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of latents and chosen real samples (default: 0)")
     parser.add_argument(
         "--extractor",
         metavar="NAME[:KEY=VALUE]",
@@ -140,7 +140,7 @@ def report() -> None:
 
 
 class SweepSummary(Callback):
-    """Ends a sweep with the table of its runs, and a page that compares them."""
+    """Ends a sweep with a table of its runs and a page that compares them."""
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         from gan_cli.commands import sweep
@@ -156,7 +156,7 @@ class SweepSummary(Callback):
 
 
 def _job(config: DictConfig) -> None:
-    """One run, in the folder that its name, or the sweep, gives it; no error but a stop reaches Hydra."""
+    """Carry out one run in the folder that its name or the sweep gives it; no error but a stop reaches Hydra."""
     _log_to_terminal()
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.RUN:
@@ -173,7 +173,7 @@ def _job(config: DictConfig) -> None:
     except InterruptedRunError as error:
         print(f"gan-train: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except Exception as error:  # one bad run does not end a sweep; its run.json and the table tell of it
+    except Exception as error:  # one bad run does not end a sweep: its run.json and the table report it
         from gan_cli.commands.sweep import record_failure
 
         record_failure(folder, error)
@@ -200,7 +200,7 @@ def _run(config: DictConfig, folder: Path) -> None:
 
 
 def _write_report(folder: Path) -> None:
-    """The page of a sweep; that it cannot be written does not change how the sweep ended."""
+    """Write the page of a sweep; a failure is a warning and leaves the exit code of the sweep as it is."""
     from gan_cli.commands.report import command
 
     try:
@@ -211,7 +211,7 @@ def _write_report(folder: Path) -> None:
 
 @contextmanager
 def _printing() -> Iterator[None]:
-    """What is printed arrives, with signs that the terminal lacks replaced, or the command fails in one line."""
+    """Print safely: unencodable characters are replaced; an unwritable stdout ends the command in one line."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
@@ -265,11 +265,11 @@ class _TerminalHandler(logging.Handler):
 
 
 def _log_to_terminal() -> None:
-    """Show the program's log on stderr; the line of each interval only where no progress bar stands for it."""
+    """Show the program's log on stderr; the line of each interval only if no progress bar shows the same."""
     package = logging.getLogger("gan_cli")
     package.setLevel(logging.DEBUG)
     package.propagate = False
-    logging.raiseExceptions = False  # a full disk is told of once, by what could not be written, not by every log line
+    logging.raiseExceptions = False  # a full disk is reported once, by what could not be written, not by every log line
     if not any(isinstance(handler, _TerminalHandler) for handler in package.handlers):
         handler = _TerminalHandler(logging.INFO if sys.stderr.isatty() else logging.DEBUG)
         package.addHandler(handler)

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 
 
 class CommandError(Exception):
-    """An end that is reported in one line, without a traceback."""
+    """An error that is reported in one line, without a traceback."""
 
     exit_code = 1
 

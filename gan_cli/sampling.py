@@ -1,4 +1,4 @@
-"""Samples of a generator as a function of a seed."""
+"""Samples of a generator, as functions of a seed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,13 +32,13 @@ def evaluating(network: nn.Module) -> Iterator[None]:
 
 
 def generate(generator: Generator, latent: Tensor, batch_size: int = 500) -> Tensor:
-    """The samples of the latents, `batch_size` at a time."""
+    """The samples of latents, computed `batch_size` at a time."""
     with evaluating(generator):
         return torch.cat([generator(part) for part in latent.split(batch_size)])
 
 
 def scores(critic: Critic, x: Tensor) -> Tensor:
-    """The critic's scores of points, wherever it is, where they are."""
+    """The critic's scores of points, on the device of the points, whatever that of the critic."""
     device = next(critic.parameters()).device
     with evaluating(critic):
         given: Tensor = critic(x.to(device))

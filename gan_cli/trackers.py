@@ -12,15 +12,15 @@ class Tracker(ABC):
 
     @abstractmethod
     def open(self, folder: Path, step: int) -> None:
-        """The run in `folder` starts, or goes on, at `step`."""
+        """Begin to observe the run in `folder`, which starts or continues at `step`."""
 
     @abstractmethod
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        """The numbers of one log interval."""
+        """Record the numbers of one log interval."""
 
     @abstractmethod
     def close(self) -> None:
-        """The run has ended, well or badly."""
+        """Stop observing: the run has ended, well or badly."""
 
 
 class NoTracker(Tracker):

@@ -17,7 +17,7 @@ torch.set_num_threads(1)  # the models of the tests are too small for more
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    """For a process that uses one thread and keeps its data in this test's folder."""
+    """The environment of a process that uses one thread and keeps its data in this test's folder."""
     inherited = {name: value for name, value in os.environ.items() if name != "HYDRA_FULL_ERROR"}
     return {**inherited, "GAN_CLI_DATA": str(tmp_path / "data"), "OMP_NUM_THREADS": "1"}
 

@@ -39,7 +39,7 @@ REPORTED = {
 
 
 def assert_checkpoints_verify(folder: Path, names: list[str]) -> None:
-    """By the tool that the digests are written for."""
+    """Check the digests by the tool that they are written for."""
     assert sorted(path.name for path in folder.glob("*.pt")) == names
     assert {path.name for path in folder.iterdir()} == {*names, *(f"{name}.sha256" for name in names)}
     digests = [f"{name}.sha256" for name in names]

@@ -60,7 +60,7 @@ def first_that_fits(candidates: Iterable[Sequence[str]], *overrides: str) -> lis
 def assert_takes_a_step(*overrides: str) -> None:
     experiment = assemble(compose("train.steps=1", *overrides))
     untrained = experiment.state.fingerprint()
-    (terms,) = experiment.start()
+    (terms,) = experiment.terms()
     assert {"estimate", "penalty", "critic_loss", "generator_loss"} <= terms.keys()
     assert all(math.isfinite(value) for value in terms.values())
     assert experiment.state.step == 1
@@ -92,7 +92,7 @@ def data(tmp_path, monkeypatch) -> Path:
 
 
 def test_every_group_of_the_config_has_options():
-    assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == {*GROUPS, "experiment"}
+    assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == {*GROUPS, "experiment", "schedule"}
     assert all(options(group) for group in GROUPS)
 
 

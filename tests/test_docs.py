@@ -11,12 +11,27 @@ from bench import table
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 LINK = re.compile(r"\]\(([^)#\s]+)\)")
+NAMED = re.compile(r"`((?:gan_cli|configs|tests|bench|docs|scripts)/[\w/.-]+)`")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_within_the_repository_leads_somewhere(page):
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_is_there(page):
+    assert [path for path in NAMED.findall(page.read_text()) if not (ROOT / path).exists()] == []
+
+
+def test_the_tree_that_contributing_prints_is_that_of_the_package():
+    printed = re.search(r"^    gan_cli/\n((?: {6}.*\n)+)", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert printed is not None
+    folders = [path.parent.name for path in (ROOT / "gan_cli").glob("*/__init__.py")]
+    modules = [path.name for path in (ROOT / "gan_cli").glob("[!_]*.py")]
+    assert sorted(re.findall(r"^ {6}(\w+)/ ", printed[1], re.MULTILINE)) == sorted(folders)
+    assert sorted(re.findall(r"(\w+\.py)(?= |$)", printed[1], re.MULTILINE)) == sorted(modules)
 
 
 def test_every_figure_is_shown_somewhere():

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.assembly import Experiment, assemble
+from gan_cli.assembly import assemble
 from gan_cli.commands.question import Question
 from gan_cli.config import parts
 from gan_cli.errors import CommandError, ConfigError
 from gan_cli.files import digest_path
+from gan_cli.jobs import GameJob
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.runs import receipts, record
@@ -72,7 +73,7 @@ def measure(
     return measured, failures
 
 
-def _applicable(nodes: DictConfig, experiment: Experiment) -> tuple[dict[str, Metric], dict[str, str]]:
+def _applicable(nodes: DictConfig, experiment: GameJob) -> tuple[dict[str, Metric], dict[str, str]]:
     """The metrics that apply, and why the others do not."""
     metrics: dict[str, Metric] = {}
     refusals: dict[str, str] = {}
@@ -88,9 +89,7 @@ def _applicable(nodes: DictConfig, experiment: Experiment) -> tuple[dict[str, Me
     return metrics, refusals
 
 
-def _load(
-    experiment: Experiment, folder: RunFolder, question: Question, requests: Sequence[Request]
-) -> Sequence[Request]:
+def _load(experiment: GameJob, folder: RunFolder, question: Question, requests: Sequence[Request]) -> Sequence[Request]:
     """Bring the players to the step that is asked for; the requests, where that is an earlier one since it is whole."""
     found = folder.load_checkpoint(question.step, experiment.device)
     if found is None:
@@ -104,7 +103,7 @@ def _load(
     return [replace(request, step=experiment.state.step, checkpoint_sha256=digest) for request in requests]
 
 
-def _subject(experiment: Experiment, question: Question) -> Subject:
+def _subject(experiment: GameJob, question: Question) -> Subject:
     state = experiment.state
     chosen = state.average if question.weights == "average" else state.generator
     extractor = experiment.real.extractor
@@ -116,7 +115,7 @@ def _subject(experiment: Experiment, question: Question) -> Subject:
 
 
 def _measured(
-    experiment: Experiment, subject: Subject, request: Request, metric: Metric, extractor: Mapping[str, Any]
+    experiment: GameJob, subject: Subject, request: Request, metric: Metric, extractor: Mapping[str, Any]
 ) -> tuple[Receipt, dict[str, bytes]]:
     """The numbers with their receipt, and figures by file name."""
     logger.info("measuring %s", request.metric)
@@ -136,7 +135,7 @@ def _measured(
 
 
 def _receipt(
-    experiment: Experiment,
+    experiment: GameJob,
     request: Request,
     extractor: Mapping[str, Any],
     *,

@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Mapping
 
 import torch
-from torch.optim import Optimizer
 from tqdm import tqdm
 
-from gan_cli.assembly import Experiment
 from gan_cli.errors import DivergedError
+from gan_cli.jobs import Job
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training.loop import Terms
 
@@ -25,8 +24,8 @@ class Reporter:
     While it is entered it shows a progress bar on a terminal, and the tracker is open.
     """
 
-    def __init__(self, experiment: Experiment, folder: RunFolder, metrics: list[Numbers]) -> None:
-        self._experiment = experiment
+    def __init__(self, job: Job, folder: RunFolder, metrics: list[Numbers]) -> None:
+        self._job = job
         self._folder = folder
         self._metrics = metrics
         self._seconds = metrics[-1].get("seconds", 0.0) if metrics else 0.0
@@ -34,11 +33,11 @@ class Reporter:
         self._pending: list[Terms] = []
 
     def __enter__(self) -> "Reporter":
-        step = self._experiment.state.step
+        step = self._job.state.step
         self._reported = step
-        self._experiment.tracker.open(self._folder.path, step)
+        self._job.tracker.open(self._folder.path, step)
         self._bar = tqdm(
-            total=self._experiment.steps,
+            total=self._job.steps,
             initial=step,
             unit="step",
             disable=not sys.stderr.isatty(),
@@ -49,7 +48,7 @@ class Reporter:
 
     def __exit__(self, *_: object) -> None:
         self._bar.close()
-        self._experiment.tracker.close()
+        self._job.tracker.close()
 
     def add(self, terms: Terms) -> None:
         """Take in the terms of the step that was just taken."""
@@ -64,7 +63,7 @@ class Reporter:
 
     def check(self) -> None:
         """Raise `DivergedError` when a term since the last report, or a weight, is not finite."""
-        state = self._experiment.state
+        state = self._job.state
         if self._pending:
             self._find_non_finite()
         if not state.is_finite():
@@ -77,15 +76,13 @@ class Reporter:
         self._interval_seconds += time.perf_counter() - self._resumed
         self._seconds += self._interval_seconds
         evaluation = evaluate()
-        state, divergence = self._experiment.state, self._experiment.divergence
-        images_per_step = self._experiment.batch_size * divergence.critic_steps
+        step, images_per_step = self._job.state.step, self._job.images_per_step
         numbers: Numbers = {
-            "step": state.step,
-            "images_seen": state.step * images_per_step,
+            "step": step,
+            "images_seen": step * images_per_step,
             "seconds": round(self._seconds, 3),
             **dict(zip(names, values.mean(0).tolist(), strict=True)),
-            "generator_learning_rate": _learning_rate(state.generator_optimizer),
-            "critic_learning_rate": _learning_rate(state.critic_optimizer),
+            **self._job.learning_rates(),
             "images_per_second": round(len(self._pending) * images_per_step / self._interval_seconds, 1),
             **evaluation,
         }
@@ -93,7 +90,7 @@ class Reporter:
         self._interval_seconds = 0.0
         self._metrics.append(numbers)
         self._folder.append_metrics(numbers)
-        self._experiment.tracker.log(state.step, numbers)
+        self._job.tracker.log(step, numbers)
         self._show(numbers, evaluation)
         return numbers
 
@@ -105,7 +102,7 @@ class Reporter:
         bad = (~values.isfinite()).nonzero()
         if len(bad):
             index, term = bad[0].tolist()
-            step = self._experiment.state.step - len(self._pending) + index + 1
+            step = self._job.state.step - len(self._pending) + index + 1
             last = values[index - 1] if index else None
             self._diverged(f"{names[term]} is {values[index, term]} at step {step}", names, last)
         return names, values
@@ -122,19 +119,16 @@ class Reporter:
         raise DivergedError(f"diverged: {what}; last finite numbers: {finite}; last good checkpoint: {good}")
 
     def _show(self, numbers: Numbers, evaluation: Mapping[str, float]) -> None:
-        self._bar.set_postfix_str(f"estimate {numbers['estimate']:.4f}, {numbers['images_per_second']:.0f} images/s")
-        shown = ["estimate", "critic_loss", "generator_loss", *evaluation]
+        headline = self._job.headline
+        self._bar.set_postfix_str(f"{headline} {numbers[headline]:.4f}, {numbers['images_per_second']:.0f} images/s")
+        shown = [*self._job.shown, *evaluation]
         values = ", ".join(f"{name} {numbers[name]:.4g}" for name in shown if name in numbers)
-        width = len(str(self._experiment.steps))
+        width = len(str(self._job.steps))
         logger.debug(
             "step %*d of %d: %s, %.0f images/s",
             width,
             numbers["step"],
-            self._experiment.steps,
+            self._job.steps,
             values,
             numbers["images_per_second"],
         )
-
-
-def _learning_rate(optimizer: Optimizer) -> float:
-    return float(optimizer.param_groups[0]["lr"])

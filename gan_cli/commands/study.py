@@ -1,18 +1,19 @@
 """A study from start to end: train its members one after the other, then conclude."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.assembly import Experiment, assemble
+from gan_cli.assembly import assemble
 from gan_cli.commands.train import recorded, refuse_changes, run
 from gan_cli.config.build import build, naming
 from gan_cli.config.schema import validate
 from gan_cli.errors import ConfigError, DivergedError
+from gan_cli.jobs import GameJob
 from gan_cli.runs import record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.studies.base import Study
@@ -25,6 +26,55 @@ Compose = Callable[[Mapping[str, Sequence[str]]], dict[str, DictConfig]]
 MEMBERS = "members"
 
 
+class Members(Mapping[str, GameJob]):
+    """The members of a study by name, each assembled when it is asked for, so that one is in memory at a time.
+
+    A trained one is brought to where its training ended.
+    """
+
+    def __init__(self, configs: Mapping[str, DictConfig], path: Path, *, trained: bool = False) -> None:
+        self._configs = configs
+        self._path = path
+        self._trained = trained
+
+    def __getitem__(self, name: str) -> GameJob:
+        """Raises `ConfigError` that begins with the name."""
+        folder = self.folder(name)
+        try:
+            refuse_changes(folder, self._configs[name])
+            member = assemble(self._configs[name])
+        except ConfigError as error:
+            raise ConfigError(f"{name}: {error}") from error
+        if self._trained:
+            found = folder.load_checkpoint(device=member.device)
+            assert found is not None
+            member.state.load_state_dict(found[1])
+        return member
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._configs)
+
+    def __len__(self) -> int:
+        return len(self._configs)
+
+    def folder(self, name: str) -> RunFolder:
+        """Where a member is trained."""
+        return RunFolder(self._path / MEMBERS / name)
+
+    def train(self) -> tuple["Members", list[str]]:
+        """Train every member, or continue it; return them as trained, and the names of those that diverged."""
+        diverged = []
+        for number, (name, config) in enumerate(self._configs.items(), start=1):
+            logger.info("member %d of %d: %s", number, len(self), name)
+            try:
+                run(config, self.folder(name).path, {"config.yaml": OmegaConf.to_yaml(config)})
+            except DivergedError as error:
+                logger.warning("%s: %s", name, error)
+                diverged.append(name)
+        left = {name: config for name, config in self._configs.items() if name not in diverged}
+        return Members(left, self._path, trained=True), diverged
+
+
 def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], compose: Compose) -> None:
     """Carry out the study of `config` in the folder `path`, or continue it there: members that are done stay.
 
@@ -34,32 +84,23 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
     refuse_changes(folder, config)
     validate(config)
     study: Study = build(config.study, Study, "study")
-    members = compose(study.members)
-    experiments = {}
-    for name, member in members.items():
-        try:
-            refuse_changes(RunFolder(path / MEMBERS / name), member)
-            experiments[name] = assemble(member)
-        except ConfigError as error:
-            raise ConfigError(f"{name}: {error}") from error
+    members = Members(compose(study.members), path)
     with naming("study"):
         if study.needs_members and not members:
             raise ValueError("members= must hold at least one run")
-        study.check(experiments)
+        study.check(members)
+    devices = [member.device for member in members.values()]  # each is built and checked before the first is trained
     with folder.claimed():
         folder.write_config(config_files)
         summary: dict[str, Any] = {
             "status": "running",
             "seed": config.seed,
             "members": list(members),
-            **record.circumstances(next((e.device for e in experiments.values()), torch.device("cpu"))),
+            **record.circumstances(devices[0] if devices else torch.device("cpu")),
             "started": record.read(path).get("started", record.now()),
         }
         with recorded(folder, summary):
-            diverged = _train(members, path)
-            trained = {name: experiment for name, experiment in experiments.items() if name not in diverged}
-            for name, experiment in trained.items():
-                _load(experiment, path / MEMBERS / name)
+            trained, diverged = members.train()
             if diverged and not trained:
                 raise DivergedError("diverged: every member")
             findings = study.conclude(trained)
@@ -70,23 +111,3 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
             logger.info("%s", findings.table)
             if diverged:
                 raise DivergedError(f"diverged: {', '.join(diverged)}; the findings are those of the other members")
-
-
-def _train(members: Mapping[str, DictConfig], path: Path) -> list[str]:
-    """Train every member; returns the names of those that diverged."""
-    diverged = []
-    for number, (name, member) in enumerate(members.items(), start=1):
-        logger.info("member %d of %d: %s", number, len(members), name)
-        try:
-            run(member, path / MEMBERS / name, {"config.yaml": OmegaConf.to_yaml(member)})
-        except DivergedError as error:
-            logger.warning("%s: %s", name, error)
-            diverged.append(name)
-    return diverged
-
-
-def _load(experiment: Experiment, path: Path) -> None:
-    """Bring a member to where its training ended."""
-    found = RunFolder(path).load_checkpoint(device=experiment.device)
-    assert found is not None
-    experiment.state.load_state_dict(found[1])

@@ -10,16 +10,15 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from gan_cli.assembly import Experiment, assemble
+from gan_cli.assembly import assemble
 from gan_cli.commands.reporter import Reporter
 from gan_cli.commands.signals import StopSignals
 from gan_cli.config.schema import differences
 from gan_cli.errors import ConfigError, InterruptedRunError
-from gan_cli.metrics.base import flat
+from gan_cli.jobs import Job
 from gan_cli.runs import record
 from gan_cli.runs.folder import RunFolder
-from gan_cli.show import pictures, samples
-from gan_cli.training.execution import Execution
+from gan_cli.training.execution import Plan
 
 logger = logging.getLogger(__name__)
 
@@ -27,24 +26,31 @@ logger = logging.getLogger(__name__)
 def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None:
     """Train the run of `config` in the folder `path`, or continue it there; `config_files` are kept in it.
 
-    Raises `ConfigError` before anything is written when the input is wrong, `DivergedError` when a number is no
-    longer finite, and `InterruptedRunError` when a signal stopped the run.
+    Raises as `carry_out` does.
     """
     folder = RunFolder(path)
     refuse_changes(folder, config)
-    experiment = assemble(config, Execution.recorded(record.read(path).get("execution")))
+    carry_out(assemble(config, Plan.recorded(record.read(path).get("execution"))), folder, config_files)
+
+
+def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> None:
+    """Train a job in a folder, or continue it there; `config_files` are kept in it.
+
+    Raises `ConfigError` before anything is written when the input is wrong, `DivergedError` when a number is no
+    longer finite, and `InterruptedRunError` when a signal stopped the run.
+    """
     with folder.claimed():
-        _resume(experiment, folder)
-        if experiment.state.step == experiment.steps and record.read(path).get("status") == "done":
-            logger.info("%s is done; train.steps=… beyond %d continues it", path, experiment.state.step)
+        _resume(job, folder)
+        if job.state.step == job.steps and record.read(folder.path).get("status") == "done":
+            logger.info("%s is done; train.steps=… beyond %d continues it", folder.path, job.state.step)
             return
         folder.write_config(config_files)
-        metrics = folder.rewind_metrics(experiment.state.step)
-        summary = _summary(experiment, folder, metrics)
-        logger.info("%s", "; ".join(experiment.reasons))
+        metrics = folder.rewind_metrics(job.state.step)
+        summary = _summary(job, folder, metrics)
+        logger.info("%s", "; ".join(job.plan.reasons))
         with recorded(folder, summary):
-            _train(experiment, folder, metrics, summary)
-            summary["fingerprint"] = experiment.state.fingerprint()
+            _train(job, folder, metrics, summary)
+            summary["fingerprint"] = job.state.fingerprint()
 
 
 def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
@@ -60,49 +66,47 @@ def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
         )
 
 
-def _resume(experiment: Experiment, folder: RunFolder) -> None:
+def _resume(job: Job, folder: RunFolder) -> None:
     """Bring the state to that of the newest good checkpoint."""
-    state = experiment.state
+    state = job.state
     before = record.read(folder.path)
-    if before.get("dataset") not in (None, experiment.dataset.fingerprint()):
+    if before.get("dataset") not in (None, job.dataset.fingerprint()):
         raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
-    found = folder.load_checkpoint(device=experiment.device)
+    found = folder.load_checkpoint(device=job.device)
     if found is None and before.get("status") == "done":
         raise ConfigError(f"{folder.path} is done, but has no checkpoint: restore one, or choose another name=…")
-    if found is not None:
-        path, saved = found
-        try:
-            state.load_state_dict(saved)
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise ConfigError(f"{path} belongs to another model: remove it to use the one before") from error
-        if state.step > experiment.steps:
-            raise ConfigError(
-                f"train.steps={experiment.steps}, but {folder.path} has taken {state.step}:"
-                " ask for at least as many, or choose another name=…"
-            )
-        logger.info("continuing %s from step %d", folder.path, state.step)
-        if before.get("steps") != experiment.steps and not experiment.extends_exactly:
-            logger.warning(
-                "train.schedule depends on train.steps, which was %s: the learning rates jump", before.get("steps")
-            )
+    if found is None:
+        return
+    path, saved = found
+    try:
+        state.load_state_dict(saved)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(f"{path} belongs to another model: remove it to use the one before") from error
+    if state.step > job.steps:
+        raise ConfigError(
+            f"train.steps={job.steps}, but {folder.path} has taken {state.step}:"
+            " ask for at least as many, or choose another name=…"
+        )
+    logger.info("continuing %s from step %d", folder.path, state.step)
+    if before.get("steps") != job.steps and not job.extends_exactly:
+        logger.warning(
+            "train.schedule depends on train.steps, which was %s: the learning rates jump", before.get("steps")
+        )
 
 
-def _summary(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]]) -> dict[str, Any]:
+def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> dict[str, Any]:
     """What run.json says of a run that begins."""
-    state = experiment.state
+    networks = job.networks().items()
     summary: dict[str, Any] = {
         "status": "running",
-        "seed": experiment.seed,
-        "steps": experiment.steps,
-        "step": state.step,
-        "dataset": experiment.dataset.fingerprint(),
-        "sample_shape": list(experiment.dataset.sample_shape),
-        "parameters": {
-            "generator": sum(p.numel() for p in state.generator.parameters()),
-            "critic": sum(p.numel() for p in state.critic.parameters()),
-        },
-        "execution": vars(experiment.execution),
-        **record.circumstances(experiment.device),
+        "seed": job.seed,
+        "steps": job.steps,
+        "step": job.state.step,
+        "dataset": job.dataset.fingerprint(),
+        "sample_shape": list(job.dataset.sample_shape),
+        "parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in networks},
+        "execution": job.plan.record(job.mode),
+        **record.circumstances(job.device),
         "started": record.read(folder.path).get("started", record.now()),
     }
     if metrics:
@@ -124,26 +128,26 @@ def recorded(folder: RunFolder, summary: dict[str, Any]) -> Iterator[None]:
         folder.write_record(summary | {"ended": record.now()})
 
 
-def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, float]], summary: dict[str, Any]) -> None:
+def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary: dict[str, Any]) -> None:
     """The loop. A step is due for a report, a picture or a checkpoint at its interval, and when it is the last."""
-    state, every = experiment.state, experiment.every
-    reporter = Reporter(experiment, folder, metrics)
+    state, every = job.state, job.every
+    reporter = Reporter(job, folder, metrics)
     with StopSignals() as stop, reporter:
-        for terms in experiment.start():
+        for terms in job.terms():
             reporter.add(terms)
-            summary["step"] = state.step
             signal_number = stop.received
-            is_last = state.step == experiment.steps or signal_number is not None
+            is_last = state.step == job.steps or signal_number is not None
             due = partial(_due, state.step, is_last)
+            summary |= {"step": state.step, "execution": job.plan.record(job.mode)}
 
             # Report: the first look at numbers that may still be on their way from the device.
             if due(every.log) or due(every.evaluate):
-                summary["final"] = reporter.report(partial(_evaluate, experiment) if due(every.evaluate) else dict)
+                summary["final"] = reporter.report(job.numbers if due(every.evaluate) else dict)
 
             # Draw.
             if due(every.samples):
-                folder.write_samples(state.step, _picture(experiment))
-                folder.write_curves(pictures.curves(metrics, experiment.divergence.unit))
+                folder.write_samples(state.step, job.picture())
+                folder.write_curves(job.curves(metrics))
 
             # Save, but never a state that has gone bad.
             if due(every.checkpoint):
@@ -163,26 +167,3 @@ def _train(experiment: Experiment, folder: RunFolder, metrics: list[dict[str, fl
 
 def _due(step: int, is_last: bool, interval: int | None) -> bool:
     return is_last or (interval is not None and step % interval == 0)
-
-
-def _evaluate(experiment: Experiment) -> dict[str, float]:
-    """The numbers of every metric."""
-    subject = experiment.subject
-    numbers: dict[str, float] = {}
-    for name, metric in experiment.metrics.items():
-        try:
-            numbers |= flat(metric(subject))
-        except ValueError as error:
-            raise ConfigError(f"metric.{name}: {error}") from error
-    return numbers
-
-
-def _picture(experiment: Experiment) -> bytes:
-    """What the averaged generator makes of the same latents at every step."""
-    return samples.picture(
-        experiment.state.average,
-        experiment.dataset,
-        seed=experiment.seed,
-        title=f"step {experiment.state.step}",
-        critic=experiment.state.critic,
-    )

@@ -1,4 +1,4 @@
-"""What this program asks of Hydra beyond a run: the configs of a study's members, and complaints in one line."""
+"""What Hydra does for this program beyond a run: the configs of a study's members, and complaints in one line."""
 
 import itertools
 import re
@@ -41,7 +41,7 @@ def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -
 
 
 def _values(override: str) -> list[str]:
-    """An override that holds several values as one override for each."""
+    """One override for each of the values that an override holds."""
     (parsed,) = OverridesParser.create().parse_overrides([override])
     if not parsed.is_sweep_override():
         return [override]
@@ -49,7 +49,7 @@ def _values(override: str) -> list[str]:
 
 
 def composition_error(error: HydraException | OmegaConfBaseException | TypeError | ValueError) -> ConfigError:
-    """The same complaint as a `ConfigError`."""
+    """The complaint about a config as a `ConfigError` of one line."""
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     match error, cause:
         case MissingConfigException(), _:

@@ -1,4 +1,4 @@
-"""What `gan-train --help` prints. Hydra's own page lists groups so slowly that help would take more than a second."""
+"""The text of `gan-train --help`. Hydra's own page takes more than a second, so slowly does it list groups."""
 
 from collections import defaultdict
 from collections.abc import Sequence

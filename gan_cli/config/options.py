@@ -53,7 +53,7 @@ def path(group: str, name: str, folders: Sequence[Path] = (CONFIGS,)) -> Path:
 
 def _load(group: str, name: str, folders: Sequence[Path]) -> DictConfig:
     node = cast(DictConfig, OmegaConf.load(path(group, name, folders)))
-    # What a node says of other groups, such as the model that fits a data set, concerns whole runs.
+    # Choices in other groups, such as the model that fits a data set, matter to whole runs only.
     nested = [default for default in node.pop("defaults", []) if isinstance(default, DictConfig)]
     for default in nested:
         for key, choice in default.items():

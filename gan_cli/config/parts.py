@@ -1,4 +1,4 @@
-"""The parts of a run, each from its node of the config and of the type that its group has."""
+"""Builders of a run's parts: each takes the config and returns an object of the type that its group has."""
 
 from typing import Any
 
@@ -37,13 +37,13 @@ def critic(config: DictConfig, sample_shape: tuple[int, ...]) -> Critic:
 
 
 def extractor(config: DictConfig) -> Extractor:
-    """What gives metrics their features."""
+    """The extractor, which gives metrics their features."""
     built: Extractor = build(config.metric.extractor, Extractor, "metric.extractor")
     return built
 
 
 def metric(node: Any, key: str, data: Dataset, game: Divergence, features: Extractor) -> Metric:
-    """The metric of a node. Raises `ConfigError` where it does not apply."""
+    """The metric of a node. Raises `ConfigError` if it does not apply to the data or the game."""
     built: Metric = build(node, Metric, key)
     with naming(key):
         built.check(data, game)

@@ -14,14 +14,6 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from gan_cli.errors import ConfigError, did_you_mean
 
 
-class Schedule(Enum):
-    """How the learning rates change over the run."""
-
-    constant = "constant"
-    linear = "linear"
-    cosine = "cosine"
-
-
 class GeneratorTraining(Enum):
     """Whether the generator learns, or the critic alone."""
 
@@ -35,8 +27,10 @@ class TrainConfig:
 
     steps: int = MISSING
     batch_size: int = MISSING
-    average_decay: float = MISSING
-    schedule: Schedule = MISSING
+    average_decay: Any = MISSING
+    """A number, or the node of a schedule."""
+    schedule: Any = MISSING
+    """The name of an option of the group `schedule`, or a node of one."""
     generator: GeneratorTraining = MISSING
     reuse_samples: bool = False
 
@@ -65,6 +59,7 @@ class Config:
     divergence: Any = MISSING
     dataset: Any = MISSING
     optimizer: Any = MISSING
+    augmentation: Any = field(default_factory=lambda: {"_target_": "gan_cli.augmentations.base.NoAugmentation"})
     device: Any = MISSING
     tracker: Any = MISSING
     metric: Any = field(default_factory=dict)
@@ -74,7 +69,9 @@ class Config:
 GROUPS = [option.name for option in fields(Config) if option.type is Any]
 
 
-FREE = re.compile(r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset\.root|device\.(data|workers)")
+FREE = re.compile(
+    r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset\.root|device\.(data|workers)|study\.published\b.*"
+)
 """The keys that a run may change when it resumes, since they do not change what is computed at a step."""
 
 
@@ -86,19 +83,19 @@ def register() -> None:
 
 
 def run_name(overrides: Sequence[str]) -> str:
-    """The folder's name for a run with these overrides: equal for all those that continue one another."""
+    """The name of the folder of a run with these overrides; runs that continue one another share it."""
     return folder_name(sorted(override for override in overrides if not FREE.fullmatch(override.split("=")[0])))
 
 
 def member_name(overrides: Sequence[str], name: str) -> str:
-    """The folder's name for a run of a sweep: `name` where it was given, else what tells it from all others."""
+    """The name of the folder of a run of a sweep: `name` if it was given, else what tells it from all others."""
     if any(override.startswith("name=") for override in overrides):
         return folder_name([name])
     return folder_name(sorted(override for override in overrides if not override.startswith("outputs=")))
 
 
 def folder_name(parts: Sequence[str]) -> str:
-    """The parts in one name that any file system takes."""
+    """The parts joined into one name that every file system takes."""
     name = re.sub(r"[^\w.=,+~@-]+", "-", ",".join(parts)).strip("-.")
     if len(name) > 120:
         name = f"{name[:110]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
@@ -125,8 +122,9 @@ def validate(config: DictConfig) -> None:
         value = OmegaConf.select(config, key)
         if value is not None and value < 1:
             raise ConfigError(f"{key}={value} must be at least 1")
-    if not 0 <= config.train.average_decay < 1:
-        raise ConfigError(f"train.average_decay={config.train.average_decay} must be at least 0 and below 1")
+    decay = config.train.average_decay
+    if not isinstance(decay, DictConfig) and not (isinstance(decay, int | float) and 0 <= decay < 1):
+        raise ConfigError(f"train.average_decay={decay} must be at least 0 and below 1, or a schedule")
     if config.seed < 0:
         raise ConfigError(f"seed={config.seed} must be at least 0")
     name = PurePath(config.name)

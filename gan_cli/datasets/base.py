@@ -1,11 +1,36 @@
-"""The two kinds of data: those that are sampled without end, known densities among them, and images in memory."""
+"""The two kinds of data: endless samples, known densities among them, and images in memory."""
 
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Real samples, shape `(batch, *sample_shape)`, and where the data have them their labels, shape `(batch,)`, int64.
+
+    Several batches are one of these too, with a dimension more in front.
+    """
+
+    samples: Tensor
+    labels: Tensor | None = None
+
+    def unbind(self) -> "list[Batch]":
+        """The batches along the first dimension."""
+        if self.labels is None:
+            return [Batch(samples) for samples in self.samples.unbind()]
+        return [Batch(*both) for both in zip(self.samples.unbind(), self.labels.unbind(), strict=True)]
+
+    def to(self, destination: torch.device | torch.dtype) -> "Batch":
+        """The samples on another device or in another precision, the labels on the device."""
+        labels = self.labels
+        if labels is not None and isinstance(destination, torch.device):
+            labels = labels.to(destination)
+        return Batch(self.samples.to(destination), labels)
 
 
 class Dataset(ABC):
@@ -14,15 +39,15 @@ class Dataset(ABC):
     sample_shape: tuple[int, ...]
 
     def fingerprint(self) -> str | None:
-        """A digest of the data where the config does not determine them; None where it does."""
+        """A digest of the data; None if the config determines them."""
         return None
 
     def at_split(self, split: str) -> "Dataset":
-        """The same data, another published part of them. Raises `ValueError` where there is no such part."""
+        """Another published part of the same data. Raises `ValueError` if there is no such part."""
         raise ValueError(f"split={split} is not one of the data: {type(self).__name__} has one part only")
 
     def other_split(self) -> "Dataset | None":
-        """The published part of the data that this one has no sample in common with; None where there is none."""
+        """The published part of the data that shares no sample with this one; None if there is none."""
         return None
 
 
@@ -33,37 +58,41 @@ class Endless(Dataset):
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """`n` samples of shape `(n, *sample_shape)` on the generator's device, images in [−1, 1]."""
 
+    def batch(self, n: int, generator: torch.Generator) -> Batch:
+        """The same with labels, from data that have them."""
+        return Batch(self.sample(n, generator))
+
 
 class Density(Endless):
     """Points of a known distribution."""
 
     support: Hashable = None
-    """What carries the distribution: None for all of space. Two of different supports have no mass in common."""
+    """What carries the distribution; None for all of space. Distributions of different supports share no mass."""
 
     terms: int = 1
-    """How many kernels its density sums, which is what a node of a quadrature costs."""
+    """The number of kernels that the density sums, which is the cost of a node of a quadrature."""
 
     @abstractmethod
     def log_density(self, x: Tensor) -> Tensor:
         """The natural logarithm of the density at points of shape `(n, dimensions)`: shape `(n,)`, −inf outside.
 
-        Raises `NotImplementedError` where the distribution has no density.
+        Raises `NotImplementedError` if the distribution has no density.
         """
 
     def box(self) -> tuple[Tensor, Tensor]:
         """Two corners, of shape `(dimensions,)` each, of a box outside which the density is negligible.
 
-        Raises `NotImplementedError` where there is none: exact divergences are then not computed.
+        Raises `NotImplementedError` if there is none: exact divergences are then not computed.
         """
         raise NotImplementedError(f"{type(self).__name__} has no box")
 
     def resolution(self) -> float:
-        """The length over which the density changes: that of the finest Gaussian in it, one standard deviation."""
+        """The length over which the density changes: the standard deviation of its finest Gaussian."""
         raise NotImplementedError(f"{type(self).__name__} has no resolution")
 
 
 class Images(Dataset):
-    """Images as one uint8 tensor of shape `(n, channels, height, width)`, with a class each or none."""
+    """Images as one uint8 tensor of shape `(n, channels, height, width)`, with or without a class each."""
 
     def __init__(self, images: Tensor, labels: Tensor | None = None, *, mirror: bool = False) -> None:
         assert images.dtype == torch.uint8

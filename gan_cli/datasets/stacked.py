@@ -12,7 +12,7 @@ from gan_cli.datasets.images import DIGITS, Mnist, Split
 
 
 class StackedMnist(Split, Endless):
-    """Pictures of three channels, each a digit drawn from MNIST with the same chance as any other of its split."""
+    """Pictures of three channels, each a digit drawn uniformly from a split of MNIST."""
 
     classes: ClassVar = ["".join(digits) for digits in product(DIGITS, repeat=3)]
 

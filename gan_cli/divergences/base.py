@@ -22,7 +22,7 @@ class Divergence(ABC):
     penalty: Penalty = field(default_factory=NoPenalty)
 
     unit: ClassVar[str] = ""
-    """What the estimate is measured in, for the axis of a plot."""
+    """The unit of the estimate, for the axis of a plot."""
 
     pairs_samples: ClassVar[bool] = False
     """Whether the generator's objective compares fake scores with real ones."""
@@ -43,14 +43,14 @@ class Divergence(ABC):
         """The estimate at the best of all critics, a scalar, by quadrature.
 
         `log_p` and `log_q` are the logarithms of the densities at nodes with these weights, in float64 and of shape
-        `(nodes,)`. Raises `NotImplementedError` where the best critic has no closed form.
+        `(nodes,)`. Raises `NotImplementedError` if the best critic has no closed form.
         """
         raise NotImplementedError(f"{type(self).__name__} has no closed form")
 
     def exact_of_samples(self, real: Tensor, fake: Tensor) -> float:
-        """The same between two samples of equal size, shape `(n, dimensions)`; it tends to it from above.
+        """The same between two samples of equal size, shape `(n, dimensions)`; it tends to the exact value from above.
 
-        Raises `NotImplementedError` where samples without a density do not determine it.
+        Raises `NotImplementedError` if samples without a density do not determine it.
         """
         raise NotImplementedError(f"{type(self).__name__} is not determined by samples")
 

@@ -22,7 +22,7 @@ FAR = 200.0
 
 @dataclass(frozen=True, kw_only=True)
 class FDivergence(Divergence):
-    """The variational lower bound of D_f(P‖Q), in nats where f is made of natural logarithms.
+    """The variational lower bound of D_f(P‖Q), in nats if f is made of natural logarithms.
 
     The estimate reaches D_f(P‖Q) at the optimal critic g_f(v) = f'(p/q) and is below it for any other. Two
     objectives for the generator: `minimax` descends the bound itself; `non_saturating` ascends E_Q[g_f(v)]
@@ -44,7 +44,7 @@ class FDivergence(Divergence):
 
     @property
     def conjugate_domain(self) -> tuple[float, float]:
-        """The interval on which f* is finite, which is also that of the slopes of f."""
+        """The interval on which f* is finite, which is also the interval of the slopes of f."""
         return (-math.inf, math.inf)
 
     @abstractmethod
@@ -75,9 +75,9 @@ class FDivergence(Divergence):
         return self.f(u) / u.clamp(min=1)
 
     def _continuation(self, log_u: float) -> tuple[float, float]:
-        """How the factor goes on from there, where u overflows: its slope in log u, or the rate of a power of u.
+        """How the factor continues beyond `log_u`, where u overflows: its slope in log u, or the rate of a power of u.
 
-        One of both is 0. A factor that grows more slowly than u^0.02 is taken for a logarithm or a constant.
+        At least one of the two is 0: a factor that grows more slowly than u^0.02 counts as a logarithm or a constant.
         """
         near, far = self._scaled(torch.tensor([0.95 * log_u, log_u], dtype=torch.float64))
         distance = abs(0.05 * log_u)
@@ -89,7 +89,7 @@ class FDivergence(Divergence):
 
     @property
     def of_disjoint(self) -> float:
-        """D_f(P‖Q) for P and Q without overlap: f(0) + lim f(u)/u, from where only Q and only P lie."""
+        """D_f(P‖Q) for P and Q without overlap: f(0), where only Q lies, plus lim f(u)/u, where only P does."""
         return self.f(torch.zeros((), dtype=torch.float64)).item() + self.conjugate_domain[1]
 
     def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -104,10 +104,10 @@ class FDivergence(Divergence):
         return -self.conjugate_of_activation(fake).mean()
 
     def non_saturating(self, fake: Tensor) -> Tensor:
-        """The generator raises T at its samples instead of lowering the bound."""
+        """The objective that raises T at generated samples instead of lowering the bound."""
         return -self.activation(fake).mean()
 
 
 def mass_times(mass: Tensor, value: Tensor) -> Tensor:
-    """Their product, in which no mass contributes nothing, whatever it is multiplied with."""
+    """The product of both, in which a mass of 0 contributes nothing, even times infinity."""
     return torch.where(mass == 0, 0.0, mass * value)

@@ -424,8 +424,8 @@ class Alpha(FDivergence):
 
     def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
         a = self.alpha
-        # (p^α q^(1−α) − αp − (1−α)q)/(α(α−1)), for which no ratio has to be formed: near α = 0 and 1, f comes to its
-        # power of u very late.
+        # (p^α q^(1−α) − αp − (1−α)q)/(α(α−1)) needs no ratio: near α = 0 and 1, f comes close to its power of u only
+        # for extreme u.
         is_empty = (log_p == -math.inf) & (log_q == -math.inf)
         mixed = torch.where(is_empty, -math.inf, a * log_p + (1 - a) * log_q).exp()
         return (mixed - a * log_p.exp() - (1 - a) * log_q.exp()) / (a * (a - 1))

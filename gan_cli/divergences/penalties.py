@@ -8,19 +8,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_cli.models.base import Critic
+from gan_cli.models.base import Scoring
+from gan_cli.schedules import Schedule, now
 
-Scoring = Callable[[Tensor], Tensor]
+Score = Callable[[Tensor], Tensor]
 """A critic, or anything else that maps samples to scores."""
 
 
-def with_squared_gradient_norm(critic: Scoring, x: Tensor) -> tuple[Tensor, Tensor]:
+def with_squared_gradient_norm(critic: Score, x: Tensor) -> tuple[Tensor, Tensor]:
     """critic(x) and ‖∇ₓ critic(x)‖² of each sample, both of shape `(batch,)` and differentiable in the critic.
 
-    The norm is in float32 or wider; the gradient is exact, and both come of one forward pass.
+    The norm is in float32 or wider; the gradient is exact, and both come from one forward pass.
     """
     x = x.detach()
-    if torch.compiler.is_compiling():  # it sees through torch.func, but not through autograd.grad
+    if torch.compiler.is_compiling():  # the compiler traces torch.func, but not autograd.grad
         scores, pullback, *_ = torch.func.vjp(critic, x)
         (gradient,) = pullback(torch.ones_like(scores))
     else:
@@ -31,7 +32,7 @@ def with_squared_gradient_norm(critic: Scoring, x: Tensor) -> tuple[Tensor, Tens
     return scores, gradient.to(torch.promote_types(gradient.dtype, torch.float32)).square().sum(1)
 
 
-def gradient_norm(critic: Scoring, x: Tensor) -> Tensor:
+def gradient_norm(critic: Score, x: Tensor) -> Tensor:
     """‖∇ₓ critic(x)‖ of each sample, shape `(batch,)`; where it is 0, its own gradient is 0 and not NaN."""
     _, squared = with_squared_gradient_norm(critic, x)
     is_zero = squared == 0
@@ -52,13 +53,13 @@ class Penalty(ABC):
     """Whether the critic's score of a sample must not depend on the rest of the batch."""
 
     @abstractmethod
-    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         """The penalty, a scalar, for real and fake samples of one shape `(batch, *sample_shape)`."""
 
-    def with_scores(self, critic: Critic, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The scores of the real and of the fake samples, and the penalty.
 
-        A penalty at these very samples can have the gradients of this forward pass instead of one of its own.
+        A penalty at these very samples can take the gradients of this forward pass instead of one of its own.
         """
         return *critic.both(real, fake), self(critic, real, fake)
 
@@ -69,7 +70,7 @@ class NoPenalty(Penalty):
 
     independent_samples = False
 
-    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         return real.new_zeros(())
 
 
@@ -77,47 +78,47 @@ class NoPenalty(Penalty):
 class Weighted(Penalty):
     """A penalty with a weight."""
 
-    weight: float
+    weight: float | Schedule
 
     def __post_init__(self) -> None:
-        if not self.weight >= 0:
+        if not isinstance(self.weight, Schedule) and not self.weight >= 0:
             raise ValueError(f"weight={self.weight} must be 0 or more")
 
 
 class Interpolate(Weighted):
     """weight · E[(‖∇critic‖ − 1)²] between real and fake: WGAN-GP (Gulrajani 2017, eq. 3; arXiv 1704.00028)."""
 
-    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
-        return self.weight * (gradient_norm(critic, between(real, fake)) - 1).square().mean()
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
+        return now(self.weight) * (gradient_norm(critic, between(real, fake)) - 1).square().mean()
 
 
 class InterpolateOneSided(Weighted):
     """weight · E[max(0, ‖∇critic‖ − 1)²] between real and fake: WGAN-LP (Petzka 2018; arXiv 1709.08894)."""
 
-    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
-        return self.weight * (gradient_norm(critic, between(real, fake)) - 1).relu().square().mean()
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
+        return now(self.weight) * (gradient_norm(critic, between(real, fake)) - 1).relu().square().mean()
 
 
 class R1(Weighted):
     """weight/2 · E‖∇critic‖² at real samples (Mescheder 2018, eq. 9; arXiv 1801.04406)."""
 
-    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
-        return self.weight / 2 * with_squared_gradient_norm(critic, real)[1].mean()
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
+        return now(self.weight) / 2 * with_squared_gradient_norm(critic, real)[1].mean()
 
-    def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def with_scores(self, critic: Score, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         real_scores, squared_norms = with_squared_gradient_norm(critic, real)
-        return real_scores, critic(fake), self.weight / 2 * squared_norms.mean()
+        return real_scores, critic(fake), now(self.weight) / 2 * squared_norms.mean()
 
 
 class R1R2(Weighted):
     """weight/2 · (E‖∇critic‖² at real + E‖∇critic‖² at fake samples) (R3GAN, Huang 2024; arXiv 2501.05441)."""
 
-    def __call__(self, critic: Scoring, real: Tensor, fake: Tensor) -> Tensor:
+    def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         return self.with_scores(critic, real, fake)[2]
 
-    def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def with_scores(self, critic: Score, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         sizes = [len(real), len(fake)]
         scores, squared_norms = with_squared_gradient_norm(critic, torch.cat([real, fake]))
         real_scores, fake_scores = scores.split(sizes)
         at_real, at_fake = squared_norms.split(sizes)
-        return real_scores, fake_scores, self.weight / 2 * (at_real.mean() + at_fake.mean())
+        return real_scores, fake_scores, now(self.weight) / 2 * (at_real.mean() + at_fake.mean())

@@ -1,4 +1,4 @@
-"""Exact divergences between toy densities by quadrature: what a critic's estimate can be held against."""
+"""Exact divergences between toy densities by quadrature, to hold a critic's estimate against."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -12,10 +12,10 @@ from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.exact.quadrature import Lattice, in_float64, union, widened
 
 PANELS = {1: 0.05, 2: 2.0}
-"""The side of a panel of nodes by dimensions, in deviations: on the line there is room to resolve a kink of f."""
+"""The side of a panel of nodes, in deviations, by dimensions: on the line a small one can resolve a kink of f."""
 
 SHELLS = 16
-"""Each half as wide again as the one before."""
+"""The most shells; each is half as wide again as the one before."""
 
 TERMS = 4e9
 """The most kernels to evaluate: nodes times terms of the densities."""
@@ -25,7 +25,7 @@ Nodes = tuple[Tensor, Tensor, Tensor]
 
 
 def between(divergence: Divergence, p: Density, q: Density) -> float:
-    """The estimate of the best critic between two densities; infinite, and raises, as `Pair` does."""
+    """The estimate of the best critic between two densities; `Pair` says when it is infinite and what it raises."""
     return Pair(p, q).divergence(divergence)
 
 
@@ -33,7 +33,7 @@ class Pair:
     """Two densities, computed once at nodes that serve every divergence between them."""
 
     def __init__(self, p: Density, q: Density) -> None:
-        """Raises `ValueError` where they have not the same number of dimensions."""
+        """Raises `ValueError` if they differ in the number of dimensions."""
         if p.sample_shape != q.sample_shape:
             raise ValueError(
                 f"P has points of {p.sample_shape[0]} and Q of {q.sample_shape[0]} dimensions: choose two that agree"
@@ -44,15 +44,15 @@ class Pair:
         self._lattices = self._widening()
 
     def divergence(self, divergence: Divergence) -> float:
-        """The estimate of the best critic, `math.inf` where it has no bound, or none that float64 can hold.
+        """The estimate of the best critic; `math.inf` if it has no bound, or none that float64 can hold.
 
-        Raises `ValueError` where the densities are too fine for the quadrature or their tails too heavy, and
-        `NotImplementedError` where the divergence or a density has no closed form.
+        Raises `ValueError` if the densities are too fine for the quadrature or their tails too heavy, and
+        `NotImplementedError` if the divergence or a density has no closed form.
         """
         if self._p.support != self._q.support:
             return _of_disjoint(divergence)
         if self._p.support is not None:
-            # On one support only distributions that are equal are known.
+            # Known distributions on one support are equal.
             one = torch.zeros(1, dtype=torch.float64)
             return divergence.exact(one, one, one + 1).item()
         total, value = 0.0, math.inf
@@ -63,7 +63,7 @@ class Pair:
                 return math.inf
             if index > 1 and abs(value) <= 1e-12 * max(1.0, abs(total)):
                 return total
-        # Where p²/q, say, does not fall as p does, each shell holds more than the one before.
+        # Each shell holds more than the one before if p²/q, say, does not fall as p does.
         if abs(value) > abs(before):
             return math.inf
         raise ValueError(f"the tails are too heavy: {SHELLS} boxes about them do not hold all but a negligible part")
@@ -79,7 +79,7 @@ class Pair:
         return self._shells[index]
 
     def _widening(self) -> Iterator[Lattice]:
-        """Where the finer density lies, then around it, then wider and wider shells."""
+        """The box of the finer density, then the shell up to the coarser one's, then wider and wider shells."""
         finer, coarser = sorted((self._p, self._q), key=lambda density: density.resolution())
         box = in_float64(finer.box())
         panel = PANELS.get(len(box[0]), 2.0)
@@ -100,7 +100,7 @@ def _of_disjoint(divergence: Divergence) -> float:
 
 
 def bound(divergence: FDivergence, critic: Callable[[Tensor], Tensor], p: Density, q: Density) -> float:
-    """A critic's estimate with integrals in the place of means: at most the exact divergence."""
+    """A critic's estimate with integrals instead of means: at most the exact divergence."""
     lattice = Lattice.over(union(in_float64(p.box()), in_float64(q.box())), min(p.resolution(), q.resolution()))
     total = 0.0
     for x, weights in lattice:

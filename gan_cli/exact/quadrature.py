@@ -9,17 +9,17 @@ from numpy.polynomial.legendre import leggauss
 from torch import Tensor
 
 NODES = 16_000_000
-"""The most that a lattice may have."""
+"""The most nodes that a lattice may have."""
 
 NODES_PER_PANEL = 8
-"""Along each side; with panels of two deviations errors are near 1e-9 for mixtures of Gaussians and smooth f."""
+"""Nodes along each side: panels of two deviations give errors near 1e-9 for mixtures of Gaussians and smooth f."""
 
 Box = tuple[Tensor, Tensor]
 """Two corners, of shape `(dimensions,)` each."""
 
 
 def in_float64(box: Box) -> Box:
-    """On the CPU, for the lattices."""
+    """The box in float64 and on the CPU, as lattices take it."""
     return box[0].double().cpu(), box[1].double().cpu()
 
 
@@ -29,7 +29,7 @@ def union(a: Box, b: Box) -> Box:
 
 
 def widened(box: Box, factor: float) -> Box:
-    """Stretched about its middle."""
+    """The box stretched about its middle."""
     middle, half = (box[0] + box[1]) / 2, (box[1] - box[0]) / 2
     return middle - factor * half, middle + factor * half
 
@@ -41,9 +41,9 @@ class Lattice:
     low: Tensor
     """The lower corner, shape `(dimensions,)`, float64."""
     sides: Tensor
-    """Of a panel, along each dimension."""
+    """The sides of a panel, shape `(dimensions,)`."""
     panels: tuple[int, ...]
-    """Along each dimension."""
+    """The number of panels along each dimension."""
     hollow: Box | None = None
 
     @classmethod
@@ -75,12 +75,12 @@ class Lattice:
 
     @property
     def box(self) -> Box:
-        """The corners."""
+        """The two corners of the box."""
         return self.low, self.low + self.sides * torch.tensor(self.panels)
 
     @property
     def size(self) -> int:
-        """How many nodes fill the box, the hollow included."""
+        """The number of nodes that fill the box, the hollow included."""
         return math.prod(panels * NODES_PER_PANEL for panels in self.panels)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:

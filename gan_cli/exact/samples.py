@@ -1,4 +1,4 @@
-"""Divergences from a toy density to one that is known by samples alone, through a Gaussian kernel estimate of it."""
+"""Divergences from a toy density to one known by samples alone, through a Gaussian kernel estimate of the latter."""
 
 import math
 from dataclasses import dataclass
@@ -15,11 +15,10 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.exact.quadrature import NODES, in_float64, widened
 
 KERNEL = {1: 0.05, 2: 0.25}
-"""The deviation of the kernel by dimensions, in deviations of the finest Gaussian of P."""
-
+"""The deviation of the kernel, in deviations of the finest Gaussian of P, by dimensions."""
 
 NARROW = 0.4
-"""How much closer together than P's the samples may lie for a kernel of P's size."""
+"""The least spacing of the samples, as a share of that of P's, for a kernel of P's size."""
 
 QUERIES = 1000
 
@@ -40,14 +39,14 @@ class SampledDensity:
     """The density Q that samples of shape `(n, dimensions)` come from, beside a known P."""
 
     def __init__(self, p: Density, samples: Tensor) -> None:
-        """Raises `ValueError` where P is too fine for cells of its size to be counted."""
+        """Raises `ValueError` if P is too fine for samples to be counted in cells of its size."""
         x = samples.double().cpu()
         narrowness = _spacing(x) / _spacing(_like(p, len(x)))
         if narrowness > NARROW:
             cells = _cells(p)
             nodes, widths = cells.nodes, (1.0, math.sqrt(2))
         else:
-            # A generator that has collapsed is blurred away by cells of P's size; none but its own samples say where.
+            # Cells of P's size would blur a collapsed generator; use cells sized by its own samples.
             width = KERNEL[x.shape[1]] * narrowness * p.resolution()
             nodes, widths = partial(_occupied, p), (width, math.sqrt(2) * width)
         self._whole = nodes(x, widths[0])
@@ -57,9 +56,9 @@ class SampledDensity:
     def divergence(self, divergence: Divergence) -> Estimated:
         """The estimate of the best critic between P and Q.
 
-        Infinity comes with an error of its size: a tail without samples may be thin, or not be there. Else the error
-        covers the number of samples, by the spread of two halves and by their bias, taken to fall with the
-        square root of the number, and the kernel, by what one of twice its variance gives.
+        An infinite value has an infinite error, because a tail without samples may be thin or absent. Any other error
+        has three parts: the spread of two halves of the samples; their bias, taken to fall with the square root of
+        the number of samples; and what a kernel of twice the variance changes.
         """
         whole = divergence.exact(*self._whole).item()
         if not math.isfinite(whole):
@@ -72,7 +71,7 @@ class SampledDensity:
 
 
 def _spacing(x: Tensor) -> float:
-    """The median radius about a sample that holds 1 % of all on the line, 0.1 % in the plane."""
+    """The median radius about a sample that holds 1 % of all samples on the line, 0.1 % in the plane."""
     share = 10.0 ** -(1 + x.shape[1])
     distances, _ = KDTree(x.numpy()).query(x[:QUERIES].numpy(), k=[max(2, round(share * len(x)))])
     return max(float(np.median(distances)), 1e-300)
@@ -80,12 +79,12 @@ def _spacing(x: Tensor) -> float:
 
 @lru_cache(maxsize=1)
 def _like(p: Density, n: int) -> Tensor:
-    """As many samples of P."""
+    """`n` samples of P."""
     return p.sample(n, torch.Generator().manual_seed(0)).double()
 
 
 def _occupied(p: Density, x: Tensor, width: float) -> Nodes:
-    """P and the density of samples x at the cells that hold any, and all the rest of P in one node where Q is 0."""
+    """P and the density of samples x at the cells that hold any; the rest of P is one node at which Q is 0."""
     cells, counts = np.unique(np.floor(x.numpy() / width), axis=0, return_counts=True)
     middles = torch.from_numpy((cells + 0.5) * width)
     log_p = torch.cat([p.log_density(part) for part in middles.split(5_000)])
@@ -99,12 +98,12 @@ def _occupied(p: Density, x: Tensor, width: float) -> Nodes:
 
 @lru_cache(maxsize=1)
 def _cells(p: Density) -> "_Cells":
-    """Those of the data of a run, whose density is computed once."""
+    """The cells of P, kept so that the density of a run's data is computed once."""
     return _Cells(p)
 
 
 def check(p: Density) -> None:
-    """Raise `ValueError` where samples cannot be compared with P."""
+    """Raise `ValueError` if samples cannot be compared with P."""
     if p.support is not None or len(p.box()[0]) not in KERNEL:
         raise ValueError("needs data with a density on the line or in the plane: such as dataset=ring")
     _layout(p)
@@ -151,7 +150,7 @@ class _Cells:
         return log_p, log_q, weights
 
     def _smoothed(self, shares: np.ndarray, blur: float, peak: float) -> np.ndarray:
-        """The logarithm of the density; where no sample is near, that of the nearest one's kernel."""
+        """The logarithm of the density; far from all samples, that of the nearest one's kernel."""
         if not shares.any():
             return np.full_like(shares, -np.inf)
         smooth = gaussian_filter(shares, blur, mode="constant", truncate=6) / self._width**shares.ndim
@@ -161,9 +160,9 @@ class _Cells:
 
 
 def _merge_unresolved(nodes: Nodes, peak: float) -> Nodes:
-    """One node out of all those where no sample is to be expected of P, nor is one of Q near.
+    """Merge into one all nodes at which no sample of P is to be expected and none of Q is near.
 
-    There the estimated density is the shape of the kernel's tail and nothing else.
+    The density estimated there is the shape of the kernel's tail and nothing else.
     """
     log_p, log_q, weights = nodes
     unresolved = (log_q < peak) & (log_p < peak + math.log(10))

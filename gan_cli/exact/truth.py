@@ -1,4 +1,4 @@
-"""The exact divergences between toy data and a generator, by what is known of the generator."""
+"""The exact divergences between toy data and a generator, from its density or else from its samples."""
 
 from torch import Tensor
 
@@ -8,13 +8,13 @@ from gan_cli.exact.densities import Pair
 from gan_cli.exact.samples import Estimated, SampledDensity
 
 TRANSPORTED = 1000
-"""Samples of either side for a distance by optimal transport, whose cost grows with their cube."""
+"""Samples of either side for a distance by optimal transport, the cost of which grows with their cube."""
 
 
 class Truth:
-    """Of a generator whose density is known, or is estimated from samples.
+    """The exact divergences of a generator whose density is known, or is estimated from samples.
 
-    Raises `ValueError` where the data or the density are too fine for quadrature.
+    Raises `ValueError` if the data or the density are too fine for quadrature.
     """
 
     def __init__(self, data: Density, density: Density | None, fake: Tensor) -> None:
@@ -22,7 +22,7 @@ class Truth:
         self._sampled = SampledDensity(data, fake) if density is None else None
 
     def divergence(self, divergence: Divergence) -> Estimated:
-        """With an error of 0 where the density is known; raises `NotImplementedError` where there is no closed form."""
+        """The value, with an error of 0 if the density is known. Raises `NotImplementedError` without a closed form."""
         if self._pair is not None:
             return Estimated(self._pair.divergence(divergence), 0.0)
         assert self._sampled is not None
@@ -30,7 +30,7 @@ class Truth:
 
 
 def of_samples(divergence: Divergence, real: Tensor, fake: Tensor) -> Estimated:
-    """The divergence of as many samples as can be transported; its error is what real ones are apart."""
+    """The divergence between samples by optimal transport; its error is what real samples are apart."""
     n = min(TRANSPORTED, len(real) // 2)
     value = divergence.exact_of_samples(real[:n], fake[:n])
     return Estimated(value, divergence.exact_of_samples(real[:n], real[n : 2 * n]))

@@ -11,13 +11,13 @@ def at_least(limit: int, **counts: int) -> None:
 
 
 def needs_images(dataset: Dataset) -> Images:
-    """The data set, where it holds images in memory; else raises `ValueError`."""
+    """The data set, if it holds images in memory. Raises `ValueError` otherwise."""
     if not isinstance(dataset, Images):
         raise ValueError("needs images in memory: dataset=mnist, mnist5k, fashion_mnist or folder, or metric=[]")
     return dataset
 
 
 def needs_samples(dataset: Dataset, n: int) -> None:
-    """Raise `ValueError` where the data are too few for each half of them to have `n` samples."""
+    """Raise `ValueError` if half of the images are fewer than `n`."""
     if isinstance(dataset, Images) and len(dataset) < 2 * n:
         raise ValueError(f"needs {2 * n} images or more, and there are {len(dataset)}: add some, or choose metric=[]")

@@ -1,4 +1,4 @@
-"""What every metric is to the rest of the program."""
+"""What metrics are to the rest of the program."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,38 +14,38 @@ class Measured:
     """A number, and how sure it is."""
 
     value: float
-    """`math.inf` is one."""
+    """It may be `math.inf`."""
 
     error: float | None = None
-    """One standard error; 0 where the number is exact, None where it is not known."""
+    """One standard error; 0 if the number is exact, None if the error is not known."""
 
     real: float | None = None
-    """The same number for real samples held out, in the generator's place: of a distance its floor."""
+    """The same number with held-out real samples in place of generated ones: for a distance, its floor."""
 
 
 class Metric(ABC):
     """Named numbers about the players."""
 
     looks_at: ClassVar[Literal["samples", "features", "classes"]] = "samples"
-    """What it takes of `Samples`: only those that look at an extractor's work depend on the extractor."""
+    """What the metric reads of `Samples`; if that is `samples`, it does not depend on the extractor."""
 
     uses_split: ClassVar[bool] = True
-    """Whether it compares with the real samples of the split that is asked for."""
+    """Whether the metric compares with real samples of the split that is asked for."""
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:  # noqa: B027 - most take any
-        """Raise `ValueError` where the metric does not apply: what it needs, and what to choose instead."""
+        """Raise `ValueError` if the metric does not apply: what it needs, and what to choose instead."""
 
     @abstractmethod
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         """The numbers by name."""
 
     def picture(self, subject: Subject) -> bytes | None:
-        """A PNG that goes with the numbers, where there is one."""
+        """A PNG that goes with the numbers, if there is one."""
         return None
 
 
 def flat(measured: dict[str, Measured]) -> dict[str, float]:
-    """All in one mapping: `name`, and where they are known `name_error` and `name_of_real`."""
+    """The numbers in one mapping: `name` and, if they are known, `name_error` and `name_of_real`."""
     numbers: dict[str, float] = {}
     for name, number in measured.items():
         parts = {name: number.value, f"{name}_error": number.error, f"{name}_of_real": number.real}

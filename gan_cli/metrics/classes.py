@@ -15,17 +15,17 @@ from gan_cli.metrics.standard_errors import mean_of, share_error, share_of
 from gan_cli.metrics.subject import Samples, Subject
 
 NAMED = 20
-"""At most so many classes have a number each."""
+"""The most classes that have a number each."""
 PER_CLASS = 15
-"""Real samples of stacked MNIST, of which less than one set in a thousand lacks a class; of ten, one in 14 does."""
+"""Samples needed per class: with 15, fewer than 1 in 1,000 real sets misses a class; with 10, 1 in 14."""
 CLASSIFIERS = "metric/extractor=mnist, fashion_mnist or inception"
 
 
 def classifier_score(log_probabilities: Tensor) -> Measured:
     """exp(mean KL(p(y|x) ‖ p(y))), from 1 to the number of classes (Salimans 2016, arXiv 1606.03498, §4).
 
-    Takes shape `(n, classes)`. The mean is over all samples at once. The error is by the delta method: moving p(y)
-    does not change the mean to first order, so that it varies as the mean of the samples' divergences does.
+    Takes shape `(n, classes)`. The mean is over all samples at once. The error is by the delta method: a change of
+    p(y) does not change the mean to first order, so that it varies as a mean of independent divergences does.
     """
     shares = log_probabilities.double().exp()
     divergence = mean_of(-torch.special.entr(shares).sum(1) - torch.xlogy(shares, shares.mean(0)).sum(1))
@@ -35,10 +35,10 @@ def classifier_score(log_probabilities: Tensor) -> Measured:
 
 
 def histogram_divergence(counts: Tensor, shares: Tensor, n: float = math.inf) -> Measured:
-    """KL(counts ‖ shares) of the classes in nats; infinite, with no error, where a class has a count but no share.
+    """KL(counts ‖ shares) of the classes in nats; infinite, with no error, if a class has a count but no share.
 
-    Both have the shape `(classes,)`; `n` samples gave the shares. The error is by the delta method, with the second
-    order, which is all there is where both are samples of one distribution: (K − 1)/2 · (1/N + 1/n)².
+    Both have the shape `(classes,)`; `n` samples gave the shares. The error is by the delta method to second order;
+    (K − 1)/2 · (1/N + 1/n)², the second, is all of its square if both are samples of one distribution.
     """
     total, shares = counts.sum().item(), shares.double()
     seen = counts > 0
@@ -51,7 +51,7 @@ def histogram_divergence(counts: Tensor, shares: Tensor, n: float = math.inf) ->
     in_shares = (q * ratio.square()).sum().item() - 1
     noise = 1 / total + 1 / n
     second = (int((shares > 0).sum()) - 1) / 2 * noise**2
-    # The first order is computed from samples too, which by itself adds twice the second.
+    # The first order is itself computed from samples, which adds twice the second.
     first = max(0.0, in_counts / total + in_shares / n - 2 * second)
     return Measured(value.item(), math.sqrt(first + second))
 
@@ -65,20 +65,20 @@ def largest_share_difference(counts: Tensor, reference: Tensor) -> Measured:
 
 
 def log_probabilities_of(samples: Samples) -> Tensor:
-    """Of the classes, shape `(n, classes)`. Raises `ConfigError` where the extractor does not classify."""
+    """Log probabilities, shape `(n, classes)`. Raises `ConfigError` if the extractor does not classify."""
     if samples.features.log_probabilities is None:
         raise ConfigError(f"metric.extractor does not classify: choose {CLASSIFIERS}, or metric=[]")
     return samples.features.log_probabilities
 
 
 def class_counts(samples: Samples) -> Tensor:
-    """How many samples have each class for their most probable one: shape `(classes,)`, float64."""
+    """The number of samples of which each class is the most probable one: shape `(classes,)`, float64."""
     log_probabilities = log_probabilities_of(samples)
     return torch.bincount(log_probabilities.argmax(1), minlength=log_probabilities.shape[1]).double()
 
 
 class _OfClasses(Metric):
-    """Looks at the classes that an extractor sees."""
+    """A metric of the classes that an extractor sees."""
 
     looks_at = "classes"
 
@@ -93,7 +93,7 @@ class _OfClasses(Metric):
 
 
 class ClassifierScore(_OfClasses):
-    """`classifier_score` of generated samples: the Inception score with the classifier that the extractor is."""
+    """`classifier_score` of generated samples: the Inception score, by the extractor's classes."""
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         score = classifier_score(log_probabilities_of(subject.fake(self.samples)))
@@ -106,11 +106,11 @@ class ClassHistogram(_OfClasses):
     """How the most probable classes of generated samples are spread, beside those of real ones.
 
     `class_kl`: KL(generated ‖ real) in nats; `class_share_difference`: the largest of any class; `classes_seen`; and
-    where there are at most 20 classes `class_share_<i>` of each.
+    `class_share_<i>` of each class, if there are at most 20.
 
-    `class_kl` is infinite where a sample has a class that no real one has. Of a thousand classes some are missing from
-    real samples too: of stacked MNIST's, 7 from 5,000 on average, which is why so few are refused. Inception's 1,008
-    are so unequal that it may be infinite of any number of samples, held-out real ones included.
+    `class_kl` is infinite if a generated sample has a class that no real one has. With 1,000 classes even real samples
+    miss some (5,000 stacked MNIST samples miss 7 on average), so small n is refused. Inception's 1,008 classes are so
+    unequal that `class_kl` may be infinite at any n, for held-out real samples too.
     """
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
@@ -144,9 +144,9 @@ def _compared(counts: Tensor, reference: Tensor) -> dict[str, Measured]:
 class StackedModes(_OfClasses):
     """`modes`, the classes seen of many equally frequent ones, and `mode_kl`, KL(generated ‖ uniform) in nats.
 
-    By the definitions of VEEGAN (arXiv 1705.07761 §4.2). N samples of K equally frequent classes have a divergence of
-    (K − 1)/2N on average and a little more: 0.0196 of 26,000 and 1,000. MNIST's digits are not equally frequent, which
-    adds 0.004 for three of them.
+    The definitions are VEEGAN's (arXiv 1705.07761 §4.2). N samples of K equally frequent classes have a `mode_kl` of
+    (K − 1)/2N on average and a little more: 0.0196 for N = 26,000 and K = 1,000. MNIST's digits are not equally
+    frequent, which adds 0.004 for three of them.
     """
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:

@@ -7,20 +7,20 @@ import torch
 from torch import Tensor
 
 ENTRIES = 2_000_000
-"""Of a block: 16 MB in float64."""
+"""Entries of a block: 16 MB in float64."""
 
 EXACT = 1024
-"""Products of so many pairs of integers up to 2⁷ add up to at most 2²⁴, below which float32 holds every integer."""
+"""The products of this many pairs of integers up to 2⁷ add up to 2²⁴ at most, and float32 holds every integer there."""
 
 
 def needs_finite(*vectors: Tensor) -> None:
-    """Raise `ValueError` where a number of them is not finite, to which no distance is one."""
+    """Raise `ValueError` if any value is not finite."""
     if not all(part.isfinite().all() for part in vectors):
         raise ValueError("features are not finite")
 
 
 def row_blocks(x: Tensor, columns: int) -> Iterator[Tensor]:
-    """Consecutive rows of x, so many at a time that with `columns` columns they are a block."""
+    """Consecutive rows of x, as many at a time as make a block with `columns` columns."""
     return iter(x.split(max(1, ENTRIES // max(1, columns))))
 
 
@@ -41,7 +41,7 @@ class Pixels(NamedTuple):
 
 
 def centred_pixels(images: Tensor) -> Pixels:
-    """Of uint8 images, shape `(n, channels, height, width)`."""
+    """The `Pixels` of uint8 images, shape `(n, channels, height, width)`."""
     values = images.flatten(1).float().sub_(128)
     return Pixels(values, values.square().sum(1, dtype=torch.float64))
 

@@ -1,4 +1,4 @@
-"""The truth beside the estimate: what the best of all critics would say of the generator as it stands."""
+"""The truth beside the estimate: what the best of all critics would estimate for the generator as it stands."""
 
 import logging
 import math
@@ -22,11 +22,11 @@ CHUNKS = 100
 class ExactDivergence(Metric):
     """The exact value of what the critic estimates, between a toy density and the generator that is being trained.
 
-    `exact`: by quadrature, with an error of 0 where the generator's density is known, else from `samples` of it; W₁
-    by optimal transport between 1,000 samples, where the error is what real ones are apart.
-    `held_out_estimate`: the critic's own for as many fresh samples, with its standard error; for an f-divergence it is
-    a lower bound of the exact one. A divergence whose best critic has no closed form, or data too fine for quadrature,
-    have only the latter.
+    `exact`: by quadrature, with an error of 0, if the generator's density is known, else from `samples` of it; W₁ by
+    optimal transport between 1,000 samples, with what real samples are apart as its error.
+    `held_out_estimate`: the critic's estimate for as many fresh samples, with its standard error; for an f-divergence
+    it is a lower bound of `exact`. It stands alone if the best critic has no closed form or no quadrature is fine
+    enough.
     """
 
     def __init__(self, samples: int) -> None:

@@ -40,7 +40,7 @@ def moments(x: Tensor, counts: Tensor | None = None) -> Moments:
 def frechet_distance(first: Moments, second: Moments) -> Tensor:
     """‖μ₁ − μ₂‖² + tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½), in the features' unit squared (Dowson & Landau 1982, eq. 4).
 
-    The last trace is the sum of the singular values of F₁ᵀF₂ for any factors FFᵀ = Σ, which singular matrices have too.
+    The last trace is the sum of the singular values of F₁ᵀF₂ for any factors FFᵀ = Σ; singular matrices have some too.
     Raises `ValueError` for moments of features that are not finite.
     """
     needs_finite(*first, *second)
@@ -52,7 +52,7 @@ def frechet_distance(first: Moments, second: Moments) -> Tensor:
 
 def _factor(covariance: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
-    # Eigenvalues that are 0 but for rounding have roots that are not.
+    # An eigenvalue that is 0 but for rounding has a root that is far from 0.
     smallest = len(values) * torch.finfo(values.dtype).eps * values[-1]
     factor: Tensor = vectors * torch.where(values > smallest, values, 0).sqrt()
     return factor
@@ -61,11 +61,11 @@ def _factor(covariance: Tensor) -> Tensor:
 class FrechetDistance(Metric):
     """`frechet_distance` between the features of generated and of real samples.
 
-    The error is the standard deviation over `bootstraps` resamples of both sets; 0 of them leave it out. The distance
-    of finite samples is biased upwards, and that of resamples once more: their quantiles enclose a larger number, so
-    value ± 1.96 errors is the interval, of what as many samples give on average; near 0 the error is up to twice too
-    large, because resamples of two equal sets are not of one. `real` has the same bias only where
-    as many real samples were held out. A resample takes as long as three decompositions of a matrix as wide as the
+    The error is the standard deviation over `bootstraps` resamples of both sets; `bootstraps=0` leaves it out. The
+    interval, value ± 1.96 errors, covers what this many samples give on average. Near 0 it is up to twice too wide,
+    because two sets of one distribution are resampled as if of two. Quantiles of the resamples would lie too high:
+    finite samples bias the distance upwards, and resampling does so once more. `real` has the same bias only if as
+    many real samples were held out. A resample takes as long as three decompositions of a matrix as wide as the
     features: hundredths of a second for 128 of them, a second for 1,000, ten for Inception's 2,048.
     """
 

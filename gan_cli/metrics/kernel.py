@@ -37,9 +37,9 @@ def kernel_means(x: Tensor, y: Tensor, *, without_diagonal: bool = False) -> tup
 def kernel_distance(x: Tensor, y: Tensor) -> Measured:
     """The unbiased estimate of E k(x, x′) + E k(y, y′) − 2 E k(x, y) over all pairs, and its standard error.
 
-    The error is that of Hoeffding's decomposition of a U-statistic (Serfling 1980, §5.2–5.3): from the means that each
-    sample has over all others, and from what of the kernel these do not explain, which is all of it where both
-    distributions are one. There ± 1.96 errors cover 0 in 97 % of cases, 99 % where few directions carry the features.
+    The error is that of Hoeffding's decomposition of a U-statistic (Serfling 1980, §5.2–5.3): the means of each sample
+    over all others, and what these leave unexplained of the kernel, which is all of it if both distributions are one.
+    In that case ± 1.96 errors cover 0 in 97 % of cases, in 99 % if few directions carry the features.
     Shapes `(n, d)` and `(m, d)`; the kernel has no unit. Raises `ValueError` for features that are not finite.
     """
     needs_finite(x, y)
@@ -61,7 +61,7 @@ def kernel_distance(x: Tensor, y: Tensor) -> Measured:
 
 
 def _unexplained(squares: float, rows: Tensor, columns: Tensor) -> float:
-    """The variance of a kernel's values about what the means of its rows and of its columns say."""
+    """The variance of a kernel's values that the means of its rows and columns leave unexplained."""
     explained = rows.square().mean() + columns.square().mean() - rows.mean() ** 2
     return max(0.0, squares - explained.item())
 

@@ -16,7 +16,7 @@ TIE = 1e-12
 
 
 def squared_radii(x: Tensor, neighbours: int) -> Tensor:
-    """The squared distance of each vector to its k-th nearest of the others, shape `(n,)`."""
+    """The squared distance of each vector to the k-th nearest of the others, shape `(n,)`."""
     # The nearest of all is the vector itself.
     blocks = (squared_distances(block, x) for block in row_blocks(x, len(x)))
     return torch.cat([block.topk(neighbours + 1, largest=False).values[:, -1] for block in blocks])
@@ -25,11 +25,11 @@ def squared_radii(x: Tensor, neighbours: int) -> Tensor:
 def precision_recall(real: Tensor, fake: Tensor, neighbours: int) -> dict[str, Measured]:
     """Four numbers about balls around each sample that reach to its k-th nearest of the same set.
 
-    `precision` is the share of generated vectors in some real ball, boundary included, `recall` that of real ones in
-    some generated ball (Kynkäänniemi 2019, arXiv 1904.06991, eq. 1–2). `density` is the number of real balls, without
-    the boundary, about a generated vector over k, `coverage` the share of real balls that hold a generated one
+    `precision` is the share of generated vectors in some real ball, boundary included, `recall` the share of real ones
+    in some generated ball (Kynkäänniemi 2019, arXiv 1904.06991, eq. 1–2). `density` is the number of real balls,
+    boundary excluded, about a generated vector, over k; `coverage` is the share of real balls that hold a generated one
     (Naeem 2020, arXiv 2002.09797, eq. 4–5). Shapes `(n, d)`, `(m, d)`. The standard errors are those of a mean over
-    the samples counted, with the other side's balls held fixed; not known of a density that is the same everywhere.
+    the samples counted, with the other side's balls held fixed; a density that is the same everywhere has none.
     Raises `ValueError` for features that are not finite.
     """
     needs_finite(real, fake)

@@ -23,7 +23,7 @@ BOOTSTRAPS = 200
 
 
 def nearest(x: Tensor, training: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k smallest L2 distances of uint8 images, pixels in [0, 1], to training images, and to which: `(n, k)`."""
+    """The k smallest L2 distances of uint8 images to training ones, pixels in [0, 1], and to which: both `(n, k)`."""
     pixels, start = centred_pixels(x), 0
     best = torch.empty(len(x), 0, dtype=torch.float64, device=x.device)
     at = torch.empty(len(x), 0, dtype=torch.int64, device=x.device)
@@ -58,15 +58,15 @@ def closer(fake: Tensor, held_out: Tensor) -> Tensor:
 class Neighbours(Metric):
     """How many generated samples are suspiciously near to training images, in pixels.
 
-    `memorised_share`: those at least as near as the nearest `quantile` of the held-out images; 1 of copies. Of fresh
-    real samples it is round(quantile · m) / (m + 1) on average, m images being held out: about `quantile`, if that is
-    some images. `closer_than_held_out`: the probability that a sample is nearer to its nearest training image than a
-    held-out image is to its own; ½ of fresh real samples, 1 of copies. `real` holds one half of the held-out images
-    against the other, so each half must have 1/quantile. Errors by the bootstrap over samples and held-out images.
+    - `memorised_share`: the share at least as near as the nearest `quantile` of m held-out images. Copies give 1, fresh
+      real images round(quantile · m) / (m + 1) on average, about `quantile` if that is some images.
+    - `closer_than_held_out`: the probability that a sample is nearer to its nearest training image than a held-out
+      image is to its own. Copies give 1, fresh real images ½.
+    - `real` compares one half of the held-out images with the other, so each half must have 1/quantile of them.
 
-    Where no image is held out, training images stand in, each with its distance to the nearest of the others. Then ½
-    does not quite hold of fresh images: training images have relatives among one another, such as digits of the same
-    writer. MNIST's 10,000 test images beside mnist5k get 0.46.
+    The errors are bootstrapped over samples and held-out images. If no image is held out, training images stand in,
+    each with its distance to the nearest of the others. Fresh images then give less than ½, because training images
+    have relatives among them, such as digits of the same writer: MNIST's 10,000 test images beside mnist5k give 0.46.
     """
 
     uses_split = False
@@ -77,7 +77,7 @@ class Neighbours(Metric):
             raise ValueError(f"quantile={quantile} must be between 0 and 1")
         self.samples = samples
         self.quantile = quantile
-        # Those of the held-out images are the same at every step, and the picture asks once more for all.
+        # The distances of held-out images are the same at every step, and the picture asks again for the others.
         self._known: WeakKeyDictionary[Samples, Tensor] = WeakKeyDictionary()
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
@@ -103,7 +103,7 @@ class Neighbours(Metric):
         return [memorised(fake, held_out, self.quantile).item(), closer(fake, held_out).item()]
 
     def _errors(self, fake: Tensor, held_out: Tensor, seed: int) -> list[float]:
-        # With two more at either end, as in `share_error`: resamples of nothing but copies would be all alike.
+        # Two more stand at either end, as in `share_error`: resamples of nothing but copies would be all alike.
         ends = fake.new_tensor([-math.inf, -math.inf, math.inf, math.inf])
         more_fake, more_held_out = torch.cat([fake, ends]), torch.cat([held_out, ends])
 
@@ -137,7 +137,7 @@ class Neighbours(Metric):
         return self._distances(held_out, subject.real.trained_on(), rank)
 
     def _distances(self, samples: Samples, training: Tensor, rank: int) -> Tensor:
-        """Of each sample to the training image of this rank among the nearest."""
+        """The distance of each sample to the training image of this rank among the nearest."""
         if samples not in self._known:
             self._known[samples] = nearest(samples.raw, training, rank)[0][:, -1].contiguous()
         return self._known[samples]

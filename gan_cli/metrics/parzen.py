@@ -20,15 +20,15 @@ TEST = 10_000
 VALIDATION = slice(50_000, 51_000)
 GOODFELLOW_BANDWIDTHS: list[float] = torch.logspace(-1, 0, 10, dtype=torch.float64).tolist()
 FGAN_BANDWIDTHS: list[float] = torch.logspace(-1.5, 0, 16, dtype=torch.float64).tolist()
-"""The paper names none; neighbours are 26 % apart, which costs at most 10 nats of 28 × 28 pixels."""
+"""The paper names none; neighbours are 26 % apart, which costs at most 10 nats for 28 × 28 pixels."""
 FOLDS = 3
 
 
 def log_likelihoods(squared: Tensor, bandwidths: list[float], dimensions: int) -> Tensor:
     """log 1/n Σᵢ N(x; xᵢ, h² I) in nats, of points with squared distances `(m, n)` to n centres: `(m, bandwidths)`."""
     nearest = squared.min(dim=1, keepdim=True).values
-    beyond = (squared - nearest).float()  # the sum of at most n terms of at most 1 each has no need of float64
-    # Terms of e⁻⁸⁰ count for nothing, and smaller ones would be denormal, which takes seven times as long.
+    beyond = (squared - nearest).float()  # a sum of at most n terms, each at most 1, needs no float64
+    # Terms of e⁻⁸⁰ count for nothing; smaller ones would be denormal numbers, which take seven times as long.
     sums = torch.stack([beyond.mul(-1 / (2 * h**2)).clamp_(min=-80).exp_().sum(1) for h in bandwidths], dim=1).double()
     h = torch.tensor(bandwidths, dtype=torch.float64, device=squared.device)
     normaliser = math.log(squared.shape[1]) + dimensions * (h.log() + math.log(2 * math.pi) / 2)
@@ -59,7 +59,7 @@ def best_of_folds(centres: Tensor) -> float:
 class _Parzen(Metric):
     """The mean over test images; the error is the standard error of that mean, for the samples and the bandwidth given.
 
-    Samples are rounded to 256 levels as their files are: of 28 × 28 pixels, 0.03 nats at a bandwidth of 0.15.
+    Samples are rounded to 256 levels as their files are, which is 0.03 nats for 28 × 28 pixels at a bandwidth of 0.15.
     """
 
     uses_split = False
@@ -93,7 +93,7 @@ class _Parzen(Metric):
 class GoodfellowLogLikelihood(_Parzen):
     """`log_likelihood_goodfellow` in nats, with the `bandwidth_goodfellow` that suits some training images best.
 
-    It is one of ten, and they are 1,000 of the last 10,000.
+    The bandwidth is the best of ten on images 50,000–50,999.
     """
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
@@ -112,7 +112,7 @@ class GoodfellowLogLikelihood(_Parzen):
 class FganLogLikelihood(_Parzen):
     """`log_likelihood_fgan` in nats, with the `bandwidth_fgan` that suits the samples best by three-fold validation.
 
-    It is one of sixteen.
+    The bandwidth is the best of sixteen.
     """
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:

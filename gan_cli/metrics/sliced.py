@@ -14,7 +14,7 @@ from gan_cli.metrics.subject import Subject
 from gan_cli.randomness import stream
 
 PARTS = 20
-"""Of the samples, whose spread gives the standard error."""
+"""Parts of the samples, whose spread gives the standard error."""
 
 
 def directions(n: int, dimensions: int, seed: int) -> Tensor:
@@ -26,7 +26,7 @@ def directions(n: int, dimensions: int, seed: int) -> Tensor:
 
 
 def projected_distances(x: Tensor, y: Tensor, onto: Tensor) -> Tensor:
-    """W₁ between as many points x and y, shape `(n, d)` each, along each direction of shape `(m, d)`: shape `(m,)`.
+    """W₁ between points x and y, both `(n, d)`, along each of the directions, `(m, d)`: shape `(m,)`.
 
     On a line the best transport keeps the order.
     """
@@ -48,7 +48,7 @@ def sliced_wasserstein(x: Tensor, y: Tensor, onto: Tensor) -> Measured:
 
 
 class SlicedWasserstein(Metric):
-    """`sliced_wasserstein`: the mean W₁ along random directions between as many generated and real points."""
+    """`sliced_wasserstein`: the mean W₁ along random directions between equally many generated and real points."""
 
     def __init__(self, samples: int, projections: int) -> None:
         at_least(2 * PARTS, samples=samples)

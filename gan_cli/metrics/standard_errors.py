@@ -1,4 +1,4 @@
-"""How sure a number is: of a mean by its formula, of any statistic by the bootstrap (Efron 1979)."""
+"""How sure a number is: means and shares by formulas, any statistic by the bootstrap (Efron 1979)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,9 +17,10 @@ def mean_of(values: Tensor) -> Measured:
 
 
 def share_error(share: float, n: int) -> float:
-    """The standard error of a share of n samples, as of two more that count and two that do not.
+    """The standard error of a share of n samples.
 
-    That of the share itself would be 0 of none and of all (Agresti & Coull 1998, doi 10.1080/00031305.1998.10480550).
+    Add two successes and two failures, so that 0 % and 100 % have an error too (Agresti & Coull 1998, doi
+    10.1080/00031305.1998.10480550).
     """
     shrunk = (share * n + 2) / (n + 4)
     return math.sqrt(shrunk * (1 - shrunk) / (n + 4))
@@ -35,7 +36,7 @@ def bootstrap(
 ) -> Tensor:
     """The standard deviation of `statistic(*counts)` over `rounds` resamples.
 
-    For each set of samples, of the given sizes, it is told how often each sample is drawn: shape `(size,)`, int64.
+    `counts` has, for each set of samples, how often each of them is drawn: shape `(size,)`, int64.
     """
     source = torch.Generator().manual_seed(stream(seed, "bootstrap"))  # on the CPU, for the same draws everywhere
 

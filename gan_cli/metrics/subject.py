@@ -1,4 +1,4 @@
-"""What metrics look at: the players at some step, and real samples to hold against theirs."""
+"""What metrics look at: the players at some step, and real samples to compare theirs with."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +18,7 @@ BATCH_SIZE = 500
 
 
 class Samples:
-    """Samples, and what an extractor says of them once it is asked."""
+    """Samples, and what an extractor says of them, computed when first asked for."""
 
     def __init__(self, raw: Tensor, extractor: Extractor) -> None:
         self.raw = raw
@@ -30,14 +30,14 @@ class Samples:
 
     @cached_property
     def features(self) -> Features:
-        """Vectors, and class probabilities where the extractor gives them, on the device of the samples."""
+        """Vectors, and class probabilities if the extractor gives them, on the device of the samples."""
         parts = [self._extractor(part) for part in self.raw.split(BATCH_SIZE)]
         classes = [part.log_probabilities for part in parts if part.log_probabilities is not None]
         return Features(torch.cat([part.vectors for part in parts]), torch.cat(classes) if classes else None)
 
 
 class RealSamples:
-    """Real samples by role, each drawn once and its features computed once, however often they are compared.
+    """Real samples by role: each set is drawn once, and its features are computed once.
 
     `split` names the part of the published data that is the reference; None is the part that trains the run.
     """
@@ -53,13 +53,13 @@ class RealSamples:
         self._drawn: dict[tuple[int, str, int, int], Samples] = {}
 
     def reference(self, n: int) -> Samples:
-        """What the generator's samples are compared with: `n`, or all where there are fewer."""
+        """The samples to compare the generator's with: `n`, or all if there are fewer."""
         return self._draw(self._dataset, "reference", 0, n)
 
     def pair(self, n: int) -> tuple[Samples, Samples]:
         """Two sets of equal size, `n` or as many as there are, that have no sample in common.
 
-        The second comes from the other split where the data have one; otherwise the two are halves of the reference.
+        The second comes from the other split if the data have one; otherwise the two are halves of the reference.
         """
         first, other = self._dataset, self._dataset.other_split()
         if other is None and isinstance(first, Images):
@@ -75,12 +75,12 @@ class RealSamples:
         return self.training.images.to(self.device)
 
     def never_seen(self, n: int) -> Samples | None:
-        """`n` images that do not train the run, or all where there are fewer; None where there are none."""
+        """`n` images that do not train the run, or all if there are fewer; None if there are none."""
         other = self.training.other_split()
         return self._draw(other, "held out", 0, n) if isinstance(other, Images) else None
 
     def _draw(self, dataset: Dataset, role: str, start: int, n: int) -> Samples:
-        """`n` of the samples in an order of their own, from `start` on; of endless data, `n` for a role."""
+        """`n` samples from `start` on, in an order drawn for the role; endless data give `n` for the role."""
         key = (id(dataset), role, start, n)
         if key not in self._drawn:
             # Drawn on the CPU, so that every device compares with the same samples.
@@ -107,16 +107,16 @@ def _finite(samples: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Subject:
-    """The players at some step of a run, and the real samples that metrics hold against them.
+    """The players at some step of a run, and the real samples that metrics compare theirs with.
 
     Images are handed out as uint8, as files hold them.
     """
 
     generator: Generator
-    """The one whose divergence from toy data is wanted: in training the raw one, whom the critic knows."""
+    """The generator whose exact divergence is measured: in training the raw one, which the critic knows."""
 
     sampler: Generator
-    """The generator whose samples are measured: the averaged one, or the raw one where that was asked for."""
+    """The generator that draws the samples: the averaged one, or the raw one if that was asked for."""
 
     critic: Critic
     divergence: Divergence
@@ -134,29 +134,29 @@ class Subject:
         return self.real.training
 
     def fake(self, n: int) -> Samples:
-        """`n` of the sampler: the same latents at every step."""
+        """`n` samples of `sampler`, from the same latents at every step."""
         if n not in self._generated:
             latents = sampling.latents(self.sampler, n, self.seed)
-            # As uint8 part by part: the floats of all of them would take four times the memory.
+            # Made uint8 part by part: the floats of all of them would take four times the memory.
             parts = [as_raw(_finite(sampling.generate(self.sampler, part))) for part in latents.split(BATCH_SIZE)]
             self._generated[n] = Samples(torch.cat(parts), self.real.extractor)
         self.drawn["generated"] = n
         return self._generated[n]
 
     def reference(self, n: int) -> Samples:
-        """Real ones to compare them with: `n`, or all where there are fewer."""
+        """Real samples to compare them with: `n`, or all if there are fewer."""
         samples = self.real.reference(n)
         self.drawn["real"] = len(samples)
         return samples
 
     def pair(self, n: int) -> tuple[Samples, Samples]:
-        """Two sets of real ones with none in common: what two samples of one distribution look like."""
+        """Two sets of real samples with none in common: what two samples of one distribution look like."""
         first, second = self.real.pair(n)
         self.drawn["held_out"] = len(second)
         return first, second
 
     def fresh_points(self, n: int) -> tuple[Tensor, Tensor]:
-        """Of toy data and of `generator`, `n` each: none that a batch held."""
+        """`n` points of the toy data and `n` of `generator`, none of which a batch held."""
         assert isinstance(self.dataset, Density)
         fake = _finite(sampling.generate(self.generator, sampling.latents(self.generator, n, self.seed)))
         self.drawn.update(generated=n, real=n)

@@ -1,22 +1,24 @@
-"""What every generator and every critic is to the rest of the program."""
+"""What generators and critics are to the rest of the program."""
 
 from abc import ABC, abstractmethod
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from gan_cli.augmentations.base import Augmentation, NoAugmentation
 from gan_cli.datasets.base import Density
 
 Latent = Literal["normal", "uniform", "mixture"]
 """N(0, 1) in each coordinate; uniform on [−1, 1]; or a mixture of as many Gaussians as there are coordinates.
 
-Data of separate classes are no continuous image of the first two without samples in between. The mixture, whose
-Gaussians lie `SEPARATION` out on an axis each, makes those improbable (Gaussian mixture GAN, arXiv 1808.10356).
+A connected latent, as the first two are, cannot map onto disconnected classes without samples in between. The mixture,
+whose Gaussians lie `SEPARATION` out on an axis each, makes those improbable (Gaussian mixture GAN, arXiv 1808.10356).
 """
 
 SEPARATION = 8.0
-"""In deviations of a Gaussian: of 128, less than one latent in a million lies nearer to another than its own."""
+"""In deviations: with 128 Gaussians, less than one latent in a million lies nearer to another than to its own."""
 
 
 class Generator(nn.Module, ABC):
@@ -35,7 +37,7 @@ class Generator(nn.Module, ABC):
         self.latent = latent
 
     def sample_latent(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """`n` latents on the device of the parameters, from `generator`, wherever it is, or from torch's own stream."""
+        """`n` latents on the device of the parameters, from `generator`, on any device, or from torch's own stream."""
         device = next(self.parameters()).device
         source = device if generator is None else generator.device
         if self.latent == "uniform":
@@ -46,22 +48,33 @@ class Generator(nn.Module, ABC):
         return latent.to(device)
 
     def centre(self, latent: Tensor) -> Tensor:
-        """The centre of what each latent was drawn from: its Gaussian of a mixture, else 0; shape as `latent`."""
+        """The centre that each latent was drawn about: that of its Gaussian in a mixture, else 0; shape as `latent`."""
         return self._centre(latent.argmax(-1)) if self.latent == "mixture" else torch.zeros_like(latent)
 
     def _centre(self, index: Tensor) -> Tensor:
         return SEPARATION * (torch.arange(self.latent_size, device=index.device) == index[..., None])
 
+    conditional: ClassVar[bool] = False
+    """Whether `forward` takes the labels of the samples after the latents."""
+
     @abstractmethod
     def forward(self, latent: Tensor) -> Tensor: ...
 
+    def draw(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The samples of latents, with the labels, shape `(batch,)`, that a conditional generator needs."""
+        samples: Tensor = self(latent, labels) if self.conditional else self(latent)
+        return samples
+
     def density(self) -> Density | None:
-        """The distribution of the samples where it is known in closed form."""
+        """The distribution of the samples; None if it is not known in closed form."""
         return None
 
 
 class Critic(nn.Module, ABC):
     """Maps samples of shape `(batch, *sample_shape)` to raw scores of shape `(batch,)`, with no sigmoid."""
+
+    conditional: ClassVar[bool] = False
+    """Whether `forward` takes the labels of the samples after them."""
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor: ...
@@ -71,9 +84,33 @@ class Critic(nn.Module, ABC):
         """Whether the score of a sample does not depend on the rest of the batch."""
         return not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.modules())
 
+
+@dataclass(frozen=True)
+class Scoring:
+    """A critic of samples alone: one that has its labels already, behind what stands before it.
+
+    It is all that divergences, penalties and attacks see.
+    """
+
+    critic: Critic
+    labels: Tensor | None = None
+    """Shape `(n,)`, which a conditional critic needs. Of k·n samples number i has label i modulo n: a generated sample,
+    or one between a real and a generated sample, has the label of the real one."""
+    augmentation: Augmentation = field(default_factory=NoAugmentation)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """The scores of samples, shape `(batch,)`."""
+        x = self.augmentation(x)
+        given: tuple[Tensor, ...] = (x,)
+        if self.critic.conditional:
+            assert self.labels is not None
+            given = (x, self.labels.repeat(len(x) // len(self.labels)))
+        scores: Tensor = self.critic(*given)
+        return scores
+
     def both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The scores of real and of fake samples, in one pass unless the one would change the other."""
-        if not self.judges_alone:
+        if not self.critic.judges_alone:
             return self(real), self(fake)
         real_scores, fake_scores = self(torch.cat([real, fake])).split([len(real), len(fake)])
         return real_scores, fake_scores

@@ -96,7 +96,7 @@ class Critic(base.Critic):
         levels = _pyramid(sample_shape, width)
         layers: list[nn.Module] = []
         for (inputs, side), (outputs, _) in pairwise(levels):
-            # Four pixels wide halves an even side, three an odd one.
+            # A kernel of four pixels halves an even side, one of three an odd side.
             convolution = nn.Conv2d(inputs, outputs, 4 - side % 2, stride=2, padding=1)
             is_first = side == sample_shape[1]
             layers += normalized(convolution, weights_only(normalization) if is_first else normalization, outputs)
@@ -118,5 +118,5 @@ def _doubling(inputs: int, outputs: int, side: int, upsampling: Upsampling) -> l
         return [nn.ConvTranspose2d(inputs, outputs, 4 - side % 2, stride=2, padding=1)]
     if side % 2 == 0:
         return [UpsampleConv2d(inputs, outputs)]
-    # An odd side is a cropped enlargement: the convolution has to see zeros where the fused one would see what was cut.
+    # At an odd side the enlargement is cropped: the convolution must see zeros, the fused one would see what was cut.
     return [nn.Upsample(size=(side, side), mode="nearest"), nn.Conv2d(inputs, outputs, 3, padding=1)]

@@ -1,4 +1,4 @@
-"""Layers that several models share: by name, and convolutions that resample."""
+"""Layers that several models share: activations and normalisations by name, convolutions that resample."""
 
 from typing import Literal
 
@@ -37,7 +37,7 @@ def normalized(layer: nn.Module, normalization: Normalization, features: int) ->
 
 
 def feature_normalization(normalization: Normalization, features: int, is_linear: bool = False) -> list[nn.Module]:
-    """The layer that normalises features or channels, or no layer where there is none to normalise them."""
+    """The layer that normalises features or channels; no layer if `normalization` leaves them alone."""
     match normalization:
         case "none" | "spectral":
             return []
@@ -52,7 +52,7 @@ def feature_normalization(normalization: Normalization, features: int, is_linear
 
 
 def weights_only(normalization: Normalization) -> Normalization:
-    """`normalization` next to the image and the score, where features are never normalised."""
+    """The normalisation next to the image and the score, where features are never normalised."""
     return "spectral" if normalization == "spectral" else "none"
 
 

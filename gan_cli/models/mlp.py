@@ -1,6 +1,6 @@
 """Multi-layer perceptrons for points and small images.
 
-The shapes of f-GAN (1606.00709 §3–4) and of the WGAN-GP toys (1704.00028 §5.3) are settings of the knobs.
+The shapes of f-GAN (1606.00709 §3–4) and of the WGAN-GP toys (1704.00028 §5.3) are among the settings.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ class Generator(base.Generator):
             return None
         try:
             return AffineGaussian(affine.weight.detach().cpu(), affine.bias.detach().cpu())
-        except ValueError:  # on a line or a point there is no density in the plane
+        except ValueError:  # a line or a point has no density in the plane
             return None
 
 

@@ -17,7 +17,7 @@ from gan_cli.files import digest_path
 from gan_cli.runs.receipts import Receipt, is_receipt
 
 if TYPE_CHECKING:  # commands that read no tensors answer before torch would be imported
-    from gan_cli.training.state import TrainState
+    from gan_cli.training.state import State
 
 logger = logging.getLogger(__name__)
 
@@ -165,7 +165,7 @@ class RunFolder:
         """Replace a picture of the run as a whole."""
         self._write(Path(name), png)
 
-    def save_checkpoint(self, train_state: "TrainState", keep: int) -> Path:
+    def save_checkpoint(self, train_state: "State", keep: int) -> Path:
         """Write the checkpoint of a step, and remove all but the newest `keep`."""
         from gan_cli.training import state
 

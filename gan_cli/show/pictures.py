@@ -41,8 +41,8 @@ def image_grid(images: Tensor, at_least: int = 600) -> bytes:
 def point_plot(real: Tensor, fake: Tensor, title: str, critic: Callable[[Tensor], Tensor] | None = None) -> bytes:
     """Real and generated points, shape `(n, dimensions)`, with what the critic thinks of the space around them.
 
-    On a line they are histograms beside the critic's score; in the plane they lie over its level lines; of more
-    dimensions the first two are shown.
+    Points on a line become histograms beside the critic's score; points in the plane lie over its level lines; points
+    of more dimensions are shown in the first two.
     """
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
@@ -87,7 +87,7 @@ def _limits(real: Tensor) -> tuple[list[float], list[float]]:
 
 
 def curves(metrics: Curves, estimate_unit: str) -> bytes:
-    """The estimate beside the truth where that is known, the two losses, and the gradient norms against the step."""
+    """The estimate, beside the truth if that is known, the two losses, and the gradient norms against the step."""
     figure = Figure(figsize=(8, 9), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True)
     unit = f" ({estimate_unit})" if estimate_unit else ""
@@ -102,7 +102,7 @@ def curves(metrics: Curves, estimate_unit: str) -> bytes:
 
 
 def _draw_truth(axes: Axes, metrics: Curves) -> None:
-    """The exact values, each with twice its standard error; one that is infinite is a mark at the upper edge."""
+    """Draw the exact values, each with twice its standard error; an infinite one is a mark at the upper edge."""
     points = [(line["step"], line["exact"], line["exact_error"]) for line in metrics if "exact" in line]
     if not points:
         return
@@ -153,7 +153,7 @@ def heat_map(matrices: Mapping[str, Mapping[str, Mapping[str, float]]], rows: st
 
 
 def _within_columns(values: np.ndarray) -> np.ndarray:
-    """For each cell the share of the others in its column that are smaller."""
+    """The share of the other cells of its column that are smaller, for each cell."""
     smaller: np.ndarray = (values[None] < values[:, None]).sum(axis=1)
     return smaller / max(1, len(values) - 1)
 

@@ -10,7 +10,7 @@ QUANTILE = 1.96
 
 
 def measured(value: float, half_width: float | None) -> str:
-    """A number and, where it is known, the half width of its interval, to two of its digits."""
+    """A number and, if it is known, the half width of its interval, both to two digits of the latter."""
     if half_width is None or not math.isfinite(value):
         return short(value)
     if not math.isfinite(half_width):
@@ -25,7 +25,7 @@ def measured(value: float, half_width: float | None) -> str:
 
 
 def short(value: float) -> str:
-    """A number to four digits, or to its last whole one."""
+    """A number to four digits; a whole or large one to its last whole digit."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -51,12 +51,12 @@ def duration(seconds: float) -> str:
 
 
 def moment(time: datetime) -> str:
-    """A time of day, in UTC."""
+    """A date and time, in UTC."""
     return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> str:
-    """A table in columns, the first `words` of them to the left and the others, numbers, to the right."""
+    """A table in columns: the first `words` are aligned to the left, the others, numbers, to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
@@ -69,7 +69,7 @@ def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> str:
 
 
 def setting(value: Any) -> str:
-    """A value of a config, as one writes it in yaml."""
+    """A value of a config as yaml has it."""
     if value is None:
         return "null"
     if isinstance(value, bool):

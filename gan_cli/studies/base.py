@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from gan_cli.assembly import Experiment
+from gan_cli.jobs import GameJob
 from gan_cli.show import wording
 
 
@@ -31,11 +31,11 @@ class Study(ABC):
         """`members`: the overrides of each run; one of several values (`seed=0,1`) stands for as many runs."""
         self.members = members
 
-    def check(self, members: Mapping[str, Experiment]) -> None:  # noqa: B027 - some take any
+    def check(self, members: Mapping[str, GameJob]) -> None:  # noqa: B027 - some take any
         """Raise `ValueError` for members that it cannot conclude from, before they are trained."""
 
     @abstractmethod
-    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+    def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         """The findings from the members as they stand after training, by name, less those that diverged."""
 
 

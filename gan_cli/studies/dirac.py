@@ -12,10 +12,10 @@ import torch
 from omegaconf import DictConfig
 from torch import Tensor, nn
 
-from gan_cli.assembly import Experiment
 from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
+from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic
 from gan_cli.studies import dirac_figures
 from gan_cli.studies.base import Findings, Study, table
@@ -47,7 +47,7 @@ class LinearCritic(Critic):
         return self.slope * x.flatten(1).sum(1)
 
 
-class Game:
+class DiracGame:
     """The Dirac-GAN of a divergence and its penalty, by automatic differentiation of these."""
 
     def __init__(self, divergence: Divergence) -> None:
@@ -180,7 +180,7 @@ class Dirac(Study):
         columns = sorted(options.names("divergence/penalty"), key=lambda name: (name != "none", name))
         self.games = {row: {column: self._game(row, column) for column in columns} for row in rows}
 
-    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+    def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         found = {
             row: {name: behaviour(game, self.step_size, self.steps, self.start) for name, game in games.items()}
             for row, games in self.games.items()
@@ -192,15 +192,15 @@ class Dirac(Study):
         paths = dirac_figures.paths(self.games, found, reach=1.9 * self.start)
         return Findings(table(rows), numbers, {"dirac.png": paths, "dirac_table.png": dirac_figures.verdicts(found)})
 
-    def _game(self, divergence: str, penalty: str) -> Game:
+    def _game(self, divergence: str, penalty: str) -> DiracGame:
         node: DictConfig = options.option("divergence", divergence)
         node.penalty = options.option("divergence/penalty", penalty)
         if "weight" in node.penalty:
             node.penalty.weight = self.weight
-        return Game(build(node, Divergence, "divergence"))
+        return DiracGame(build(node, Divergence, "divergence"))
 
 
-def behaviour(game: Game, step_size: float, steps: int, start: float) -> Behaviour:
+def behaviour(game: DiracGame, step_size: float, steps: int, start: float) -> Behaviour:
     """What the game does within `steps` updates."""
     jacobian = game.jacobian()
     near = NEAR / math.sqrt(2)
@@ -251,7 +251,7 @@ def radius(path: Tensor) -> float:
     return math.exp((steps @ logarithms / steps.square().sum()).item())
 
 
-def _verdict(game: Game, jacobian: Tensor | None, path: Tensor) -> str:
+def _verdict(game: DiracGame, jacobian: Tensor | None, path: Tensor) -> str:
     if math.hypot(*game.field((0.0, 0.0))) > ZERO:
         return "no equilibrium"
     if jacobian is None and path[-1].norm() > 10 * NEAR:

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from gan_cli.show.pictures import png
 
 if TYPE_CHECKING:
-    from gan_cli.studies.dirac import Behaviour, Game
+    from gan_cli.studies.dirac import Behaviour, DiracGame
 
     Found = Mapping[str, Mapping[str, Behaviour]]
 
@@ -34,7 +34,7 @@ HEADER = 1.3
 Place = Literal["upper center", "outside lower center"]
 
 
-def paths(games: "Mapping[str, Mapping[str, Game]]", found: "Found", reach: float) -> bytes:
+def paths(games: "Mapping[str, Mapping[str, DiracGame]]", found: "Found", reach: float) -> bytes:
     """A row for each divergence, in two halves, a column for each penalty; panels of ±`reach` with field and path."""
     rows, columns = _names(found)
     lines = math.ceil(len(rows) / 2)
@@ -57,7 +57,7 @@ def paths(games: "Mapping[str, Mapping[str, Game]]", found: "Found", reach: floa
     return png(figure)
 
 
-def _draw(axes: Axes, game: "Game", behaviour: "Behaviour", reach: float) -> None:
+def _draw(axes: Axes, game: "DiracGame", behaviour: "Behaviour", reach: float) -> None:
     side = torch.linspace(-0.88 * reach, 0.88 * reach, ARROWS).tolist()
     points = torch.tensor([(x, y) for x in side for y in side], dtype=torch.float64)
     field = torch.tensor([game.field((x, y)) for x, y in points.tolist()], dtype=torch.float64)

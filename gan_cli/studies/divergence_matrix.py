@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from gan_cli import sampling
-from gan_cli.assembly import Experiment
 from gan_cli.datasets.base import Density
+from gan_cli.divergences.base import Divergence
 from gan_cli.exact import samples as kernel_density
 from gan_cli.exact.samples import Estimated
 from gan_cli.exact.truth import Truth
+from gan_cli.jobs import GameJob
 from gan_cli.show.pictures import heat_map
 from gan_cli.studies.base import Findings, Study, table
 
@@ -17,14 +18,15 @@ SAMPLES = 131_072
 class DivergenceMatrix(Study):
     """The exact divergence, under every member's that has a closed form, of every member's averaged generator."""
 
-    def check(self, members: Mapping[str, Experiment]) -> None:
+    def check(self, members: Mapping[str, GameJob]) -> None:
         for name, member in members.items():
             if not isinstance(member.dataset, Density):
                 raise ValueError(f"{name} must have data with a known density: a toy such as dataset=ring")
             kernel_density.check(member.dataset)
 
-    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
-        scores = {name: _scores(member, members) for name, member in members.items()}
+    def conclude(self, members: Mapping[str, GameJob]) -> Findings:
+        divergences = {name: member.divergence for name, member in members.items()}
+        scores = {name: _scores(member, divergences) for name, member in members.items()}
         values = {i: {j: score.value for j, score in row.items()} for i, row in scores.items()}
         errors = {i: {j: score.error for j, score in row.items()} for i, row in scores.items()}
         columns = list(next(iter(values.values())))
@@ -34,15 +36,15 @@ class DivergenceMatrix(Study):
         return Findings(table(rows), {"matrix": values, "errors": errors}, {"divergence_matrix.png": figure})
 
 
-def _scores(member: Experiment, members: Mapping[str, Experiment]) -> dict[str, Estimated]:
+def _scores(member: GameJob, divergences: Mapping[str, Divergence]) -> dict[str, Estimated]:
     data, generator = member.dataset, member.state.average
     assert isinstance(data, Density)
     fake = sampling.generate(generator, sampling.latents(generator, SAMPLES, member.seed))
     truth = Truth(data, generator.density(), fake)
     scores = {}
-    for name, other in members.items():
+    for name, divergence in divergences.items():
         try:
-            scores[name] = truth.divergence(other.divergence)
+            scores[name] = truth.divergence(divergence)
         except NotImplementedError:
             continue
     return scores

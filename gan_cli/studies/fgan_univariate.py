@@ -12,18 +12,23 @@ from scipy.optimize import minimize
 from torch import nn
 
 from gan_cli import sampling
-from gan_cli.assembly import Experiment
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import Gaussian
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.exact import densities
+from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator
 from gan_cli.randomness import stream
+from gan_cli.schedules import Cosine
 from gan_cli.show.pictures import heat_map, png
 from gan_cli.studies.base import Findings, Study, table
-from gan_cli.training import loop
+from gan_cli.training.loop import Game, train
+from gan_cli.training.scheduling import Scheduling
+
+Matrix = dict[str, dict[str, float]]
+"""By the divergence of training, then by that of the measurement."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class FGanUnivariate(Study):
         self.critic_steps = critic_steps
         self.published = published
 
-    def check(self, members: Mapping[str, Experiment]) -> None:
+    def check(self, members: Mapping[str, GameJob]) -> None:
         for name, member in members.items():
             if not isinstance(member.dataset, Density) or member.dataset.sample_shape != (1,):
                 raise ValueError(f"{name} must have data on the line, such as dataset=mixture1d")
@@ -59,13 +64,15 @@ class FGanUnivariate(Study):
             if not isinstance(member.divergence, FDivergence):
                 raise ValueError(f"{name} must have an f-divergence")
 
-    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+    def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         rows = {name: _row(member) for name, member in members.items()}
-        exact_matrix = {i: {j: _exact(of, under) for j, under in members.items()} for i, of in members.items()}
-        learned = {
-            i: {j: _learned(of.state.average, under, self.critic_steps) for j, under in members.items()}
-            for i, of in members.items()
-        }
+        fits = {name: member.state.average for name, member in members.items()}
+        exact_matrix: Matrix = {name: {} for name in fits}
+        learned: Matrix = {name: {} for name in fits}
+        for under, member in members.items():
+            for name, fit in fits.items():
+                exact_matrix[name][under] = densities.between(member.divergence, _data(member), _density(fit))
+                learned[name][under] = _learned(fit, member, self.critic_steps)
         numbers = {
             "table": {name: vars(row) for name, row in rows.items()},
             "published": self.published,
@@ -97,7 +104,7 @@ class FGanUnivariate(Study):
         return "\n\n".join(tables)
 
 
-def _data(member: Experiment) -> Density:
+def _data(member: GameJob) -> Density:
     assert isinstance(member.dataset, Density)
     return member.dataset
 
@@ -108,11 +115,7 @@ def _density(generator: Generator) -> Density:
     return density
 
 
-def _exact(of: Experiment, under: Experiment) -> float:
-    return densities.between(under.divergence, _data(under), _density(of.state.average))
-
-
-def _row(member: Experiment) -> Row:
+def _row(member: GameJob) -> Row:
     generator = member.state.average
     assert isinstance(generator, GaussianGenerator)
     best_mean, best_deviation = best_gaussian(member.divergence, _data(member))
@@ -139,7 +142,7 @@ def _bound(divergence: Divergence, critic: Critic, p: Density, q: Density) -> fl
     return densities.bound(divergence, partial(sampling.scores, critic), p, q)
 
 
-def _learned(generator: Generator, under: Experiment, steps: int) -> float:
+def _learned(generator: Generator, under: GameJob, steps: int) -> float:
     """The divergence of a generator as a critic finds it that is trained against it from new weights."""
     state = under.state
     torch.manual_seed(stream(under.seed, "fresh critic"))
@@ -149,20 +152,14 @@ def _learned(generator: Generator, under: Experiment, steps: int) -> float:
             module.reset_parameters()
     optimizer = type(state.critic_optimizer)(critic.parameters(), **state.critic_optimizer.defaults)
     fresh = replace(state, generator=generator, critic=critic, critic_optimizer=optimizer, step=0)
-    last = loop.train(
-        fresh,
-        replace(under.divergence, critic_steps=1),
-        under.batches,
-        steps=steps,
-        seed=under.seed,
-        schedule=loop.cosine,
-        train_generator=False,
-    )
-    deque(last, maxlen=0)
+    divergence = replace(under.divergence, critic_steps=1)
+    game = Game(generator, critic, divergence, generator_trained=False)
+    scheduling = Scheduling(rates=Cosine(1.0, 0.0, None))
+    deque(train(fresh, game, under.batches, steps=steps, seed=under.seed, scheduling=scheduling), maxlen=0)
     return _bound(under.divergence, critic, _data(under), _density(generator))
 
 
-def _figure(members: Mapping[str, Experiment], rows: Mapping[str, Row]) -> Figure:
+def _figure(members: Mapping[str, GameJob], rows: Mapping[str, Row]) -> Figure:
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.add_subplot()
     x = torch.linspace(-5, 7, 600, dtype=torch.float64)[:, None]

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gan_cli import sampling
-from gan_cli.assembly import Experiment
 from gan_cli.datasets.mixtures import ParallelLines
 from gan_cli.divergences.fgan import Gan, JensenShannon, KullbackLeibler, ReverseKullbackLeibler
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.errors import DivergedError
 from gan_cli.exact import densities
+from gan_cli.jobs import GameJob
 from gan_cli.metrics.exact import held_out_estimate
 from gan_cli.models.toys import LineGenerator
 from gan_cli.show.pictures import png
@@ -43,7 +43,7 @@ class _At:
 class JensenShannonSaturation(Study):
     """Critics of `gan` and of a Wasserstein divergence, each trained alone against a line at distance θ."""
 
-    def check(self, members: Mapping[str, Experiment]) -> None:
+    def check(self, members: Mapping[str, GameJob]) -> None:
         for name, member in members.items():
             if not isinstance(member.dataset, ParallelLines) or not isinstance(member.state.generator, LineGenerator):
                 raise ValueError(f"{name} must have dataset=parallel_lines and model=line")
@@ -54,7 +54,7 @@ class JensenShannonSaturation(Study):
         for theta in {_position(member) for member in members.values()} - set(_pairs(members)):
             raise ValueError(f"members must be a gan and a Wasserstein divergence at each distance: not at {theta:g}")
 
-    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+    def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         lines = [_line(theta, *pair) for theta, pair in sorted(_pairs(members).items())]
         if not lines:
             raise DivergedError("diverged: at no distance both critics are left")
@@ -75,7 +75,7 @@ class JensenShannonSaturation(Study):
         return Findings(table(rows), numbers, {"js_saturation.png": png(_figure(lines))})
 
 
-def _exact(member: Experiment) -> dict[str, float]:
+def _exact(member: GameJob) -> dict[str, float]:
     """The same for every distance but 0; of JS, f-GAN's form without the ½."""
     data, model = member.dataset, _generator(member).density()
     assert isinstance(data, ParallelLines)
@@ -87,24 +87,24 @@ def _exact(member: Experiment) -> dict[str, float]:
     return {name: densities.between(divergence, data, model) for name, divergence in divergences.items()}
 
 
-def _position(member: Experiment) -> float:
+def _position(member: GameJob) -> float:
     return _generator(member).position.item()
 
 
-def _pairs(members: Mapping[str, Experiment]) -> dict[float, tuple[Experiment, Experiment]]:
+def _pairs(members: Mapping[str, GameJob]) -> dict[float, tuple[GameJob, GameJob]]:
     """The critic of the original GAN and the Wasserstein one by distance, where there are both."""
     kinds = (Gan, Wasserstein)
     of_kind = [{_position(m): m for m in members.values() if isinstance(m.divergence, kind)} for kind in kinds]
     return {theta: (of_kind[0][theta], of_kind[1][theta]) for theta in of_kind[0].keys() & of_kind[1].keys()}
 
 
-def _generator(member: Experiment) -> LineGenerator:
+def _generator(member: GameJob) -> LineGenerator:
     assert isinstance(member.state.generator, LineGenerator)
     assert isinstance(member.dataset, ParallelLines)
     return member.state.generator
 
 
-def _line(theta: float, gan: Experiment, wasserstein: Experiment) -> _At:
+def _line(theta: float, gan: GameJob, wasserstein: GameJob) -> _At:
     assert isinstance(gan.divergence, Gan)
     return _At(
         theta=theta,
@@ -119,11 +119,11 @@ def _line(theta: float, gan: Experiment, wasserstein: Experiment) -> _At:
     )
 
 
-def _estimate(member: Experiment) -> float:
+def _estimate(member: GameJob) -> float:
     return held_out_estimate(member.subject, *member.subject.fresh_points(SAMPLES)).value
 
 
-def _gradient(member: Experiment, objective: Callable[[Tensor], Tensor]) -> float:
+def _gradient(member: GameJob, objective: Callable[[Tensor], Tensor]) -> float:
     """∂objective/∂θ away from the data, so that descent of a positive one brings the lines together."""
     generator = _generator(member)
     latent = sampling.latents(generator, SAMPLES, member.seed)

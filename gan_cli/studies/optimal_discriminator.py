@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gan_cli import sampling
-from gan_cli.assembly import Experiment
 from gan_cli.datasets.base import Density
 from gan_cli.divergences.fgan import Gan
 from gan_cli.exact import densities
+from gan_cli.jobs import GameJob
 from gan_cli.show.pictures import png
 from gan_cli.studies.base import Findings, Study, table
 
@@ -21,7 +21,7 @@ SAMPLES = 100_000
 class OptimalDiscriminator(Study):
     """D = σ(v) of a critic that was trained alone, against p/(p + q), for densities on the line."""
 
-    def check(self, members: Mapping[str, Experiment]) -> None:
+    def check(self, members: Mapping[str, GameJob]) -> None:
         for name, member in members.items():
             if not isinstance(member.dataset, Density) or member.dataset.sample_shape != (1,):
                 raise ValueError(f"{name} must have data on the line, such as dataset=mixture1d")
@@ -30,7 +30,7 @@ class OptimalDiscriminator(Study):
             if not isinstance(member.divergence, Gan):
                 raise ValueError(f"{name} must have divergence=gan: the theorem is of its discriminator")
 
-    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+    def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         found = {name: _measure(member) for name, member in members.items()}
         rows: list[list[object]] = [["", "mean |D − p/(p+q)| under P + Q", "value of the game", "−log 4 + 2·JSD"]]
         rows += [[name, *numbers.values()] for name, numbers in found.items()]
@@ -38,7 +38,7 @@ class OptimalDiscriminator(Study):
         return Findings(table(rows), found, {"optimal_discriminator.png": png(figure)})
 
 
-def _measure(member: Experiment) -> dict[str, float]:
+def _measure(member: GameJob) -> dict[str, float]:
     """How near the discriminator is to p/(p + q), and its game to the best, with integrals in the place of means."""
     data, model, critic = member.dataset, member.state.generator.density(), member.state.critic
     assert isinstance(data, Density)
@@ -49,11 +49,11 @@ def _measure(member: Experiment) -> dict[str, float]:
     return {"mean_absolute_error": _error(member), "value": value, "exact": best}
 
 
-def _discriminator(member: Experiment, x: Tensor) -> Tensor:
+def _discriminator(member: GameJob, x: Tensor) -> Tensor:
     return sampling.scores(member.state.critic, x).sigmoid()
 
 
-def _log_densities(member: Experiment, x: Tensor) -> tuple[Tensor, Tensor]:
+def _log_densities(member: GameJob, x: Tensor) -> tuple[Tensor, Tensor]:
     """log p and log q at points of shape `(n, 1)`, in float64."""
     data, model = member.dataset, member.state.generator.density()
     assert isinstance(data, Density)
@@ -61,14 +61,14 @@ def _log_densities(member: Experiment, x: Tensor) -> tuple[Tensor, Tensor]:
     return data.log_density(x.double()), model.log_density(x.double())
 
 
-def _error(member: Experiment) -> float:
+def _error(member: GameJob) -> float:
     """The mean of |D − p/(p + q)| over as many fresh samples of P as of Q."""
     x = torch.cat(member.subject.fresh_points(SAMPLES))
     log_p, log_q = _log_densities(member, x)
     return (_discriminator(member, x) - torch.sigmoid(log_p - log_q)).abs().mean().item()
 
 
-def _figure(members: Mapping[str, Experiment], errors: Mapping[str, float]) -> Figure:
+def _figure(members: Mapping[str, GameJob], errors: Mapping[str, float]) -> Figure:
     figure = Figure(figsize=(7, 4 * len(members)), layout="constrained")
     panels = figure.subplots(len(members), squeeze=False)[:, 0]
     x = torch.linspace(-5, 8, 600)[:, None]

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from gan_cli import sampling
-from gan_cli.assembly import Experiment
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import Mixture
 from gan_cli.divergences.penalties import between, gradient_norm
 from gan_cli.divergences.wasserstein import WeightClippedWasserstein
+from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
 from gan_cli.show.pictures import png
@@ -58,12 +58,12 @@ class Measured:
 class WeightClipping(Study):
     """Critics under weight clipping and under gradient penalties, on data in the plane."""
 
-    def check(self, members: Mapping[str, Experiment]) -> None:
+    def check(self, members: Mapping[str, GameJob]) -> None:
         for name, member in members.items():
             if not isinstance(member.dataset, Density) or member.dataset.sample_shape != (2,):
                 raise ValueError(f"{name} must have data in the plane, such as dataset=ring")
 
-    def conclude(self, members: Mapping[str, Experiment]) -> Findings:
+    def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         found = {name: _measure(member) for name, member in members.items()}
         rows: list[list[object]] = [["", "at the bounds", "mean slope", "peaks", "ranked", "at best", "growth a layer"]]
         rows += [[name, *_cells(measured)] for name, measured in found.items()]
@@ -92,7 +92,7 @@ def _cells(measured: Measured) -> list[object]:
     ]
 
 
-def _measure(member: Experiment) -> Measured:
+def _measure(member: GameJob) -> Measured:
     dataset, generator = member.dataset, member.state.generator
     assert isinstance(dataset, Density)
     real, fake = (x.double() for x in member.subject.fresh_points(SAMPLES))
@@ -170,7 +170,7 @@ def _ranked_at_best(p: Density, q: Density | None, real: Tensor, fake: Tensor) -
     return ranked(*(p.log_density(x.cpu()) - q.log_density(x.cpu()) for x in (real, fake)))
 
 
-def _surfaces(members: Mapping[str, Experiment], found: Mapping[str, Measured]) -> Figure:
+def _surfaces(members: Mapping[str, GameJob], found: Mapping[str, Measured]) -> Figure:
     """Level lines, a row for each data set."""
     rows: dict[str, list[str]] = {}
     for name, member in members.items():
@@ -192,7 +192,7 @@ def _caption(measured: Measured) -> str:
     return f"{modes}{measured.ranked:.0%} of pairs ranked"
 
 
-def _draw_surface(axes: Axes, member: Experiment) -> None:
+def _draw_surface(axes: Axes, member: GameJob) -> None:
     assert isinstance(member.dataset, Density)
     real = sampling.real_points(member.dataset, SAMPLES, member.seed, "cpu")
     reach = 1.35 * real.abs().max().item()
@@ -206,7 +206,7 @@ def _draw_surface(axes: Axes, member: Experiment) -> None:
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
 
 
-def _weights_and_layers(shallow: Mapping[str, Experiment], deep: Mapping[str, Measured]) -> Figure:
+def _weights_and_layers(shallow: Mapping[str, GameJob], deep: Mapping[str, Measured]) -> Figure:
     """Histograms of the weights of the first data set's critics, and the gradients of the deepest critics."""
     dataset = type(next(iter(shallow.values())).dataset)
     shown = {name: member for name, member in shallow.items() if type(member.dataset) is dataset}

@@ -7,20 +7,19 @@ captured is executed without it, and a line of the log says why.
 import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gan_cli.training.loop import Game, Iteration, Terms, eager
+from gan_cli.datasets.base import Batch
+from gan_cli.training.loop import EagerIteration, Game, Iteration, Terms
+from gan_cli.training.scheduling import Scheduling, keep_on_device, keep_on_host
 from gan_cli.training.state import TrainState
 
 logger = logging.getLogger(__name__)
-
-Accelerate = Callable[[TrainState, Game], Iteration]
 
 WARM_UP = 3
 """Iterations before a capture, in which libraries choose kernels and allocate; they are steps like all others."""
@@ -32,7 +31,7 @@ COMPILATION_PAYS = 20_000
 """Steps from which on compilation, which takes one to two minutes, pays back."""
 
 
-def choose(requested: str, device: torch.device, steps: int, deterministic: bool) -> tuple[str, str]:
+def choose_mode(requested: str, device: torch.device, steps: int, deterministic: bool) -> tuple[str, str]:
     """Which of `eager`, `graph`, `compile` a run of so many steps gets, and the reason in brackets unless as asked."""
     if device.type != "cuda":
         match requested:
@@ -51,21 +50,16 @@ def choose(requested: str, device: torch.device, steps: int, deterministic: bool
     return requested, ""
 
 
-def accelerated(mode: str, device: str, fall_back: Callable[[str], None]) -> Accelerate:
-    """The maker of iterations for a mode that `choose` gave; where it does not work, `fall_back` gets what is left."""
-
-    def compiling(state: TrainState, game: Game) -> CompiledIteration:
-        return CompiledIteration(state, game, partial(fall_back, "graph" if device == "cuda" else "eager"))
-
-    def capturing(state: TrainState, game: Game) -> Iteration:
-        if mode == "graph":
-            return CapturedIteration(state, eager(state, game), partial(fall_back, "eager"))
-        inner = compiling(state, game)
-        return CapturedIteration(state, inner, lambda: fall_back("compile" if inner.works else "eager"))
-
+def accelerated(mode: str, device: str, state: TrainState, game: Game, scheduling: Scheduling) -> Iteration:
+    """The iteration of a mode that `choose_mode` gave; its own `mode` tells what is left of it if it does not work."""
+    for optimizer in (state.generator_optimizer, state.critic_optimizer):
+        keep_on_host(optimizer)
     if mode == "eager":
-        return eager
-    return capturing if device == "cuda" else compiling
+        return EagerIteration(state, game)
+    if device != "cuda":
+        return CompiledIteration(state, game)
+    inner = EagerIteration(state, game) if mode == "graph" else CompiledIteration(state, game)
+    return CapturedIteration(state, game, scheduling, inner)
 
 
 def compiled(game: Game) -> Game:
@@ -85,33 +79,33 @@ def compiled(game: Game) -> Game:
 class CompiledIteration:
     """An iteration of compiled functions, or of plain ones where the compiler cannot take them."""
 
-    def __init__(self, state: TrainState, game: Game, fall_back: Callable[[], None]) -> None:
-        self._fall_back = fall_back
+    def __init__(self, state: TrainState, game: Game) -> None:
         self._state = state
-        self._plain = eager(state, game)
-        self._iterate = eager(state, compiled(game))
+        self._plain = EagerIteration(state, game)
+        self._iterate = EagerIteration(state, compiled(game))
         self._is_tried = False
+        for schedule in game.schedules:
+            schedule.keep_on(next(state.critic.parameters()).device)
 
     @property
-    def works(self) -> bool:
-        """Whether the compiler has not refused."""
-        return self._iterate is not self._plain
+    def mode(self) -> str:
+        """`eager` once the compiler has refused."""
+        return "eager" if self._iterate is self._plain else "compile"
 
-    def __call__(self, real: Tensor, average_weight: Tensor) -> Terms:
+    def __call__(self, real: Batch, average_weight: Tensor) -> Terms:
         if not self._is_tried:
             self._is_tried = True
             return self._try(real, average_weight)
         return self._iterate(real, average_weight)
 
-    def _try(self, real: Tensor, average_weight: Tensor) -> Terms:
+    def _try(self, real: Batch, average_weight: Tensor) -> Terms:
         """The first iteration compiles; where that fails midway, it is taken back and taken again."""
         before = copy.deepcopy(self._state.state_dict())
         try:
-            with torch.random.fork_rng(devices=[real.device] if real.is_cuda else []):
+            with torch.random.fork_rng(devices=[real.samples.device] if real.samples.is_cuda else []):
                 return self._iterate(real, average_weight)
         except Exception as error:  # the compiler's errors have no class in common
             _warn("compiled", error)
-        self._fall_back()
         self._state.load_state_dict(before)
         self._iterate = self._plain
         return self._iterate(real, average_weight)
@@ -120,18 +114,25 @@ class CompiledIteration:
 class CapturedIteration:
     """An iteration as one CUDA graph, replayed for every step, or executed where it cannot be captured."""
 
-    def __init__(self, state: TrainState, iterate: Iteration, fall_back: Callable[[], None]) -> None:
-        self._fall_back = fall_back
+    def __init__(self, state: TrainState, game: Game, scheduling: Scheduling, iterate: Iteration) -> None:
         self._optimizers = (state.generator_optimizer, state.critic_optimizer)
         self._iterate = iterate
         self._side = torch.cuda.Stream()
         self._waits = False
         self._until_capture = WARM_UP
         self._graph: torch.cuda.CUDAGraph | None = None
-        for optimizer in self._optimizers:
-            _keep_on_device(optimizer)
+        for optimizer, options in zip(self._optimizers, (scheduling.generator, scheduling.critic), strict=True):
+            keep_on_device(optimizer, options)
+        for schedule in game.schedules:
+            schedule.keep_on(next(state.critic.parameters()).device)
 
-    def __call__(self, real: Tensor, average_weight: Tensor) -> Terms:
+    @property
+    def mode(self) -> str:
+        """What is captured, `compile` or plain operations, `graph`; how steps go on once the capture has failed."""
+        has_failed = self._until_capture < 0 and self._graph is None
+        return self._iterate.mode if has_failed or self._iterate.mode == "compile" else "graph"
+
+    def __call__(self, real: Batch, average_weight: Tensor) -> Terms:
         if self._until_capture > 0:
             self._until_capture -= 1
             return self._aside(real, average_weight)
@@ -142,13 +143,15 @@ class CapturedIteration:
             self._give_up("an optimizer that is neither fused nor capturable reads its rates on the host")
         if self._graph is None:
             return self._iterate(real, average_weight)
-        self._real.copy_(real)
+        self._real.samples.copy_(real.samples)
+        if self._real.labels is not None and real.labels is not None:
+            self._real.labels.copy_(real.labels)
         self._average_weight.copy_(average_weight)
         self._graph.replay()
         # The next replay overwrites what this one gave.
         return dict(zip(self._names, self._values.clone().unbind(), strict=True))
 
-    def _aside(self, real: Tensor, average_weight: Tensor) -> Terms:
+    def _aside(self, real: Batch, average_weight: Tensor) -> Terms:
         """On another stream, as a capture needs it of the work before it; notes whether it waits for the device."""
         self._side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self._side), warnings.catch_warnings(record=True) as seen:
@@ -168,7 +171,7 @@ class CapturedIteration:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         return terms
 
-    def _capture(self, real: Tensor, average_weight: Tensor) -> None:
+    def _capture(self, real: Batch, average_weight: Tensor) -> None:
         """Record an iteration, which executes nothing."""
         # A capture that breaks on one of these would leave torch's allocator and random numbers in disorder.
         if self._waits:
@@ -177,7 +180,8 @@ class CapturedIteration:
         if _counts_on_host(self._optimizers):
             self._give_up("an optimizer that is neither fused nor capturable counts its steps on the host")
             return
-        self._real, self._average_weight = real.clone(), average_weight.clone()
+        labels = None if real.labels is None else real.labels.clone()
+        self._real, self._average_weight = Batch(real.samples.clone(), labels), average_weight.clone()
         self._rates = _rates_on_host(self._optimizers)
         graph = torch.cuda.CUDAGraph()
         cause = None
@@ -198,39 +202,16 @@ class CapturedIteration:
 
     def _give_up(self, reason: object) -> None:
         _warn("captured", reason)
-        self._fall_back()
         self._graph = None
         for optimizer in self._optimizers:
-            _keep_on_host(optimizer)
-
-
-def _keep_on_device(optimizer: Optimizer) -> None:
-    """What changes from step to step, rates and counts, goes where a graph reads it."""
-    for group in optimizer.param_groups:
-        if "capturable" in group:
-            group["capturable"] = True
-        if group.get("capturable") or group.get("fused"):
-            group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
-    for parameter, values in optimizer.state.items():
-        if "step" in values:
-            values["step"] = torch.as_tensor(values["step"], dtype=torch.float32, device=parameter.device)
-
-
-def _keep_on_host(optimizer: Optimizer) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = float(group["lr"])
-        if "capturable" in group:
-            group["capturable"] = False
-        if not group.get("fused"):  # which would wait for the count of each parameter
-            for values in (optimizer.state[parameter] for parameter in group["params"]):
-                if "step" in values:
-                    values["step"] = torch.as_tensor(values["step"]).cpu()
+            keep_on_host(optimizer)
 
 
 def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
-    """The learning rates that a graph would keep as they were at its capture."""
+    """The numbers that a graph would keep as they were at its capture."""
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    return [group["lr"] for group in groups if not isinstance(group["lr"], Tensor)]
+    numbers = [value for group in groups for value in (group["lr"], *group.get("betas", ()))]
+    return [value for value in numbers if not isinstance(value, Tensor)]
 
 
 def _counts_on_host(optimizers: Iterable[Optimizer]) -> bool:

@@ -1,23 +1,24 @@
 """Batches as a function of (seed, index): the order of the data outlives an interruption without saved state."""
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
-from gan_cli.datasets.base import Dataset, Endless, Images, to_unit_range
+from gan_cli.datasets.base import Batch, Dataset, Endless, Images, to_unit_range
 from gan_cli.randomness import stream
 
 
 class Batches(Protocol):
     """The real data of a run: every batch is the same tensor whenever, and with whichever others, it is asked for."""
 
-    path: str
+    description: str
     """How the data come to the device, in words."""
 
-    def __call__(self, first: int, count: int) -> Tensor:
+    def __call__(self, first: int, count: int) -> Batch:
         """The batches `first` to `first + count − 1`, of shape `(count, batch, *sample_shape)`, on the device."""
 
 
@@ -25,22 +26,35 @@ class EndlessBatches:
     """Fresh samples for every index."""
 
     def __init__(self, dataset: Endless, batch_size: int, seed: int, device: torch.device) -> None:
-        self.path = f"drawn on {device}"
+        self.description = f"drawn on {device}"
         self._dataset = dataset
         self._batch_size = batch_size
         self._seed = seed
         self._generator = torch.Generator(device)
 
-    def __call__(self, first: int, count: int) -> Tensor:
-        return torch.stack([self._sample(index) for index in range(first, first + count)])
+    def __call__(self, first: int, count: int) -> Batch:
+        return stacked([self._batch(index) for index in range(first, first + count)])
 
-    def _sample(self, index: int) -> Tensor:
+    def _batch(self, index: int) -> Batch:
         self._generator.manual_seed(stream(self._seed, "data", index))
-        return self._dataset.sample(self._batch_size, self._generator)
+        return self._dataset.batch(self._batch_size, self._generator)
 
 
-Draw = tuple[Tensor, Tensor | None]
-"""uint8 images `(n, channels, height, width)`, and which of them to mirror, `(n,)`; None for no mirroring at all."""
+def stacked(batches: Sequence[Batch]) -> Batch:
+    """The reverse of `Batch.unbind`."""
+    labels = [batch.labels for batch in batches if batch.labels is not None]
+    return Batch(torch.stack([batch.samples for batch in batches]), torch.stack(labels) if labels else None)
+
+
+class Draw(NamedTuple):
+    """What is drawn from images in memory."""
+
+    images: Tensor
+    """uint8, shape `(n, channels, height, width)`."""
+    flipped: Tensor | None
+    """Which of them to mirror, shape `(n,)`; None for no mirroring at all."""
+    labels: Tensor | None
+    """Shape `(n,)`, int64; None for data without labels."""
 
 
 class Shuffled:
@@ -49,12 +63,15 @@ class Shuffled:
     The remainder of an epoch that does not fill a batch is left out: each epoch leaves out others.
     """
 
-    def __init__(self, images: Tensor, batch_size: int, seed: int, *, mirror: bool) -> None:
+    def __init__(
+        self, images: Tensor, batch_size: int, seed: int, *, mirror: bool, labels: Tensor | None = None
+    ) -> None:
         if batch_size > len(images):
             raise ValueError(
                 f"batch_size={batch_size} is larger than the data set of {len(images)} images: choose a smaller one"
             )
         self._images = images
+        self._labels = labels
         self._batch_size = batch_size
         self._seed = seed
         self._mirror = mirror
@@ -74,8 +91,12 @@ class Shuffled:
             chosen.append(order[part])
             flipped.append(mirrored[part])
             first += taken
-        images = self._images.index_select(0, torch.cat(chosen))
-        return images, torch.cat(flipped) if self._mirror else None
+        at = torch.cat(chosen)
+        return Draw(
+            self._images.index_select(0, at),
+            torch.cat(flipped) if self._mirror else None,
+            None if self._labels is None else self._labels.index_select(0, at),
+        )
 
     def _epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
         """The order of the images, and which of them to mirror."""
@@ -120,21 +141,21 @@ class Prefetched:
         return self._draws.popleft().result()
 
     def _draw(self, first: int, count: int) -> Draw:
-        images, flipped = self._source[first, count]
-        return (images.pin_memory() if self._pinned else images), flipped
+        drawn = self._source[first, count]
+        return drawn._replace(images=drawn.images.pin_memory()) if self._pinned else drawn
 
 
 class ImageBatches:
     """Images drawn as uint8 and, on the device, mirrored and scaled to [−1, 1]."""
 
-    def __init__(self, source: Shuffled | Prefetched, batch_size: int, device: torch.device, path: str) -> None:
-        self.path = path
+    def __init__(self, source: Shuffled | Prefetched, batch_size: int, device: torch.device, description: str) -> None:
+        self.description = description
         self._source = source
         self._batch_size = batch_size
         self._device = device
 
-    def __call__(self, first: int, count: int) -> Tensor:
-        drawn, flipped = self._source[first, count]
+    def __call__(self, first: int, count: int) -> Batch:
+        drawn, flipped, labels = self._source[first, count]
         # Convolutions are fastest with the channels innermost: (n, height, width, channels).
         images = torch.stack(drawn.to(self._device, non_blocking=True).unbind(1), -1)
         if flipped is not None:
@@ -144,7 +165,9 @@ class ImageBatches:
             chosen += len(images) * flipped.to(self._device, non_blocking=True)
             images = sides.index_select(0, chosen)
         scaled = to_unit_range(images).view(count, self._batch_size, *images.shape[1:])
-        return scaled.permute(0, 1, 4, 2, 3)
+        if labels is not None:
+            labels = labels.to(self._device, non_blocking=True).view(count, self._batch_size)
+        return Batch(scaled.permute(0, 1, 4, 2, 3), labels)
 
 
 def batches(
@@ -184,10 +207,11 @@ def _image_batches(
         if not fits(size, free):
             data, amount = "streamed", f"{amount}, more than half of the {free / 1e6:,.1f} MB free on {device}"
     if data == "streamed":
-        shuffled = Shuffled(dataset.images, batch_size, seed, mirror=dataset.mirror)
+        shuffled = Shuffled(dataset.images, batch_size, seed, mirror=dataset.mirror, labels=dataset.labels)
         source = Prefetched(shuffled, workers, pinned=device.type == "cuda")
         return ImageBatches(source, batch_size, device, f"streamed by {workers} threads ({amount})")
-    shuffled = Shuffled(dataset.images.to(device), batch_size, seed, mirror=dataset.mirror)
+    labels = None if dataset.labels is None else dataset.labels.to(device)
+    shuffled = Shuffled(dataset.images.to(device), batch_size, seed, mirror=dataset.mirror, labels=labels)
     return ImageBatches(shuffled, batch_size, device, f"resident on {device} ({amount})")
 
 

@@ -27,7 +27,7 @@ class Device:
     kind: Literal["auto", "cpu", "cuda"]
     threads: int | None
     deterministic: bool
-    precision: Literal["float32", "tf32", "bf16"] = "float32"
+    precision: Literal["auto", "float32", "tf32", "bf16"] = "float32"
     accelerate: Literal["auto", "eager", "graph", "compile"] = "auto"
     data: Literal["auto", "resident", "streamed"] = "auto"
     workers: int = 2
@@ -51,13 +51,13 @@ class Device:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
         return torch.device("cpu" if self.kind == "cpu" or not available else "cuda")
 
-    def spread(self, operations: int) -> str:
-        """Choose the number of threads by the floating-point operations of a forward pass; returns the reason.
+    def threads_for(self, operations: int) -> tuple[int, str]:
+        """The number of threads by the floating-point operations of a forward pass, and the reason in brackets.
 
         A rule and not a measurement: another number of threads rounds otherwise, and the same command should give the
         same run.
         """
         if self.threads is not None:
-            return ""
-        torch.set_num_threads(max(1, min(DEFAULT_THREADS, int(operations / WORK_OF_A_THREAD))))
-        return f" (a forward pass is {operations / 1e6:,.0f} million operations)"
+            return self.threads, ""
+        number = max(1, min(DEFAULT_THREADS, int(operations / WORK_OF_A_THREAD)))
+        return number, f" (a forward pass is {operations / 1e6:,.0f} million operations)"

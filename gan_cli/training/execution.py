@@ -1,80 +1,76 @@
 """How the steps of a run are computed: what was asked for, and what the device is good for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor
 
-from gan_cli.training import acceleration, precision
+from gan_cli.training.acceleration import accelerated, choose_mode
 from gan_cli.training.device import MOST_THREADS, Device
-from gan_cli.training.loop import Game
+from gan_cli.training.loop import Game, Iteration
+from gan_cli.training.precision import choose_precision
+from gan_cli.training.scheduling import Scheduling
+from gan_cli.training.state import TrainState
 
 
-@dataclass
-class Execution:
-    """The choices of a run, which run.json keeps, so that the run goes on as it began."""
+@dataclass(frozen=True)
+class Plan:
+    """How a run computes. run.json keeps it, so that the run goes on as it began."""
 
     device: str
     threads: int
-    accelerate: str
+    mode: str
+    """`eager`, `compile` or `graph`."""
     precision: str
+    """`float32`, `tf32` or `bf16`."""
+    reasons: tuple[str, ...] = ()
+    """In words, a line for each choice."""
 
     @classmethod
-    def recorded(cls, entry: object) -> "Execution | None":
+    def recorded(cls, entry: object) -> "Plan | None":
         """What run.json says; None where it says nothing that can be used."""
         match entry:
             case {
                 "device": "cpu" | "cuda" as device,
                 "threads": int(threads),
-                "accelerate": "eager" | "graph" | "compile" as accelerate,
-                "precision": "float32" | "tf32" | "bf16" as number_format,
+                "accelerate": "eager" | "graph" | "compile" as mode,
+                "precision": "float32" | "tf32" | "bf16" as precision,
             } if 1 <= threads <= MOST_THREADS:
-                return cls(device, threads, accelerate, number_format)
+                return cls(device, threads, mode, precision)
             case _:
                 return None
 
-    def accelerated(self) -> acceleration.Accelerate:
-        """The maker of iterations; where it has to fall back on less, the choice is corrected."""
+    def record(self, mode: str) -> Mapping[str, Any]:
+        """What run.json keeps, with the mode that the steps have by now."""
+        return {"device": self.device, "threads": self.threads, "accelerate": mode, "precision": self.precision}
 
-        def fall_back(remaining: str) -> None:
-            self.accelerate = remaining
+    def iteration(self, state: TrainState, game: Game, scheduling: Scheduling) -> Iteration:
+        """The step of a game as planned, from now on with as many threads."""
+        torch.set_num_threads(self.threads)
+        return accelerated(self.mode, self.device, state, game, scheduling)
 
-        return acceleration.accelerated(self.accelerate, self.device, fall_back)
 
+def plan(
+    settings: Device, device: torch.device, *, operations: int, steps: int, before: Plan | None, data: str
+) -> Plan:
+    """The plan of a run: on the same kind of device that of `before`, if it is one that goes on.
 
-def choose(
-    settings: Device,
-    device: torch.device,
-    game: Game,
-    real: Tensor,
-    *,
-    operations: int,
-    steps: int,
-    before: Execution | None,
-) -> tuple[Execution, list[str]]:
-    """The execution of a run, that of `before` on the same kind of device, and a line for each choice.
-
-    `real` is a batch of shape `(batch, *sample_shape)`, `operations` the floating-point operations of a forward pass of
-    both networks.
+    `operations` are the floating-point operations of a forward pass of both networks; `data` says in words how the data
+    come to the device.
     """
     if before is not None and before.device == device.type:
-        torch.set_num_threads(settings.threads or before.threads)
-        return before, [
-            f"device: {device.type}, {_threads()}",
-            f"steps: {before.accelerate}",
-            f"precision: {before.precision}, all as before",
-        ]
-    why_threads = settings.spread(operations)
-    accelerate, why_accelerate = acceleration.choose(settings.accelerate, device, steps, settings.deterministic)
-    number_format, why_precision = precision.choose(settings.precision, device, game, real)
-    reasons = [
-        f"device: {device.type}, {_threads()}{why_threads}",
-        f"steps: {accelerate}{why_accelerate}",
-        f"precision: {number_format}{why_precision}",
-    ]
-    return Execution(device.type, torch.get_num_threads(), accelerate, number_format), reasons
-
-
-def _threads() -> str:
-    number = torch.get_num_threads()
-    return f"{number} thread{'s' * (number > 1)}"
+        threads, why_threads = settings.threads or before.threads, ""
+        mode, why_mode = before.mode, ""
+        precision, why_precision = before.precision, ", all as before"
+    else:
+        threads, why_threads = settings.threads_for(operations)
+        mode, why_mode = choose_mode(settings.accelerate, device, steps, settings.deterministic)
+        precision, why_precision = choose_precision(settings.precision, device)
+    reasons = (
+        f"device: {device.type}, {threads} thread{'s' * (threads > 1)}{why_threads}",
+        f"steps: {mode}{why_mode}",
+        f"precision: {precision}{why_precision}",
+        f"data: {data}",
+    )
+    return Plan(device.type, threads, mode, precision, reasons)

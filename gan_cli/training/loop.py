@@ -1,44 +1,26 @@
 """The adversarial game as an iterator: it reads no file, prints nothing, and leaves reporting to its caller."""
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gan_cli.augmentations.base import Augmentation, NoAugmentation
+from gan_cli.datasets.base import Batch
 from gan_cli.divergences.base import Divergence
-from gan_cli.models.base import Critic, Generator
+from gan_cli.models.base import Critic, Generator, Scoring
 from gan_cli.randomness import stream
+from gan_cli.schedules import Progress, Schedule, schedules_in
 from gan_cli.training.batches import Batches
+from gan_cli.training.scheduling import OptimizerNumbers, Scheduling
 from gan_cli.training.state import TrainState
-
-Schedule = Callable[[float], float]
-"""From the share of the run that is done, in [0, 1), to a factor on the learning rates."""
 
 Terms = dict[str, Tensor]
 """Named scalars of one step, detached and still on the device."""
-
-Iteration = Callable[[Tensor, Tensor], Terms]
-"""One step on real batches of shape `(critic_steps, batch, *sample_shape)`, which moves the averaged generator by a
-weight, a scalar on the device, towards the generator."""
-
-
-def constant(progress: float) -> float:
-    """The learning rate stays as configured."""
-    return 1.0
-
-
-def linear(progress: float) -> float:
-    """The learning rate falls to 0 on a straight line."""
-    return 1.0 - progress
-
-
-def cosine(progress: float) -> float:
-    """The learning rate falls to 0 on half a cosine."""
-    return (1 + math.cos(math.pi * progress)) / 2
 
 
 @dataclass
@@ -53,96 +35,135 @@ class Game:
     generator: Generator
     critic: Critic
     divergence: Divergence
-    generator_learns: bool = True
+    augmentation: Augmentation = field(default_factory=NoAugmentation)
+    generator_trained: bool = True
     reuse_samples: bool = False
     bf16: bool = False
 
-    def fake(self, latent: Tensor) -> Tensor:
+    @cached_property
+    def schedules(self) -> list[Schedule]:
+        """The numbers of the divergence, its penalty and the augmentation that change over the run."""
+        return [*schedules_in(self.divergence), *schedules_in(self.augmentation)]
+
+    def scoring(self, labels: Tensor | None) -> Scoring:
+        """The critic once it is given the labels of a batch."""
+        return Scoring(self.critic, labels, self.augmentation)
+
+    def fake(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples, which the generator's gradient passes through where gradients are on."""
         with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
-            return _widened(self.generator(latent))
+            return _widened(self.generator.draw(latent, labels))
 
-    def critic_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def critic_loss(self, real: Batch, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The critic's loss, penalty less estimate, and these two terms of it."""
-        with torch.autocast(real.device.type, torch.bfloat16, enabled=self.bf16):
-            real_scores, fake_scores, penalty = self.divergence.penalty.with_scores(self.critic, real, fake)
+        with torch.autocast(fake.device.type, torch.bfloat16, enabled=self.bf16):
+            critic = self.scoring(real.labels)
+            real_scores, fake_scores, penalty = self.divergence.penalty.with_scores(critic, real.samples, fake)
         estimate = self.divergence.estimate(_widened(real_scores), _widened(fake_scores))
         return penalty - estimate, penalty.detach(), estimate.detach()
 
-    def generator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+    def generator_loss(self, real: Batch, fake: Tensor) -> Tensor:
         """The generator's loss against the critic as it stands."""
         real_scores = None
-        with torch.autocast(real.device.type, torch.bfloat16, enabled=self.bf16):
-            fake_scores = _widened(self.critic(fake))
+        with torch.autocast(fake.device.type, torch.bfloat16, enabled=self.bf16):
+            critic = self.scoring(real.labels)
+            fake_scores = _widened(critic(fake))
             if self.divergence.pairs_samples:
                 with torch.no_grad():
-                    real_scores = _widened(self.critic(real))
+                    real_scores = _widened(critic(real.samples))
         return self.divergence.generator_objective(fake_scores, real_scores)
 
 
-def eager(state: TrainState, game: Game) -> Iteration:
+class Iteration(Protocol):
+    """One step on real batches, `critic_steps` of them in one, however it is executed."""
+
+    @property
+    def mode(self) -> str:
+        """How it is executed by now: `eager`, `compile` or `graph`."""
+        ...
+
+    def __call__(self, real: Batch, average_weight: Tensor) -> Terms:
+        """Take the step; `average_weight`, a scalar on the device, moves the averaged generator to the generator."""
+        ...
+
+
+@dataclass(frozen=True)
+class EagerIteration:
     """The iteration as it stands, one operation after another."""
-    return partial(iteration, state, game)
+
+    state: TrainState
+    game: Game
+    mode: str = "eager"
+
+    def __call__(self, real: Batch, average_weight: Tensor) -> Terms:
+        return iteration(self.state, self.game, real, average_weight)
 
 
 def train(
     state: TrainState,
-    divergence: Divergence,
+    game: Game,
     batches: Batches,
     *,
     steps: int,
     seed: int,
-    schedule: Schedule = constant,
-    average_decay: float = 0.999,
-    train_generator: bool = True,
-    reuse_samples: bool = False,
-    bf16: bool = False,
-    accelerate: Callable[[TrainState, Game], Iteration] = eager,
+    scheduling: Scheduling | None = None,
+    iterate: Iteration | None = None,
 ) -> Iterator[Terms]:
-    """Take `state` to `steps` steps, and give the terms of each as soon as it is taken.
+    """Take `state` to `steps` steps of the game, and give the terms of each as soon as it is taken.
 
-    A step is one generator update after `divergence.critic_steps` critic updates. Its random numbers are a
-    function of `seed` and its index alone: torch's global stream is seeded anew at the start of each.
+    A step is one generator update after `divergence.critic_steps` critic updates, executed by `iterate`: one operation
+    after another unless given. Its random numbers are a function of `seed` and its index alone: torch's global stream
+    is seeded anew at the start of each.
     """
-    players = (state.generator_optimizer, state.critic_optimizer)
-    rates = [_learning_rates(optimizer) for optimizer in players]
+    scheduling = scheduling or Scheduling()
+    iterate = iterate or EagerIteration(state, game)
+    numbers = [
+        OptimizerNumbers(state.generator_optimizer, scheduling.generator, scheduling.rates),
+        OptimizerNumbers(state.critic_optimizer, scheduling.critic, scheduling.rates),
+    ]
     state.generator.train()
     state.critic.train()
-    game = Game(state.generator, state.critic, divergence, train_generator, reuse_samples, bf16)
-    iterate = accelerate(state, game)
+    critic_steps = game.divergence.critic_steps
     average_weight = torch.zeros((), device=next(state.critic.parameters()).device)
     while state.step < steps:
         torch.manual_seed(stream(seed, "step", state.step))
-        for optimizer, configured in zip(players, rates, strict=True):
-            _set_learning_rates(optimizer, configured, schedule(state.step / steps))
-        average_weight.fill_(1 - min(average_decay, (1 + state.step) / (10 + state.step)))
-        real = batches(state.step * divergence.critic_steps, divergence.critic_steps)
+        real = batches(state.step * critic_steps, critic_steps)
+
+        # Write what changes over the run.
+        progress = Progress(state.step, steps, images_per_step=critic_steps * real.samples.shape[1])
+        for of_optimizer in numbers:
+            of_optimizer.write(progress)
+        for schedule in game.schedules:
+            schedule.write(progress)
+        average_weight.fill_(1 - scheduling.decay(progress))
+
         terms = iterate(real, average_weight)
         state.step += 1
         yield terms
 
 
-def iteration(state: TrainState, game: Game, real: Tensor, average_weight: Tensor) -> Terms:
+def iteration(state: TrainState, game: Game, real: Batch, average_weight: Tensor) -> Terms:
     """All updates of one step; nothing in it waits for the device."""
-    reuse = game.reuse_samples and game.generator_learns
-    for index, batch in enumerate(real, start=1):
-        with torch.set_grad_enabled(reuse and index == len(real)):
-            fake = draw(game, len(batch))
+    reuse = game.reuse_samples and game.generator_trained
+    batches = real.unbind()
+    for index, batch in enumerate(batches, start=1):
+        with torch.set_grad_enabled(reuse and index == len(batches)):
+            fake = draw(game, batch)
         terms = critic_step(state, game, batch, fake)
-    if game.generator_learns:
+    if game.generator_trained:
         if not reuse:
-            fake = draw(game, len(batch))
+            fake = draw(game, batch)
         terms |= generator_step(state, game, batch, fake)
         update_average(state, average_weight)
     return terms
 
 
-def draw(game: Game, n: int) -> Tensor:
-    """Fresh samples of the generator as it stands, shape `(n, *sample_shape)`."""
-    return game.fake(game.generator.sample_latent(n))
+def draw(game: Game, real: Batch) -> Tensor:
+    """As many fresh samples of the generator as it stands, each with the label of the real sample of its place."""
+    return game.fake(game.generator.sample_latent(len(real.samples)), real.labels)
 
 
-def critic_step(state: TrainState, game: Game, real: Tensor, fake: Tensor) -> Terms:
+def critic_step(state: TrainState, game: Game, real: Batch, fake: Tensor) -> Terms:
     """One ascent of the critic on the estimate, less the penalty; no gradient reaches the generator."""
     loss, penalty, estimate = game.critic_loss(real, fake.detach())
     norm = _descend(loss, state.critic_optimizer)
@@ -150,7 +171,7 @@ def critic_step(state: TrainState, game: Game, real: Tensor, fake: Tensor) -> Te
     return {"estimate": estimate, "penalty": penalty, "critic_loss": loss.detach(), "critic_gradient_norm": norm}
 
 
-def generator_step(state: TrainState, game: Game, real: Tensor, fake: Tensor) -> Terms:
+def generator_step(state: TrainState, game: Game, real: Batch, fake: Tensor) -> Terms:
     """One descent of the generator through its samples; the critic takes no gradient and stays as it is."""
     loss = game.generator_loss(real, fake)
     norm = _descend(loss, state.generator_optimizer)
@@ -186,25 +207,3 @@ def _descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
     loss.backward(inputs=parameters)
     optimizer.step()
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-
-
-def _learning_rates(optimizer: Optimizer) -> list[float]:
-    """The configured rate of each parameter group, which loading a checkpoint does not change.
-
-    What a captured step left in the checkpoint, rates on its device, is undone.
-    """
-    for group in optimizer.param_groups:
-        configured = group.setdefault("initial_lr", group["lr"])
-        if isinstance(group["lr"], Tensor):
-            group["lr"] = configured
-            if "capturable" in group:
-                group["capturable"] = False
-    return [group["initial_lr"] for group in optimizer.param_groups]
-
-
-def _set_learning_rates(optimizer: Optimizer, rates: list[float], factor: float) -> None:
-    for group, rate in zip(optimizer.param_groups, rates, strict=True):
-        if isinstance(group["lr"], Tensor):  # a captured step reads it where it lies
-            group["lr"].fill_(rate * factor)
-        else:
-            group["lr"] = rate * factor

@@ -5,13 +5,14 @@ import hashlib
 import io
 import os
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan_cli.errors import CheckpointError, DamagedCheckpointError
@@ -19,25 +20,23 @@ from gan_cli.files import digest_path, file_digest
 from gan_cli.models.base import Critic, Generator
 
 
-@dataclass
-class TrainState:
-    """The networks, the average of the generator, the optimizers, and the number of steps taken."""
+class State(ABC):
+    """Everything that training changes: named parts, and the number of steps taken."""
 
-    generator: Generator
-    critic: Critic
-    average: Generator
-    generator_optimizer: Optimizer
-    critic_optimizer: Optimizer
-    step: int = 0
+    step: int
+
+    @abstractmethod
+    def parts(self) -> Mapping[str, nn.Module | Optimizer]:
+        """Networks and optimizers by name."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All of it, by the names of the fields."""
-        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        """All of it, by the names of the parts."""
+        parts = {name: part.state_dict() for name, part in self.parts().items()}
         return {"step": self.step, **parts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Raises `RuntimeError`, `KeyError` or `ValueError` when `state` belongs to other networks."""
-        for name, part in self._parts().items():
+        """Take over what `state_dict` gave. Raise `RuntimeError`, `KeyError` or `ValueError` for other networks'."""
+        for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.step = int(state["step"])
 
@@ -54,7 +53,19 @@ class TrainState:
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
-    def _parts(self) -> dict[str, Generator | Critic | Optimizer]:
+
+@dataclass
+class TrainState(State):
+    """The state of a game: the networks, the average of the generator, and the optimizers."""
+
+    generator: Generator
+    critic: Critic
+    average: Generator
+    generator_optimizer: Optimizer
+    critic_optimizer: Optimizer
+    step: int = 0
+
+    def parts(self) -> Mapping[str, nn.Module | Optimizer]:
         return {
             "generator": self.generator,
             "critic": self.critic,
@@ -84,7 +95,7 @@ def _tensors(tree: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
             yield name, torch.tensor(tree, dtype=torch.float64)
 
 
-def save(state: TrainState, path: Path) -> str:
+def save(state: State, path: Path) -> str:
     """Write `state` so that a crash leaves either the whole file or none; returns its SHA-256.
 
     The digest goes to `path` + ".sha256" in the form that `sha256sum -c` reads.

@@ -16,7 +16,7 @@ def excesses(folder) -> list[float]:
     """By how many standard errors the estimate of fresh samples exceeds the exact value, at each evaluation."""
     lines = [line for line in RunFolder(folder).read_metrics() if "exact" in line]
     assert len(lines) == 10
-    # Of an infinite value, whose error is infinite too, only a finite estimate falls short for certain.
+    # An infinite value has an infinite error: only a finite estimate is certain to fall short of it.
     return [
         -math.inf
         if line["exact"] == math.inf > line["held_out_estimate"]

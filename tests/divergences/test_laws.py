@@ -169,7 +169,7 @@ class WrongSlopeAtOne(KullbackLeibler):
 
 
 class LogarithmOfSigmoid(Gan):
-    """As many an implementation has it."""
+    """The activation that many an implementation has."""
 
     def activation(self, v: Tensor) -> Tensor:
         return torch.log(torch.sigmoid(v) + 1e-8)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan_cli.config.build import build
 from gan_cli.divergences.penalties import R1, R1R2, Interpolate, InterpolateOneSided, NoPenalty, Penalty, between
-from gan_cli.models.base import Critic
+from gan_cli.models.base import Critic, Scoring
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "divergence" / "penalty"
 PENALTIES = {path.stem: build(OmegaConf.load(path), Penalty, path.stem) for path in sorted(CONFIGS.glob("*.yaml"))}
@@ -141,7 +141,7 @@ def test_scores_that_share_a_pass_with_the_penalty_are_those_of_passes_of_their_
     for shared in (True, False):
         torch.manual_seed(1)
         if shared:
-            parts = penalty.with_scores(critic, real, fake)
+            parts = penalty.with_scores(Scoring(critic), real, fake)
         else:
             parts = critic(real), critic(fake), penalty(critic, real, fake)
         loss = parts[0].sum() - 2 * parts[1].square().sum() + parts[2]
@@ -154,7 +154,7 @@ def test_a_batch_norm_sees_real_and_fake_samples_apart(real, fake):
     critic = Judge(nn.BatchNorm1d(8))
     assert not critic.judges_alone
     assert Judge().judges_alone
-    for scores, samples in zip(critic.both(real, fake), (real, fake), strict=True):
+    for scores, samples in zip(Scoring(critic).both(real, fake), (real, fake), strict=True):
         torch.testing.assert_close(scores, critic(samples))
     assert not torch.allclose(critic(torch.cat([real, fake]))[: len(real)], critic(real))
 

@@ -68,7 +68,7 @@ def test_parameters_keep_the_digits_that_were_given():
 
 
 class Cauchy(Gaussian):
-    """With a box that does not hold its tails."""
+    """A density whose box does not hold its tails."""
 
     def log_density(self, x):
         return torch.distributions.Cauchy(0.0, self.deviations.item()).log_prob(x[:, 0])

@@ -4,14 +4,15 @@ from collections import deque
 from itertools import islice
 from pathlib import Path
 
-from gan_cli.assembly import Experiment, assemble
+from gan_cli.assembly import assemble
+from gan_cli.jobs import GameJob
 from gan_cli.training import state as checkpoints
 from tests.helpers.configs import compose
 
 
-def advance(experiment: Experiment, steps: int) -> Experiment:
+def advance(experiment: GameJob, steps: int) -> GameJob:
     """The run, some steps later."""
-    deque(islice(experiment.start(), steps), maxlen=0)
+    deque(islice(experiment.terms(), steps), maxlen=0)
     return experiment
 
 

@@ -21,7 +21,7 @@ DIVERGENCES: dict[str, Settings] = {
 
 
 def numbers(*names: str, value: float = 1.0) -> Settings:
-    """Of a receipt."""
+    """The numbers of a receipt."""
     return {name: {"value": value, "error": None, "real": None} for name in names}
 
 

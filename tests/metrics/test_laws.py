@@ -42,7 +42,7 @@ DISTANCES = {
 
 
 def samples(seed, n=N, classes=range(8)):
-    """Of eight classes around points as far from 0 as from one another."""
+    """Samples of eight classes around points as far from 0 as from one another."""
     source = torch.Generator().manual_seed(seed)
     means = 4 * torch.cat([torch.eye(D), -torch.eye(D)])[[*classes]]
     which = torch.randint(len(means), (n,), generator=source)

@@ -7,12 +7,14 @@ import torch
 from torch import nn
 
 from gan_cli.config import options
+from gan_cli.datasets.base import Batch
 from gan_cli.divergences.fgan import Gan, KullbackLeibler
 from gan_cli.divergences.margin import LeastSquares
 from gan_cli.divergences.penalties import R1, R1R2, Interpolate, InterpolateOneSided, NoPenalty, Penalty
 from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
 from gan_cli.errors import ConfigError
-from gan_cli.studies.dirac import NEAR, Dirac, Game, LinearCritic, behaviour, radius, spectral_radii, updates
+from gan_cli.models import base
+from gan_cli.studies.dirac import NEAR, Dirac, DiracGame, LinearCritic, behaviour, radius, spectral_radii, updates
 from gan_cli.training import loop
 from gan_cli.training.state import TrainState
 
@@ -22,21 +24,23 @@ STUDY = Dirac({}, STEP, 10, 0.3, 1.0, ["lsgan:fake_label=-1.0"])
 
 
 def eigenvalues(divergence):
-    return sorted(behaviour(Game(divergence), STEP, 1, 1.0).eigenvalues, key=lambda value: (value.real, value.imag))
+    return sorted(
+        behaviour(DiracGame(divergence), STEP, 1, 1.0).eigenvalues, key=lambda value: (value.real, value.imag)
+    )
 
 
 def assert_eigenvalues(divergence, *expected):
     torch.testing.assert_close(torch.tensor(eigenvalues(divergence)), torch.tensor(expected), rtol=1e-5, atol=1e-5)
 
 
-class Training(nn.Module):
+class Training(base.Generator):
     """A generator at θ, for the training loop."""
 
     def __init__(self, position):
-        super().__init__()
+        super().__init__(1, "normal")
         self.position = nn.Parameter(torch.tensor([[position]], dtype=torch.float64))
 
-    def sample_latent(self, n):
+    def sample_latent(self, n, generator=None):
         return torch.zeros(n, 1, dtype=torch.float64)
 
     def forward(self, latent):
@@ -68,7 +72,7 @@ def test_penalties_centred_at_zero_pull_by_mescheders_formula(gamma, penalty, fa
 
 @pytest.mark.parametrize("speed", [0.5, 1.0])
 def test_a_circle_widens_under_simultaneous_steps_and_stays_under_alternating_ones(speed):
-    game = Game(Gan(generator_loss="minimax") if speed == 0.5 else Wasserstein())
+    game = DiracGame(Gan(generator_loss="minimax") if speed == 0.5 else Wasserstein())
     found = behaviour(game, STEP, 300, 1.0)
     expected = {"alternating": 1.0, "simultaneous": math.sqrt(1 + (STEP * speed) ** 2)}
     assert found.verdict == "circles"
@@ -110,11 +114,11 @@ def test_an_alternating_update_is_that_of_the_training_loop(divergence):
         critic_optimizer=torch.optim.SGD(critic.parameters(), STEP),
     )
     players = loop.Game(generator, critic, divergence)
-    real = torch.zeros(1, 1, dtype=torch.float64)
-    path = Game(divergence).path((1.0, 0.45), STEP, 20, alternating=True)
+    real = Batch(torch.zeros(1, 1, dtype=torch.float64))
+    path = DiracGame(divergence).path((1.0, 0.45), STEP, 20, alternating=True)
     for expected in path[1:]:
-        loop.critic_step(state, players, real, loop.draw(players, 1))
-        loop.generator_step(state, players, real, loop.draw(players, 1))
+        loop.critic_step(state, players, real, loop.draw(players, real))
+        loop.generator_step(state, players, real, loop.draw(players, real))
         torch.testing.assert_close(torch.stack([generator.position.squeeze(), critic.slope]).detach(), expected)
 
 
@@ -124,17 +128,17 @@ def test_a_critic_that_descends_makes_a_saddle():
             return -super().estimate(real, fake)
 
     assert_eigenvalues(Descending(), -1 + 0j, 1 + 0j)
-    assert behaviour(Game(Descending()), STEP, 300, 1.0).verdict == "diverges"
+    assert behaviour(DiracGame(Descending()), STEP, 300, 1.0).verdict == "diverges"
 
 
 def test_the_penalty_centred_at_one_throws_the_critic_off_the_equilibrium():
-    found = behaviour(Game(Wasserstein(penalty=Interpolate(0.3))), STEP, 300, 1.0)
+    found = behaviour(DiracGame(Wasserstein(penalty=Interpolate(0.3))), STEP, 300, 1.0)
     assert (found.verdict, found.eigenvalues, found.predicted) == ("never settles", None, None)
     assert 0.5 < found.path[-100:].norm(dim=1).min() < found.path[-100:].norm(dim=1).max() < 2
 
 
 def test_the_one_sided_penalty_is_not_felt_near_the_equilibrium():
-    free, bound = Game(Wasserstein()), Game(Wasserstein(penalty=InterpolateOneSided(0.3)))
+    free, bound = DiracGame(Wasserstein()), DiracGame(Wasserstein(penalty=InterpolateOneSided(0.3)))
     torch.testing.assert_close(bound.jacobian(), free.jacobian())
     assert bound.field((0.0, 1.5)) == pytest.approx((1.5, -0.3))
 
@@ -142,14 +146,14 @@ def test_the_one_sided_penalty_is_not_felt_near_the_equilibrium():
 @pytest.mark.parametrize("penalty", [NoPenalty(), R1(0.3)])
 def test_labels_that_a_line_through_the_origin_cannot_meet_leave_the_generator_adrift(penalty):
     labels = {"real_label": 1.0, "generator_label": 1.0, "penalty": penalty}
-    adrift, bound = (Game(LeastSquares(fake_label=label, **labels)) for label in (0.0, -1.0))
+    adrift, bound = (DiracGame(LeastSquares(fake_label=label, **labels)) for label in (0.0, -1.0))
     assert torch.linalg.eigvals(adrift.jacobian()).abs().min() < 1e-3
     assert behaviour(adrift, STEP, 300, 1.0).verdict == "drifts"
     assert behaviour(bound, STEP, 300, 1.0).verdict == ("circles" if penalty == NoPenalty() else "converges")
 
 
 def test_clipping_holds_the_path():
-    path = Game(WeightClippedWasserstein(clip=0.5)).path((1.0, 0.4), STEP, 200, alternating=False)
+    path = DiracGame(WeightClippedWasserstein(clip=0.5)).path((1.0, 0.4), STEP, 200, alternating=False)
     assert path[:, 1].abs().max() == 0.5
     assert (path[:, 1].abs() == 0.5).sum() > 10
 
@@ -159,7 +163,7 @@ def test_a_penalty_that_tilts_the_critic_has_no_equilibrium():
         def __call__(self, critic, real, fake):
             return -critic(real + 1).mean()
 
-    assert behaviour(Game(Wasserstein(penalty=Tilt())), STEP, 10, 1.0).verdict == "no equilibrium"
+    assert behaviour(DiracGame(Wasserstein(penalty=Tilt())), STEP, 10, 1.0).verdict == "no equilibrium"
 
 
 @pytest.mark.parametrize("factor", [0.9, 1.0, 1.1])

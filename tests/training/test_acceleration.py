@@ -5,7 +5,9 @@ import math
 import warnings
 from collections import deque
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,14 +15,18 @@ import torch
 
 from gan_cli.assembly import assemble
 from gan_cli.datasets.mixtures import Ring
+from gan_cli.divergences.penalties import Interpolate
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.models import mlp
-from gan_cli.training import acceleration, precision
-from gan_cli.training.acceleration import CapturedIteration, CompiledIteration
+from gan_cli.schedules import Linear, Schedule
+from gan_cli.training import acceleration
+from gan_cli.training.acceleration import CapturedIteration, CompiledIteration, accelerated, choose_mode
 from gan_cli.training.batches import batches
 from gan_cli.training.device import Device
-from gan_cli.training.execution import Execution
-from gan_cli.training.loop import Game, eager, train
+from gan_cli.training.execution import Plan, plan
+from gan_cli.training.loop import EagerIteration, Game, train
+from gan_cli.training.precision import choose_precision, has_bf16
+from gan_cli.training.scheduling import Scheduling
 from gan_cli.training.state import TrainState, averaged_copy
 from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY, compose
 from tests.helpers.resuming import assert_resumes_exactly
@@ -28,6 +34,8 @@ from tests.helpers.resuming import assert_resumes_exactly
 RING = Ring(modes=8, radius=1.0, deviation=0.02)
 CPU = torch.device("cpu")
 STEPS = 10
+
+FALLING = Scheduling(rates=Linear(1.0, 0.0, None))
 
 TOLERANCE = {"float32": 1e-4, "tf32": 5e-3, "bf16": 2e-2}
 """How far the weights may be from those of float64, as a share of the way that they went."""
@@ -56,13 +64,20 @@ def new_state(device=CPU, dtype=torch.float32, normalization="none"):
     )
 
 
+def steps_of(state, divergence, accelerate=None, steps=STEPS, dtype=torch.float32, device=CPU, **choices):
+    """The terms of some steps, at rates that fall to 0."""
+    game = Game(state.generator, state.critic, divergence, **choices)
+    iterate = None if accelerate is None else accelerate(state, game, FALLING)
+    drawn = batches(RING, 16, 0, device)
+    data = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
+    return list(train(state, game, data, steps=steps, seed=0, scheduling=FALLING, iterate=iterate))
+
+
 def trained(divergence, dtype=torch.float32, device=CPU, **execution):
     """All weights after some steps, and the way that they went."""
     state = new_state(device, dtype)
     before = weights(state)
-    drawn = batches(RING, 16, 0, device)
-    data = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
-    deque(train(state, divergence, data, steps=STEPS, seed=0, schedule=lambda done: 1 - done, **execution), maxlen=0)
+    steps_of(state, divergence, dtype=dtype, device=device, **execution)
     after = weights(state)
     return after, (after - before).norm().item()
 
@@ -81,8 +96,8 @@ def divergence_of(name, penalty):
     return assemble(compose(*TINY, f"divergence={name}", f"divergence/penalty={penalty}")).divergence
 
 
-def compiling(state, game):
-    return CompiledIteration(state, game, lambda: None)
+def compiling(state, game, scheduling):
+    return CompiledIteration(state, game)
 
 
 def assert_same_step(divergence, tolerance, device=CPU, reuse_samples=False, **execution):
@@ -135,7 +150,7 @@ def test_every_compiled_step_is_that_of_float64(divergence, penalty, caplog):
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_a_captured_step_is_that_of_float64(divergence, penalty, caplog):
     divergence, cuda = divergence_of(divergence, penalty), torch.device("cuda")
-    graph = acceleration.accelerated("graph", "cuda", lambda left: pytest.fail("fell back"))
+    graph = partial(accelerated, "graph", "cuda")
     assert_same_step(divergence, TOLERANCE["float32"], cuda, accelerate=graph)
     assert_same_step(divergence, TOLERANCE["bf16"], cuda, bf16=True, accelerate=graph)
     assert_same_step(divergence, TOLERANCE["float32"], cuda, reuse_samples=True, accelerate=graph)
@@ -156,15 +171,13 @@ def test_a_captured_run_resumes_bit_for_bit(tmp_path):
 
 @hidden_by_the_compiler
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_a_compiled_run_resumes_bit_for_bit(precision, tmp_path, monkeypatch):
-    monkeypatch.setattr("gan_cli.training.precision.seconds", lambda game, real: 1.0 - game.bf16)
+def test_a_compiled_run_resumes_bit_for_bit(precision, tmp_path):
     changes = ["device.accelerate=compile", f"device.precision={precision}", "divergence=wgan_gp"]
     changes += ["train.reuse_samples=true"]
     assert_resumes_exactly(5, tmp_path / "half.pt", *TINY, *changes)
 
 
-def test_bfloat16_resumes_bit_for_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr("gan_cli.training.precision.seconds", lambda game, real: 1.0 - game.bf16)
+def test_bfloat16_resumes_bit_for_bit(tmp_path):
     changes = ["device.precision=bf16", "divergence=relativistic", "divergence/penalty=r1_r2"]
     assert_resumes_exactly(10, tmp_path / "half.pt", *TINY, *changes)
 
@@ -177,11 +190,16 @@ class Unreadable(Wasserstein):
 
 
 def test_what_cannot_be_compiled_runs_without_it_and_one_line_says_why(caplog):
-    execution = Execution("cpu", 1, "compile", "float32")
+    made = []
+
+    def accelerate(state, game, scheduling):
+        made.append(accelerated("compile", "cpu", state, game, scheduling))
+        return made[0]
+
     expected, _ = trained(Unreadable())
-    found, _ = trained(Unreadable(), accelerate=execution.accelerated())
+    found, _ = trained(Unreadable(), accelerate=accelerate)
     assert torch.equal(found, expected)
-    assert execution.accelerate == "eager"
+    assert made[0].mode == "eager"
     (line,) = said(caplog)
     assert line.startswith("the step cannot be compiled and goes on without: ")
     assert "\n" not in line
@@ -211,51 +229,88 @@ def test_the_reason_is_the_cause_and_not_the_heading_above_it(caplog, monkeypatc
     ],
 )
 def test_what_pays_back_is_chosen(requested, device, steps, deterministic, chosen, reason):
-    choice, why = acceleration.choose(requested, torch.device(device), steps, deterministic)
+    choice, why = choose_mode(requested, torch.device(device), steps, deterministic)
     assert choice == chosen
     assert reason in why
 
 
-@pytest.mark.parametrize(("bf16", "chosen"), [(0.5, "bf16"), (1.2, "bf16"), (1.3, "float32")])
-def test_bfloat16_is_left_where_it_is_clearly_slower(bf16, chosen, monkeypatch):
-    monkeypatch.setattr("gan_cli.training.precision.seconds", lambda game, real: bf16 if game.bf16 else 1.0)
-    experiment = assemble(compose(*TINY, "device.precision=bf16"))
-    assert experiment.execution.precision == chosen
-    (line,) = [reason for reason in experiment.reasons if reason.startswith("precision: ")]
-    assert f"{bf16 * 1e3:.3g} ms for a step's gradients, 1e+03 ms in float32" in line
-    assert ("is slower here" in line) == (chosen == "float32")
+@pytest.mark.parametrize(
+    ("requested", "has", "chosen", "reason", "warned"),
+    [
+        ("float32", True, "float32", "", False),
+        ("bf16", True, "bf16", "", False),
+        ("bf16", False, "bf16", "", True),
+        ("tf32", True, "float32", "needs CUDA", False),
+        ("auto", True, "bf16", "computes in bfloat16", False),
+        ("auto", False, "float32", "does not compute in bfloat16", False),
+    ],
+)
+def test_a_precision_is_obeyed_and_auto_goes_by_the_processor(
+    requested, has, chosen, reason, warned, monkeypatch, caplog
+):
+    monkeypatch.setattr("gan_cli.training.precision.has_bf16", lambda device: has)
+    choice, why = choose_precision(requested, CPU)
+    assert choice == chosen
+    assert reason in why
+    assert bool(why) == bool(reason)
+    assert [("slower than float32" in line) for line in said(caplog)] == [True] * warned
 
 
-def test_a_measurement_leaves_no_trace():
-    state = new_state(normalization="batch")
-    game = Game(state.generator, state.critic, divergence_of("gan", "none"))
-    before, drawn = state.fingerprint(), torch.get_rng_state()
-    precision.seconds(game, torch.zeros(16, 2))
-    assert state.fingerprint() == before
-    assert torch.equal(torch.get_rng_state(), drawn)
-    assert all(parameter.grad is None for parameter in state.generator.parameters())
+def test_a_processor_says_the_same_of_itself_every_time():
+    flags = Path("/proc/cpuinfo").read_text().split() if Path("/proc/cpuinfo").exists() else pytest.skip("not Linux")
+    assert has_bf16(CPU) == any(flag in ("avx512_bf16", "amx_bf16", "bf16") for flag in flags)
 
 
-def test_a_run_goes_on_as_it_began_whatever_a_measurement_says_today(monkeypatch):
-    monkeypatch.setattr("gan_cli.training.precision.seconds", lambda game, real: pytest.fail("measured again"))
-    monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
-    began = Execution("cpu", 3, "eager", "bf16")
-    experiment = assemble(compose(*TINY, "device.precision=bf16", "device.accelerate=compile"), began)
-    assert experiment.execution == began
+CPU_DEVICE = Device(kind="cpu", threads=None, deterministic=False, precision="bf16", accelerate="compile")
 
 
-def test_threads_are_those_of_the_run_that_goes_on(monkeypatch):
-    chosen = []
-    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
-    assemble(compose(*TINY), Execution("cpu", 3, "eager", "float32"))
-    assert chosen[-1] == 3
-    assemble(compose(*TINY, "device.threads=2"), Execution("cpu", 3, "eager", "float32"))
-    assert chosen[-1] == 2
+def planned(settings=CPU_DEVICE, before=None):
+    return plan(settings, CPU, operations=1, steps=10, before=before, data="")
+
+
+def test_a_run_goes_on_as_it_began():
+    began = Plan("cpu", 3, "eager", "float32")
+    assert replace(planned(before=began), reasons=()) == began
+    assert planned(replace(CPU_DEVICE, threads=2), began).threads == 2
 
 
 def test_what_another_kind_of_device_chose_is_chosen_anew():
-    experiment = assemble(compose(*TINY), Execution("cuda", 16, "graph", "tf32"))
-    assert experiment.execution == Execution("cpu", torch.get_num_threads(), "eager", "float32")
+    assert planned(before=Plan("cuda", 16, "graph", "tf32")) == planned()
+    assert replace(planned(), reasons=()) == Plan("cpu", 1, "compile", "bf16")
+
+
+def test_a_plan_sets_the_threads_where_the_steps_begin(monkeypatch):
+    chosen = []
+    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
+    job = assemble(compose(*TINY), Plan("cpu", 3, "eager", "float32"))
+    next(job.terms())
+    assert chosen[-1] == 3
+
+
+class Steps(Schedule):
+    """1 at the first step, 2 at the second."""
+
+    def at(self, progress):
+        return progress.step + 1.0
+
+
+@hidden_by_the_compiler
+@pytest.mark.parametrize("how", ["eager", "compiled", "captured"])
+def test_a_penalty_whose_weight_changes_is_followed(how, request):
+    """Beside the same run with a penalty of each step's own weight."""
+    expected = new_state()
+    for step in range(STEPS):
+        game = Game(expected.generator, expected.critic, Wasserstein(penalty=Interpolate(step + 1.0)))
+        deque(train(expected, game, batches(RING, 16, 0, CPU), steps=step + 1, seed=0), maxlen=0)
+    state = new_state()
+    game = Game(state.generator, state.critic, Wasserstein(penalty=Interpolate(Steps())))
+    if how == "captured":
+        accelerate, _ = request.getfixturevalue("graphs")
+        iterate = accelerate(state, game, Scheduling())
+    else:
+        iterate = CompiledIteration(state, game) if how == "compiled" else None
+    list(train(state, game, batches(RING, 16, 0, CPU), steps=STEPS, seed=0, iterate=iterate))
+    torch.testing.assert_close(weights(state), weights(expected), rtol=0, atol=0 if how == "eager" else 1e-5)
 
 
 @pytest.mark.parametrize(
@@ -271,8 +326,8 @@ def test_what_another_kind_of_device_chose_is_chosen_anew():
     ],
 )
 def test_a_record_that_says_nothing_usable_is_none(entry):
-    assert Execution.recorded(entry) is None
-    assert Execution.recorded(vars(Execution("cpu", 1, "eager", "bf16"))) == Execution("cpu", 1, "eager", "bf16")
+    assert Plan.recorded(entry) is None
+    assert Plan.recorded(Plan("cpu", 1, "eager", "bf16").record("eager")) == Plan("cpu", 1, "eager", "bf16")
 
 
 class Graph:
@@ -293,8 +348,8 @@ def graphs(monkeypatch):
     """Stand-ins for CUDA's streams and graphs; gives what makes a captured iteration, and the graphs made."""
     made = []
 
-    def accelerate(state, game):
-        iteration = CapturedIteration(state, eager(state, game), lambda: None)
+    def accelerate(state, game, scheduling):
+        iteration = CapturedIteration(state, game, scheduling, EagerIteration(state, game))
 
         @contextmanager
         def capture(graph, **_):
@@ -329,10 +384,7 @@ def test_after_some_eager_steps_a_graph_is_replayed_with_new_data_rates_and_weig
 
 def test_each_step_of_a_graph_gives_terms_of_its_own(graphs):
     accelerate, _ = graphs
-    runs = []
-    for execution in ({"accelerate": accelerate}, {}):
-        source = batches(RING, 16, 0, CPU)
-        runs.append(list(train(new_state(), divergence_of("gan", "none"), source, steps=STEPS, seed=0, **execution)))
+    runs = [steps_of(new_state(), divergence_of("gan", "none"), **how) for how in ({"accelerate": accelerate}, {})]
     for captured, plain in zip(*runs, strict=True):
         assert list(captured) == list(plain)
         torch.testing.assert_close(torch.stack(list(captured.values())), torch.stack(list(plain.values())))
@@ -384,7 +436,7 @@ def test_an_optimizer_that_counts_on_the_host_is_not_captured(graphs, caplog):
     def finished(**execution):
         state = new_state()
         state.critic_optimizer = Counting(state.critic.parameters(), lr=1e-2)
-        list(train(state, divergence_of("gan", "none"), batches(RING, 16, 0, CPU), steps=STEPS, seed=0, **execution))
+        steps_of(state, divergence_of("gan", "none"), **execution)
         return state.fingerprint()
 
     assert finished(accelerate=accelerate) == finished()
@@ -399,12 +451,17 @@ def test_an_optimizer_that_counts_on_the_host_is_not_captured(graphs, caplog):
     [("graph", Waiting(), 4, "eager"), ("compile", Unreadable(), 3, "graph")],
 )
 def test_a_run_remembers_what_is_left_of_its_acceleration(mode, divergence, steps, left):
-    execution = Execution("cuda", 1, mode, "float32")
-    source = batches(RING, 16, 0, CPU)
+    made = []
+
+    def accelerate(state, game, scheduling):
+        made.append(Plan("cuda", 1, mode, "float32").iteration(state, game, scheduling))
+        return made[0]
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        list(train(new_state(), divergence, source, steps=steps, seed=0, accelerate=execution.accelerated()))
-    assert execution.accelerate == left
+        steps_of(new_state(), divergence, accelerate, steps=steps)
+    assert made[0].mode == left
+    assert Plan("cuda", 1, mode, "float32").record(made[0].mode)["accelerate"] == left
 
 
 @pytest.mark.parametrize(
@@ -413,12 +470,8 @@ def test_a_run_remembers_what_is_left_of_its_acceleration(mode, divergence, step
 )
 def test_threads_follow_the_work(operations, given, threads, monkeypatch):
     monkeypatch.setattr("gan_cli.training.device.DEFAULT_THREADS", 4)
-    chosen = []
-    monkeypatch.setattr(torch, "set_num_threads", chosen.append)
-    device = Device(kind="cpu", threads=given, deterministic=False)
-    device.activate()
-    device.spread(int(operations))
-    assert chosen[-1] == threads
+    chosen, _ = Device(kind="cpu", threads=given, deterministic=False).threads_for(int(operations))
+    assert chosen == threads
 
 
 def test_tf32_is_off_unless_asked_for():

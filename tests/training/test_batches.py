@@ -5,16 +5,17 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 
 from gan_cli.assembly import assemble
-from gan_cli.datasets.base import Images, to_unit_range
+from gan_cli.datasets.base import Batch, Images, to_unit_range
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.randomness import stream
-from gan_cli.training.batches import Batches, EndlessBatches, Shuffled, batches, fits
+from gan_cli.training.batches import EndlessBatches, Shuffled, batches, fits
 from tests.helpers.configs import compose
 from tests.helpers.resuming import advance
 
@@ -30,11 +31,19 @@ def pictures(size: int = SIZE, channels: int = 3, mirror: bool = False) -> Image
     """Random pixels, but for the corner that tells which image it is."""
     images = torch.randint(256, (size, channels, 6, 8), generator=torch.Generator().manual_seed(1)).to(torch.uint8)
     images[:, :, 0, 0] = images[:, :, 0, -1] = torch.arange(size)[:, None]
-    return Images(images, mirror=mirror)
+    return Images(images, torch.arange(size), mirror=mirror)
 
 
-def source(data="resident", workers=1, seed=0, mirror=False, channels=3) -> Batches:
-    return batches(pictures(channels=channels, mirror=mirror), BATCH, seed, CPU, data=data, workers=workers)
+def source(data="resident", workers=1, seed=0, mirror=False, channels=3) -> Callable[[int, int], torch.Tensor]:
+    """The images of the batches; each has its own number for its label."""
+    given = batches(pictures(channels=channels, mirror=mirror), BATCH, seed, CPU, data=data, workers=workers)
+
+    def images(first: int, count: int) -> torch.Tensor:
+        batch = given(first, count)
+        assert torch.equal(batch.labels, identities(batch.samples))
+        return batch.samples
+
+    return images
 
 
 def identities(result):
@@ -135,7 +144,7 @@ def test_an_epoch_holds_no_image_twice_leaves_out_the_remainder_and_has_its_own_
 def test_half_of_the_images_are_mirrored_where_the_data_allow_it(mirror):
     images = torch.zeros(1000, 1, 2, 2, dtype=torch.uint8)
     images[..., 1] = 255
-    result = batches(Images(images, mirror=mirror), 500, 0, CPU)(0, 4)
+    result = batches(Images(images, mirror=mirror), 500, 0, CPU)(0, 4).samples
     flipped = (result[..., 0] > result[..., 1]).all(-1)
     # Five standard deviations about the mean of 2000 coins.
     assert abs(flipped.sum().item() - (1000 if mirror else 0)) <= (112 if mirror else 0)
@@ -143,12 +152,12 @@ def test_half_of_the_images_are_mirrored_where_the_data_allow_it(mirror):
 
 
 def test_the_gather_moves_bytes():
-    images, flipped = Shuffled(pictures().images, BATCH, 0, mirror=True)[0, 3]
+    images, flipped, _ = Shuffled(pictures().images, BATCH, 0, mirror=True)[0, 3]
     assert images.dtype == torch.uint8
     assert images.shape == (3 * BATCH, 3, 6, 8)
     assert flipped is not None
     assert flipped.shape == (3 * BATCH,)
-    assert Shuffled(pictures().images, BATCH, 0, mirror=False)[0, 3][1] is None
+    assert Shuffled(pictures().images, BATCH, 0, mirror=False)[0, 3].flipped is None
 
 
 def test_images_can_be_streamed_from_a_file(tmp_path):
@@ -156,19 +165,19 @@ def test_images_can_be_streamed_from_a_file(tmp_path):
     np.save(tmp_path / "images.npy", pictures().images.numpy())
     mapped = Images(torch.from_numpy(np.load(tmp_path / "images.npy", mmap_mode="c")))
     given = batches(mapped, BATCH, 0, CPU, data="streamed", workers=2)
-    assert torch.equal(given(0, 7), source()(0, 7))
+    assert torch.equal(given(0, 7).samples, source()(0, 7))
 
 
 def test_the_images_are_not_copied():
     images = pictures().images
     given = batches(Images(images), BATCH, 0, CPU)
     images.fill_(255)
-    assert (given(0, 5) == 1).all()
+    assert (given(0, 5).samples == 1).all()
 
 
 @both_paths
 def test_a_batch_of_all_the_data_and_one_larger_than_them(data, workers):
-    whole = batches(pictures(), SIZE, 0, CPU, data=data, workers=workers)(0, 2)
+    whole = batches(pictures(), SIZE, 0, CPU, data=data, workers=workers)(0, 2).samples
     assert all(sorted(batch) == list(range(SIZE)) for batch in identities(whole).tolist())
     with pytest.raises(ValueError, match=r"^batch_size=24 is larger than the data set of 23 images"):
         batches(pictures(), SIZE + 1, 0, CPU, data=data, workers=workers)
@@ -176,11 +185,30 @@ def test_a_batch_of_all_the_data_and_one_larger_than_them(data, workers):
 
 def test_points_are_drawn_anew_for_every_index():
     points = EndlessBatches(RING, 16, 0, CPU)
-    together = points(2, 3)
+    together = points(2, 3).samples
     assert together.shape == (3, 16, 2)
     assert len(together.unique(dim=0)) == 3
-    assert all(torch.equal(points(2 + k, 1)[0], together[k]) for k in (1, 0, 2))
-    assert not torch.equal(EndlessBatches(RING, 16, 1, CPU)(2, 3), together)
+    assert all(torch.equal(points(2 + k, 1).samples[0], together[k]) for k in (1, 0, 2))
+    assert not torch.equal(EndlessBatches(RING, 16, 1, CPU)(2, 3).samples, together)
+
+
+class Sides(Ring):
+    """The ring with a class for each half of the plane."""
+
+    def batch(self, n, generator):
+        points = self.sample(n, generator)
+        return Batch(points, (points[:, 0] > 0).long())
+
+
+def test_points_may_have_labels_and_data_without_them_have_none():
+    given = EndlessBatches(Sides(8, 2.0, 0.02), 16, 0, CPU)(3, 2)
+    assert given.labels.shape == (2, 16)
+    assert torch.equal(given.labels, (given.samples[..., 0] > 0).long())
+    first, second = given.unbind()
+    assert torch.equal(first.samples, given.samples[0])
+    assert torch.equal(second.labels, given.labels[1])
+    assert EndlessBatches(RING, 16, 0, CPU)(0, 1).labels is None
+    assert batches(Images(pictures().images), BATCH, 0, CPU)(0, 1).labels is None
 
 
 def test_data_stay_on_the_device_up_to_half_of_its_memory():
@@ -195,24 +223,24 @@ def test_the_size_decides_on_a_gpu_where_nothing_else_is_said(monkeypatch, free,
     dataset, gpu = pictures(), torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**10))
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
-    assert batches(dataset, BATCH, 0, gpu).path.startswith(path)
-    assert batches(dataset, BATCH, 0, gpu, data="resident").path.startswith("resident")
-    assert batches(dataset, BATCH, 0, gpu, data="streamed").path.startswith("streamed")
+    assert batches(dataset, BATCH, 0, gpu).description.startswith(path)
+    assert batches(dataset, BATCH, 0, gpu, data="resident").description.startswith("resident")
+    assert batches(dataset, BATCH, 0, gpu, data="streamed").description.startswith("streamed")
 
 
 def test_the_path_is_said_in_words():
-    assert batches(RING, 4, 0, CPU).path == "drawn on cpu"
+    assert batches(RING, 4, 0, CPU).description == "drawn on cpu"
     images = Images(torch.zeros(1000, 1, 28, 28, dtype=torch.uint8))
-    assert batches(images, 4, 0, CPU).path == "resident on cpu (0.8 MB of uint8)"
+    assert batches(images, 4, 0, CPU).description == "resident on cpu (0.8 MB of uint8)"
     streamed = batches(images, 4, 0, CPU, data="streamed", workers=3)
-    assert streamed.path == "streamed by 3 threads (0.8 MB of uint8)"
+    assert streamed.description == "streamed by 3 threads (0.8 MB of uint8)"
 
 
 def test_a_run_on_streamed_data_is_the_one_on_resident_data():
     small = ["dataset=mnist5k", "dataset.resolution=8", "model.generator.width=4", "model.critic.width=4", "metric=[]"]
     runs = [assemble(compose(*small, "divergence=wgan_gp", f"device.data={data}")) for data in ("resident", "streamed")]
     assert len({advance(run, 5).state.fingerprint() for run in runs}) == 1
-    assert [run.batches.path.split()[0] for run in runs] == ["resident", "streamed"]
+    assert [run.batches.description.split()[0] for run in runs] == ["resident", "streamed"]
 
 
 def test_threads_end_with_the_run():
@@ -232,7 +260,7 @@ def test_a_program_that_still_holds_its_batches_ends():
     program = """
 import torch
 from gan_cli.training.batches import batches
-from gan_cli.datasets.base import Images
+from gan_cli.datasets.base import Batch, Images
 images = Images(torch.zeros(10, 1, 4, 4, dtype=torch.uint8))
 held = batches(images, 2, 0, torch.device("cpu"), data="streamed", workers=2)
 held(0, 1), held(1, 1)

@@ -15,19 +15,18 @@ from gan_cli.divergences.relativistic import Relativistic
 from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
 from gan_cli.models import mlp
 from gan_cli.randomness import stream
+from gan_cli.schedules import Constant, Cosine, Linear
 from gan_cli.training import state as checkpoints
 from gan_cli.training.batches import batches
 from gan_cli.training.loop import (
     Game,
-    constant,
-    cosine,
     critic_step,
     draw,
     generator_step,
-    linear,
     train,
     update_average,
 )
+from gan_cli.training.scheduling import Scheduling
 from gan_cli.training.state import TrainState, averaged_copy
 
 RING = Ring(modes=8, radius=2.0, deviation=0.02)
@@ -51,16 +50,16 @@ def source(batch_size=32, seed=0):
     return batches(RING, batch_size, seed, torch.device("cpu"))
 
 
-def game(state, divergence=GAN):
-    return Game(state.generator, state.critic, divergence)
+def game(state, divergence=GAN, **choices):
+    return Game(state.generator, state.critic, divergence, **choices)
 
 
 def batch():
-    return source()(0, 1)[0]
+    return source()(0, 1).unbind()[0]
 
 
 def samples(state):
-    return draw(game(state), 32)
+    return draw(game(state), batch())
 
 
 def weights(network: nn.Module):
@@ -69,7 +68,7 @@ def weights(network: nn.Module):
 
 def test_training_is_an_iterator_that_gives_detached_scalars():
     state = new_state()
-    terms = list(islice(train(state, GAN, source(), steps=10, seed=0), 3))
+    terms = list(islice(train(state, game(state), source(), steps=10, seed=0), 3))
     assert state.step == 3
     for step in terms:
         assert set(step) == {
@@ -115,20 +114,22 @@ def test_critic_steps_follow_the_divergence_and_use_batches_of_their_own():
         asked.append((first, count))
         return source()(first, count)
 
-    list(islice(train(new_state(), Wasserstein(critic_steps=3), recording, steps=2, seed=0), 2))
+    state = new_state()
+    list(islice(train(state, game(state, Wasserstein(critic_steps=3)), recording, steps=2, seed=0), 2))
     assert asked == [(0, 3), (3, 3)]
 
 
 def test_clipping_holds_after_every_step():
     state = new_state()
-    for _ in islice(train(state, WeightClippedWasserstein(clip=0.01, critic_steps=2), source(), steps=3, seed=0), 3):
+    clipped = game(state, WeightClippedWasserstein(clip=0.01, critic_steps=2))
+    for _ in islice(train(state, clipped, source(), steps=3, seed=0), 3):
         assert weights(state.critic).abs().max() <= 0.01 + 1e-9
 
 
 def test_a_frozen_generator_leaves_the_critic_to_train_alone():
     state = new_state()
     generator, critic = weights(state.generator), weights(state.critic)
-    (terms,) = islice(train(state, GAN, source(), steps=1, seed=0, train_generator=False), 1)
+    (terms,) = islice(train(state, game(state, generator_trained=False), source(), steps=1, seed=0), 1)
     assert "generator_loss" not in terms
     assert torch.equal(weights(state.generator), generator)
     assert not torch.equal(weights(state.critic), critic)
@@ -139,10 +140,10 @@ def test_reused_samples_are_those_of_the_critics_last_step(critic_steps):
     """Beside what a tutorial writes: one batch of samples, detached for the critic and then judged anew."""
     divergence = Gan(generator_loss="non_saturating", penalty=Interpolate(10.0), critic_steps=critic_steps)
     ours, theirs = new_state(), new_state()
-    list(train(ours, divergence, source(), steps=2, seed=0, reuse_samples=True))
+    list(train(ours, game(ours, divergence, reuse_samples=True), source(), steps=2, seed=0))
     for step in range(2):
         torch.manual_seed(stream(0, "step", step))
-        for real in source()(step * critic_steps, critic_steps):
+        for real in source()(step * critic_steps, critic_steps).samples:
             fake = theirs.generator(theirs.generator.sample_latent(32))
             theirs.critic_optimizer.zero_grad()
             penalty = divergence.penalty(theirs.critic, real, fake.detach())
@@ -176,7 +177,7 @@ def test_a_step_depends_on_the_seed_and_its_index_alone(position):
     for noise in (0, 5):
         state = new_state()
         state.step = position
-        iterator = train(state, GAN, source(), steps=100, seed=3)
+        iterator = train(state, game(state), source(), steps=100, seed=3)
         torch.randn(noise)
         next(iterator)
         torch.randn(noise)
@@ -189,7 +190,7 @@ def test_another_seed_gives_another_run():
     fingerprints = set()
     for seed in (0, 1):
         state = new_state()
-        list(train(state, GAN, source(), steps=3, seed=seed))
+        list(train(state, game(state), source(), steps=3, seed=seed))
         fingerprints.add(state.fingerprint())
     assert len(fingerprints) == 2
 
@@ -197,16 +198,16 @@ def test_another_seed_gives_another_run():
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
-        (constant, [1, 1, 1, 1]),
-        (linear, [1, 0.75, 0.5, 0.25]),
-        (cosine, [(1 + math.cos(math.pi * progress)) / 2 for progress in (0, 0.25, 0.5, 0.75)]),
+        (Constant(1.0), [1, 1, 1, 1]),
+        (Linear(1.0, 0.0, None), [1, 0.75, 0.5, 0.25]),
+        (Cosine(1.0, 0.0, None), [(1 + math.cos(math.pi * progress)) / 2 for progress in (0, 0.25, 0.5, 0.75)]),
     ],
 )
 def test_schedule_scales_the_learning_rate_of_each_step(schedule, expected):
     state = new_state(lr=1e-3)
     rates = [
         (state.generator_optimizer.param_groups[0]["lr"], state.critic_optimizer.param_groups[0]["lr"])
-        for _ in train(state, GAN, source(), steps=4, seed=0, schedule=schedule)
+        for _ in train(state, game(state), source(), steps=4, seed=0, scheduling=Scheduling(rates=schedule))
     ]
     assert [rate[0] for rate in rates] == pytest.approx([1e-3 * factor for factor in expected])
     assert [rate[1] for rate in rates] == pytest.approx([1e-3 * factor for factor in expected])
@@ -228,7 +229,7 @@ def test_average_moves_by_its_decay_and_copies_counters():
 
 def test_without_decay_the_average_is_the_generator():
     state = new_state()
-    list(train(state, GAN, source(), steps=3, seed=0, average_decay=0.0))
+    list(train(state, game(state), source(), steps=3, seed=0, scheduling=Scheduling(average_decay=0.0)))
     assert torch.equal(weights(state.average), weights(state.generator))
 
 
@@ -238,7 +239,7 @@ def test_a_gan_brings_the_points_to_the_ring():
     latent = state.generator.sample_latent(500, torch.Generator().manual_seed(0))
     distances = []
     for steps in (1, 1000):
-        list(train(state, Relativistic(penalty=R1R2(0.1)), source(64), steps=steps, seed=0))
+        list(train(state, game(state, Relativistic(penalty=R1R2(0.1))), source(64), steps=steps, seed=0))
         with torch.no_grad():
             distances.append((state.average(latent).norm(dim=1) - 2).abs().mean().item())
     assert distances[1] < 0.25 * distances[0]
@@ -246,7 +247,7 @@ def test_a_gan_brings_the_points_to_the_ring():
 
 def test_state_survives_the_disk_bit_for_bit(tmp_path):
     state = new_state()
-    list(train(state, GAN, source(), steps=3, seed=0))
+    list(train(state, game(state), source(), steps=3, seed=0))
     checkpoints.save(state, tmp_path / "state.pt")
     other = new_state(seed=9)
     assert other.fingerprint() != state.fingerprint()
@@ -257,7 +258,7 @@ def test_state_survives_the_disk_bit_for_bit(tmp_path):
 
 def test_fingerprint_sees_a_change_in_one_bit_of_any_part():
     state = new_state()
-    list(train(state, GAN, source(), steps=1, seed=0))
+    list(train(state, game(state), source(), steps=1, seed=0))
     seen = {state.fingerprint()}
     for tensor in (
         next(state.generator.parameters()),

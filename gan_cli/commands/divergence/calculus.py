@@ -10,7 +10,7 @@ Function = Callable[[Tensor], Tensor]
 
 
 def slope(function: Function, x: Tensor) -> Tensor:
-    """The derivative by automatic differentiation, elementwise, or of a mean over the elements times their number."""
+    """The derivative by automatic differentiation, elementwise; of a mean, times the number of elements."""
     x = x.detach().clone().requires_grad_(True)
     value = function(x)
     (gradient,) = torch.autograd.grad(value.sum(), x)
@@ -23,17 +23,17 @@ def maximiser(function: Function, low: float, high: float, rows: int, points: in
     start, end = (torch.full((rows, 1), edge, dtype=torch.float64) for edge in (low, high))
     for _ in range(rounds):
         x = start + (end - start) * position
-        # ∞ − ∞ is met far outside the domain, where nothing is gained.
+        # ∞ − ∞ occurs far outside the domain, where nothing is gained.
         best = function(x).nan_to_num(-math.inf, math.inf, -math.inf).argmax(1, keepdim=True)
         start, end = x.gather(1, (best - 1).clamp(min=0)), x.gather(1, (best + 1).clamp(max=points - 1))
     return x.gather(1, best)[:, 0]
 
 
 def largest(error: Tensor) -> float:
-    """The largest size of any element; infinite where one is not finite."""
+    """The largest size of any element; infinite if one is not finite."""
     return error.abs().nan_to_num(math.inf, math.inf).max().item()
 
 
 def share(obeyed: Tensor) -> float:
-    """How much of it is not."""
+    """The share of elements that are False."""
     return 1 - obeyed.double().mean().item()

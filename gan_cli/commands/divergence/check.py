@@ -13,7 +13,7 @@ WIDTH = 100
 
 @dataclass(frozen=True)
 class Measured:
-    """The error of a divergence under each law, None where the law has nothing to say."""
+    """The error of a divergence under each law, None if the law does not apply."""
 
     name: str
     errors: Mapping[str, float | None]
@@ -29,12 +29,12 @@ class Measured:
 
 
 def measure(name: str, divergence: Divergence) -> Measured:
-    """Every law of one divergence. Raises `ConfigError` where a formula cannot be computed."""
+    """Every law of one divergence. Raises `ConfigError` if a formula cannot be computed."""
     errors = {}
     for law in LAWS:
         try:
             errors[law.name] = law.error(divergence)
-        except Exception as error:  # whatever somebody's own formula trips over
+        except Exception as error:  # somebody's own formula may raise anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ConfigError(f"{name}: {law.name} cannot be computed: {reason}") from error
     return Measured(name, errors)

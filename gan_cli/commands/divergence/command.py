@@ -123,7 +123,7 @@ def _exact(arguments: Namespace) -> None:
 
 @contextmanager
 def _explaining(what: str) -> Iterator[None]:
-    """Turn what densities refuse, or somebody's own formula trips over, into one line."""
+    """Say in one line what densities refuse, or what somebody's own formula raises."""
     try:
         yield
     except (CommandError, NotImplementedError):
@@ -136,7 +136,7 @@ def _explaining(what: str) -> Iterator[None]:
 
 
 def _folders(arguments: Namespace) -> Folders:
-    """Where options are found. Raises `ConfigError` when the user's folder is none."""
+    """The folders that hold options. Raises `ConfigError` if the user's folder is none."""
     folder: Path | None = arguments.config_dir
     if folder is None:
         return (options.CONFIGS,)
@@ -169,7 +169,7 @@ def _density(text: str, node: DictConfig) -> "Density":
 
 
 def _is_a(node: DictConfig, kind: type) -> bool:
-    """Whether the node's class, if it can be found, is of a kind."""
+    """Whether the node's class can be found and is of a kind."""
     try:
         found = locate(str(node.get("_target_")))
     except ErrorDuringImport:

@@ -18,7 +18,7 @@ FIELDS = (
     *("critic", "generator", "best"),
     *("value", "where", "source"),
 )
-"""Of an f-divergence the first eight, of any other objective the next three, of either the last three."""
+"""An f-divergence has the first eight, any other objective the next three, both have the last three."""
 
 FIELD = re.compile(rf"^({'|'.join(map(re.escape, FIELDS))}): (.+)$", re.MULTILINE)
 CITATION = re.compile(r"\(([^()]*arXiv[^()]*)\)")
@@ -32,7 +32,7 @@ class Formulas:
     summary: str
     """The first paragraph of its docstring."""
     stated: dict[str, str]
-    """By the names of `FIELDS`; only what the docstring has."""
+    """The formulas by the names of `FIELDS`; only those that the docstring has."""
 
     @property
     def is_f_divergence(self) -> bool:
@@ -58,7 +58,7 @@ def of(name: str, folders: Sequence[Path] = (options.CONFIGS,)) -> Formulas:
 
 
 def _penalty(name: str, folders: Sequence[Path]) -> str:
-    """Which option of the nested group the defaults of a divergence choose."""
+    """The option of the nested group that the defaults of a divergence choose."""
     node = cast(DictConfig, OmegaConf.load(options.path("divergence", name.split(":")[0], folders)))
     chosen = [default for default in node.get("defaults", []) if isinstance(default, DictConfig)]
     return next((str(default.penalty) for default in chosen if "penalty" in default), "none")
@@ -72,5 +72,5 @@ def _docstring(target: str, key: str) -> str:
         source = spec.loader.get_source(module)  # type: ignore[union-attr]
         classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == name]
         return ast.get_docstring(classes[0]) or ""
-    except Exception as error:  # whatever a user's package trips over
+    except Exception as error:  # a user's package may raise anything
         raise ConfigError(f"{key}._target_={target} is not found: is its folder on PYTHONPATH?") from error

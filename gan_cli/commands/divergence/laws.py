@@ -20,7 +20,7 @@ from gan_cli.divergences.f_divergence import FDivergence
 Form = Literal["minimax", "non_saturating"]
 
 RATIOS = torch.logspace(-3, 3, 60, dtype=torch.float64)
-"""u = p/q; of an even number, since at u = 1 most f are 0 and no relative error is defined."""
+"""Values of u = p/q; their number is even to leave out u = 1, where most f are 0 and no relative error is defined."""
 
 SCORES = torch.linspace(-12, 12, 241, dtype=torch.float64)
 
@@ -39,7 +39,7 @@ class Law:
     measure: Callable[[Any], float | None]
 
     def error(self, divergence: Divergence) -> float | None:
-        """The largest error, infinite where anything is not a number; None where the law has nothing to say."""
+        """The largest error, infinite if anything is not a number; None if the law does not apply."""
         error = self.measure(divergence) if isinstance(divergence, self.kind) else None
         return math.inf if error is not None and math.isnan(error) else error
 
@@ -53,7 +53,7 @@ LAWS: list[Law] = []
 
 
 def law(name: str, kind: type, tolerance: float) -> Callable[[Callable[[Any], float | None]], Law]:
-    """Make a law, stated by its docstring, of the function that measures its error."""
+    """Make a law of the function that measures its error; the docstring of the function states it."""
 
     def register(measure: Callable[[Any], float | None]) -> Law:
         statement = " ".join((measure.__doc__ or "").split()).removesuffix(".")
@@ -225,7 +225,7 @@ def bfloat16(divergence: Divergence) -> float:
 
 
 def rounding(divergence: Divergence, dtype: torch.dtype) -> float:
-    """The largest error of what training computes from a score, infinite where it is infinite for no reason."""
+    """The largest error of what training computes from a score; infinite if that is infinite without a reason."""
     limits = torch.finfo(dtype)
     v = torch.linspace(-80, 80, 81).to(dtype)
     exact_v = v.double()
@@ -257,18 +257,18 @@ def _terms(divergence: Divergence) -> list[Function]:
 
 
 def _with(divergence: Divergence, form: Form) -> Divergence:
-    """The same with another objective of the generator, if it has several."""
+    """The divergence with another objective of the generator, if it has several."""
     return replace(divergence, generator_loss=form) if isinstance(divergence, FDivergence) else divergence
 
 
 def _where_f_bends(divergence: FDivergence) -> Tensor:
-    """Where f is straight, f* has a corner and no derivative; where it is nearly so, no slope determines a u."""
+    """The ratios u at which f bends: a straight f gives f* a corner without a derivative, and a slope without a u."""
     low, high = slope(divergence.f, RATIOS), slope(divergence.f, 1.01 * RATIOS)
     return RATIOS[high - low > 1e-9 * (1 + low.abs())]
 
 
 def _difference(a: Tensor, b: Tensor) -> float:
-    """The largest, relative to the sum of both sizes."""
+    """The largest difference, relative to the sum of both sizes."""
     size = a.abs() + b.abs()
     return largest(torch.where(a == b, 0.0, (a - b) / size))
 

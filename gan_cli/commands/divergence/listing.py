@@ -36,7 +36,7 @@ critics, where g_f(v) is T. Its value when P = Q, and when P and Q do not overla
 
 
 def as_text(divergences: Sequence[Formulas]) -> str:
-    """A block for each, no line wider than 100 columns."""
+    """A block for each divergence, no line wider than 100 columns."""
     return "\n".join([HEADING, *(_block(divergence) for divergence in divergences)])
 
 
@@ -93,6 +93,6 @@ def _table(members: Sequence[Formulas], columns: dict[str, str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """For a cell: the signs that markdown would take as its own, and papers as links."""
+    """The text of a cell: markdown's own signs are escaped, papers become links."""
     text = re.sub(r"([*|])", r"\\\1", text)
     return re.sub(r"arXiv (\d{4}\.\d{5}|\d{4}\.\d{4})", r"[\1](https://arxiv.org/abs/\1)", text)

@@ -20,14 +20,14 @@ SCORES = torch.linspace(-4, 4, 401, dtype=torch.float64)
 MINIMAX = "minimax"
 
 HEIGHT = 8.0
-"""The farthest value from the middle one that is shown."""
+"""The largest distance from the median that is shown."""
 
 Curves = Sequence[tuple[Tensor, str, str]]
 """Values, colour and legend of each curve of a panel."""
 
 
 def draw(divergences: Mapping[str, Divergence]) -> bytes:
-    """The PNG. Panels of what a divergence does not have stay empty."""
+    """A PNG of the divergences; panels of what a divergence does not have stay empty."""
     figure = Figure(figsize=(15, 0.6 + 1.9 * len(divergences)), layout="constrained")
     grid = figure.subplots(len(divergences), len(TITLES), squeeze=False)
     legends: set[str] = set()
@@ -60,7 +60,7 @@ def _panels(divergence: Divergence) -> list[tuple[Tensor, Curves] | None]:
 
 
 def _inside(domain: tuple[float, float]) -> Tensor:
-    """Values of t up to the end of the domain, or to both sides of 0 where it has none."""
+    """Values of t up to the end of the domain, or on both sides of 0 if it has none."""
     low, high = max(domain[0], -4.0), domain[1]
     if math.isinf(high):
         return torch.linspace(low, 4, 401, dtype=torch.float64)
@@ -81,7 +81,7 @@ def _generator(divergence: Divergence) -> Curves:
 
 
 def _draw_panel(axes: Axes, panel: tuple[Tensor, Curves] | None, legends: set[str]) -> None:
-    """Draw the curves, with those legends that were not yet shown."""
+    """Draw the curves, with the legends that were not yet shown."""
     if panel is None:
         axes.set_axis_off()
         return
@@ -92,7 +92,7 @@ def _draw_panel(axes: Axes, panel: tuple[Tensor, Curves] | None, legends: set[st
     shown = torch.cat([values for values, _, _ in curves])
     shown = shown[shown.isfinite()]
     if len(shown):
-        # What grows like an exponential would press all else flat.
+        # A curve that grows like an exponential would press all else flat.
         low, middle, high = torch.quantile(shown, torch.tensor([0.03, 0.5, 0.97], dtype=torch.float64)).tolist()
         low, high = max(low, middle - HEIGHT), min(high, middle + HEIGHT)
         margin = 0.08 * (high - low) or 1.0

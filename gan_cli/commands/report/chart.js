@@ -27,7 +27,7 @@ const evenTicks = (low, high, count) => {
   return ticks;
 };
 
-// At round numbers: powers of ten where there are several, and zero.
+// Ticks at round numbers: powers of ten if there are several, and zero.
 const ticks = (kind, low, high, [forward, backward]) => {
   if (kind === "linear") return evenTicks(low, high, 5);
   const [least, most] = [backward(low), backward(high)];
@@ -197,7 +197,7 @@ class Chart {
     this.read(steps[to]);
   }
 
-  // Every shown run's values at a step, or none; of curves without a point there, the last before it.
+  // The values of every shown run at a step, or none; a curve without a point there gives the last before it.
   read(step) {
     this.cursor = step;
     this.line?.setAttribute("visibility", step === null ? "hidden" : "visible");

@@ -12,16 +12,16 @@ from gan_cli.runs import receipts
 from gan_cli.show.wording import QUANTILE, setting
 
 NOT_METRICS = {"step", "images_seen", "seconds", "penalty", "critic_loss", "generator_loss", "images_per_second"}
-"""What training logs about itself; so are gradient norms and learning rates."""
+"""Numbers that training logs about itself, as are gradient norms and learning rates."""
 
 ALWAYS = {"version", "target", "code_sha256"}
-"""Circumstances that every number has, though receipts of earlier versions do not tell them."""
+"""Circumstances that every number has, though receipts of earlier versions lack them."""
 
 DIGEST = re.compile(r"([0-9a-f]{8})[0-9a-f]{32,}")
-"""Of a commit or of content; its first digits tell it from another."""
+"""The digest of a commit or of content; its first digits tell it from another."""
 
 FAMILY = 3
-"""As many names that differ only in a whole number at their end are parts of one thing, such as shares of classes."""
+"""Names that differ only in a whole number at their end form a family from this many on, such as shares of classes."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Cell:
     real: float | None = None
     """The same number of real samples: the floor of a distance."""
     step: int | None = None
-    """Of the training; None where it is the run's last."""
+    """The step of the training; None if it is the run's last."""
     is_of_other_weights: bool = False
-    """Whether the run has other weights at that step by now, so that the number is none of its own."""
+    """Whether the run by now has other weights at that step than those that were measured."""
 
     @property
     def half_width(self) -> float | None:
-        """Of the 95 % interval."""
+        """Half of the width of the 95 % interval; None if no error is known."""
         return None if self.error is None else QUANTILE * self.error
 
 
@@ -50,31 +50,31 @@ class Column:
 
     name: str
     logged: bool
-    """Whether training logged it; else it is from the receipts of gan-eval."""
+    """Whether training logged it; otherwise it comes from receipts of gan-eval."""
     circumstances: dict[str, Any]
     divergence: str | None = None
-    """What is estimated, where that is of one divergence alone."""
+    """The divergence that is estimated, if the number depends on one."""
     cells: dict[int, Cell] = field(default_factory=dict)
     distinction: list[str] = field(default_factory=list)
-    """In what its circumstances differ from those of other columns of the same number."""
+    """How its circumstances differ from those of other columns of the same number."""
     family: str = ""
-    """What names such as class_share_0, class_share_1, … share; empty of a number that stands alone."""
+    """The stem of names such as class_share_0, class_share_1, …; empty for a number that stands alone."""
 
     @property
     def metric(self) -> str | None:
-        """What measured it, where a receipt tells that."""
+        """The metric that measured it, if a receipt tells that."""
         return None if self.logged else self.circumstances.get("metric")
 
     @property
     def title(self) -> str:
-        """Its name where only text is possible."""
+        """Its name and what distinguishes it, as plain text."""
         told = ([self.divergence] if self.divergence else []) + self.distinction
         told += ["logged"] if self.logged else []
         return f"{self.name} [{', '.join(told)}]" if told else self.name
 
 
 def columns(runs: Sequence[Run]) -> list[Column]:
-    """All numbers of the runs; of what training logged those without a receipt."""
+    """All numbers of the runs: those with a receipt, and others that training logged."""
     found: dict[str, Column] = {}
     for index, run in enumerate(runs):
         for receipt in run.receipts:
@@ -100,7 +100,7 @@ def columns(runs: Sequence[Run]) -> list[Column]:
 
 
 def families(names: Iterable[str]) -> dict[str, str]:
-    """Of each name that differs from others only in a whole number at its end, what it shares with them."""
+    """The stem of each name that differs from others only in a whole number at its end."""
     beginnings: dict[str, set[str]] = {}
     for name in names:
         beginning = name.rstrip("0123456789")
@@ -110,7 +110,7 @@ def families(names: Iterable[str]) -> dict[str, str]:
 
 
 def logged_names(run: Run) -> list[str]:
-    """The metrics that training logged of a run."""
+    """The metrics that a run logged in training."""
     names = dict.fromkeys(name for line in run.metrics for name in line)
     return [name for name in names if not _is_part(name, names)]
 
@@ -124,7 +124,7 @@ def _is_part(name: str, names: Iterable[str]) -> bool:
 
 
 def refusals(run: Run) -> dict[str, str]:
-    """Why a metric does not apply to a run, by metric: the newest reason, where the run has no number of it."""
+    """Why metrics do not apply to a run: the newest reason for each metric without a number."""
     newest = sorted(run.receipts, key=lambda receipt: str(receipt.get("made") or ""))
     reasons = {receipt["metric"]: str(receipt["refused"]) for receipt in newest if receipt.get("refused")}
     having = {receipt["metric"] for receipt in run.receipts if receipt["numbers"]}
@@ -132,9 +132,9 @@ def refusals(run: Run) -> dict[str, str]:
 
 
 def _ordered(found: list[Column]) -> list[Column]:
-    """Metrics of few numbers before those of many, among them what looks at real samples first; families last.
+    """Columns in order: metrics of few numbers before those of many, what looks at real samples first; families last.
 
-    Numbers of one name stand side by side, and what no receipt tells of comes after the metrics as it was logged.
+    Numbers of one name stand side by side; numbers without a receipt come after the metrics, as they were logged.
     """
     family = families(column.name for column in found)
     names: dict[str, list[str]] = {}
@@ -180,7 +180,7 @@ def _add_logged(found: dict[str, Column], index: int, run: Run, name: str, commo
     step = int(line["step"])
     versions = run.record.get("versions")
     alike = {"version": versions.get("gan-cli") if isinstance(versions, dict) else None} | _dataset(run)
-    if name != "estimate":  # which no metric measures
+    if name != "estimate":  # no metric measures the estimate
         alike |= {key: value for key, value in run.config.items() if ".".join(key.split(".")[:2]) in common}
     cell = Cell(line[name], line.get(f"{name}_error"), line.get(f"{name}_of_real"), None if step == run.step else step)
     _column(found, run, name, alike, logged=True).cells[index] = cell
@@ -199,7 +199,7 @@ def _common_nodes(runs: Iterable[Run]) -> set[str]:
 
 
 def _dataset(run: Run) -> dict[str, Any]:
-    """The config of the data, and what run.json says they were; what is unknown is like nothing else."""
+    """The config of the data, and their digest in run.json; unknown data are like no others."""
     if not run.config:
         return {"dataset": f"unknown, of {run.name}"}
     config = {key: value for key, value in run.config.items() if key.startswith("dataset.") and key != "dataset.root"}
@@ -215,7 +215,7 @@ def _distinction(column: Column, others: Sequence[Column]) -> list[str]:
     values: dict[str, list[str]] = {}
     for key in dict.fromkeys(key for other in namesakes for key in other.circumstances):
         told = _told(key, [other.circumstances.get(key) for other in namesakes])
-        # A size that several circumstances share, such as of real and of generated samples, is told once.
+        # A size that several circumstances share, such as the number of real and of generated samples, is told once.
         if len(set(told)) > 1 and told not in values.values():
             values[key] = told
     own = next(index for index, other in enumerate(namesakes) if other is column)
@@ -223,7 +223,7 @@ def _distinction(column: Column, others: Sequence[Column]) -> list[str]:
 
 
 def circumstance(key: str, value: Any) -> str:
-    """The value of a circumstance in words; of a digest its beginning, of a class its name."""
+    """The value of a circumstance in words: a digest by its beginning, a class by its name."""
     if value is None:
         return "unknown" if key in ALWAYS else "none"
     if key.endswith("target") or key.endswith("_target_"):
@@ -232,12 +232,12 @@ def circumstance(key: str, value: Any) -> str:
 
 
 def brief(value: Any) -> str:
-    """A value as one writes it, but of a digest only its beginning."""
+    """A value as yaml has it, but a digest by its beginning only."""
     return DIGEST.sub(r"\1", setting(value))
 
 
 def _told(key: str, values: Sequence[Any]) -> list[str]:
-    """Values in words, as short as tells them apart."""
+    """Values in words, as short as still tells them apart."""
     short, whole = [circumstance(key, value) for value in values], [setting(value) for value in values]
     return short if len(set(short)) == len(set(whole)) else whole
 

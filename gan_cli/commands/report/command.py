@@ -72,7 +72,7 @@ def write_page(folder: Path) -> Path:
 
 
 def _format_of(out: Path | None) -> str:
-    """By the ending of the file, if it has one."""
+    """The format that the ending of the file names; html if there is none."""
     ending = out.suffix.lower().removeprefix(".") if out is not None else ""
     if ending in ("", "html", "htm"):
         return "html"
@@ -87,7 +87,7 @@ def _default_place(folders: Sequence[Path]) -> Path:
 
 
 def _check_writable(out: Path) -> None:
-    """Before the work."""
+    """Refuse, before the work, a file that cannot be written."""
     if out.is_dir():
         raise ConfigError(f"--out {out} is not a file: choose another place with --out")
     if not out.parent.is_dir():

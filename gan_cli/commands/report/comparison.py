@@ -1,4 +1,4 @@
-"""In what runs differ: the keys of their configs, less those that follow from the choice of an option."""
+"""How runs differ: by the keys of their configs, less those that follow from the choice of an option."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,17 +19,17 @@ Settings = dict[str, Any]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What runs share, and in what they differ; of each run its values by key."""
+    """What runs share and how they differ, with the values of each run by key."""
 
     settings: list[Settings]
     shared: Settings
     differing: list[str]
     """The keys that tell the runs apart."""
     following: list[str]
-    """The other keys that differ: their values are those of a chosen option, and nobody set them."""
+    """The other keys that differ: their values come with a chosen option, and nobody set them."""
 
     def shown(self, run: int, key: str) -> str:
-        """The value of a run, or a dash where it has none."""
+        """The value of a run, or a dash if it has none."""
         settings = self.settings[run]
         return brief(settings[key]) if key in settings else "—"
 
@@ -57,9 +57,9 @@ def compare(runs: Sequence[Run]) -> Comparison:
 
 
 def labels(runs: Sequence[Run], comparison: Comparison) -> list[str]:
-    """A short name for each run: the one that it was given, or the settings that suffice to tell it from the others.
+    """A short name for each run: its given name, or the settings that suffice to tell it from the others.
 
-    Where these do not suffice it is the folder's name.
+    If no settings suffice, it is the folder's name.
     """
     configured = [settings for settings, run in zip(comparison.settings, runs, strict=True) if run.config]
     keys: list[str] = []
@@ -75,12 +75,12 @@ def labels(runs: Sequence[Run], comparison: Comparison) -> list[str]:
 
 
 def _may_label(key: str) -> bool:
-    """Whether it says what a run is: not by which code, nor how it is measured or reported."""
+    """Whether a key says what a run is, and not by which code or how it is measured or reported."""
     return not key.startswith(("recorded.", "metric.", "every.", "tracker.")) and not key.endswith("_target_")
 
 
 def _importance(key: str) -> int:
-    """Options before values."""
+    """A key for sorting that puts options before values."""
     return int("." in key)
 
 
@@ -116,7 +116,7 @@ def _settings(run: Run, with_choices: bool) -> Settings:
 
 
 def _place(key: str) -> tuple[bool, str]:
-    """Choices first, then what can be set within them; the seed last."""
+    """A key for sorting: choices first, then what can be set within them; the seed last."""
     return key == "seed", key
 
 
@@ -140,5 +140,5 @@ def _follows(key: str, groups: set[str], among: Sequence[Settings]) -> bool:
 
 
 def _option(settings: Settings, group: str) -> tuple[Any, bool]:
-    """What was chosen in a group, and whether the run has such a node at all."""
+    """The option chosen in a group, and whether the run has such a node at all."""
     return settings.get(group), f"{group}._target_" in settings

@@ -12,17 +12,17 @@ from gan_cli.commands.report.reading import Numbers, Run
 from gan_cli.runs.folder import in_json
 
 POINTS = 60_000
-"""As many points at most on a page."""
+"""Points on a page, at most."""
 
 A_CURVE = (24, 400)
-"""As many points of a curve at least and at most."""
+"""Points per curve, at least and at most."""
 
 OF_AN_ESTIMATE = {
     "line": ("estimate", "on training batches"),
     "dots": ("exact", "exact, with its 95 % interval"),
     "rings": ("held_out_estimate", "on fresh samples"),
 }
-"""How the critic's estimates and the exact value are drawn: of each mark the number, and what it stands for."""
+"""How the critic's estimates and the exact value are drawn: for each mark the number, and what it stands for."""
 
 Point = tuple[int, float]
 
@@ -36,7 +36,7 @@ class Series:
     """How it is drawn: as a "line", as "dots", or as "rings"."""
     points: list[Point]
     errors: list[float] = field(default_factory=list)
-    """Standard errors of the points, where they are known."""
+    """Standard errors of the points, if they are known."""
 
 
 @dataclass
@@ -46,9 +46,9 @@ class Panel:
     name: str
     series: list[Series]
     marks: dict[str, str] = field(default_factory=dict)
-    """What each mark stands for, where there are several."""
+    """What each mark stands for, if there are several."""
     family: str = ""
-    """As of a column."""
+    """The family, as in `Column`."""
 
 
 @dataclass
@@ -57,13 +57,13 @@ class Section:
 
     heading: str
     options: list[str]
-    """What was chosen to get it, where that is known."""
+    """The options that were chosen to get it, if they are known."""
     runs: list[int]
     panels: list[Panel]
 
 
 def by_divergence(runs: Sequence[Run]) -> list[Section]:
-    """The estimates and losses: of each divergence in panels of its own."""
+    """The estimates and losses, each divergence in panels of its own."""
     sections = []
     for heading, indices in _grouped(runs, quantity.of).items():
         panels = [_estimates(runs, indices), _panel(runs, indices, "critic_loss"), _panel(runs, indices, "penalty")]
@@ -81,7 +81,7 @@ def by_divergence(runs: Sequence[Run]) -> list[Section]:
 
 
 def across(runs: Sequence[Run]) -> list[Panel]:
-    """What can be drawn of all runs together: metrics, gradient norms, rates; the parts of families last."""
+    """Panels of all runs together: metrics, gradient norms, rates; the parts of families last."""
     logged = dict.fromkeys(name for run in runs for name in logged_names(run) if name not in quantity.ESTIMATES)
     norms = ["critic_gradient_norm", "generator_gradient_norm", "images_per_second"]
     panels = [_panel(runs, range(len(runs)), name) for name in [*logged, *norms]]
@@ -97,7 +97,7 @@ def across(runs: Sequence[Run]) -> list[Panel]:
 
 
 def as_data(panels: Sequence[Panel]) -> list[dict[str, Any]]:
-    """What the page's script draws."""
+    """The panels as the page's script reads them."""
     count = sum(len(panel.series) for panel in panels)
     least, most = A_CURVE
     points = min(max(POINTS // max(count, 1), least), most)
@@ -126,7 +126,7 @@ def scale(values: Sequence[float]) -> dict[str, Any]:
 
 
 def thinned(values: Sequence[float], points: int) -> list[int]:
-    """The indices of as many values at most: of each stretch its least and greatest, so that no spike is lost."""
+    """The indices of at most `points` values: the least and the greatest of each stretch, so that no spike is lost."""
     if len(values) <= points:
         return list(range(len(values)))
     stretches = points // 2 - 1
@@ -187,6 +187,6 @@ def _series_data(series: Series, points: int) -> dict[str, Any]:
 
 
 def _rounded(value: float) -> float | str:
-    """To four digits, as JSON holds it; what is not finite as text."""
+    """A value to four digits, as JSON holds it; one that is not finite becomes text."""
     rounded: float | str = in_json(float(f"{value:.4g}"))
     return rounded

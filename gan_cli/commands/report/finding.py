@@ -1,4 +1,4 @@
-"""Which folders are runs: those that are named, those of a study, those of a sweep."""
+"""Find the folders of runs: named ones, those of a study, those of a sweep."""
 
 import re
 from collections import Counter
@@ -24,13 +24,13 @@ class Found:
 
     path: Path
     name: str
-    """Unique among those found together."""
+    """A name that is unique among those found together."""
 
 
 def find(arguments: Sequence[Path]) -> list[Found]:
     """Every run and study in or below the folders, each once, in the order of the arguments and then of names.
 
-    Raises `ConfigError` where a folder is missing or holds none.
+    Raises `ConfigError` if a folder is missing or holds none.
     """
     seen: set[Path] = set()
     found: dict[Path, Found] = {}
@@ -67,7 +67,7 @@ def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
 
 
 def _named_apart(found: list[Found]) -> list[Found]:
-    """Those of one name by as much of their path as tells them apart."""
+    """The runs, those of one name renamed by as much of their path as tells them apart."""
     times = Counter(run.name for run in found)
     clashing = [run for run in found if times[run.name] > 1]
     depth = 1
@@ -77,5 +77,5 @@ def _named_apart(found: list[Found]) -> list[Found]:
 
 
 def _natural(text: str) -> list[str | tuple[int, str]]:
-    """A key by which seed=10 comes after seed=2."""
+    """A key for sorting by which seed=10 comes after seed=2."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"([0-9]+)", text)]

@@ -20,7 +20,7 @@ from gan_cli.show import wording
 HERE = Path(__file__).parent
 
 COLOURS = 8
-"""Colours for runs in page.css; as many runs share a dash pattern."""
+"""Colours for runs in page.css; this many runs share a dash pattern."""
 
 
 def html(report: Report) -> str:

@@ -24,6 +24,6 @@ def of(run: Run) -> str:
 
 
 def losses_of(run: Run) -> str:
-    """The same, and what the generator minimises."""
+    """The divergence in words, and what the generator minimises."""
     loss = run.config.get("divergence.generator_loss")
     return of(run) if loss is None else f"{of(run)}, {loss} generator"

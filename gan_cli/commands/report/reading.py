@@ -31,7 +31,7 @@ class Run:
     record: dict[str, Any] = field(default_factory=dict)
     """run.json."""
     config: dict[str, Any] = field(default_factory=dict)
-    """The values of the composed config by dotted key; empty where it cannot be read."""
+    """The values of the composed config by dotted key; empty if it cannot be read."""
     choices: dict[str, str] = field(default_factory=dict)
     """The option chosen in each config group, by dotted key."""
     overridden: set[str] = field(default_factory=set)
@@ -48,7 +48,7 @@ class Run:
 
     @property
     def step(self) -> int | None:
-        """The last step that anything tells of."""
+        """The last step that the record or the log mentions."""
         recorded = self.record.get("step")
         logged = int(self.metrics[-1]["step"]) if self.metrics else None
         known = [step for step in (recorded, logged) if isinstance(step, int)]
@@ -110,7 +110,7 @@ def _text(run: Run, name: str) -> str | None:
 
 
 def _mapping(run: Run, name: str, parse: Callable[[str], Any]) -> dict[str, Any] | None:
-    """The mapping in a file, empty where it is damaged, which is said; None where there is no such file."""
+    """The mapping in a file; empty if it is damaged, which is reported; None if there is no such file."""
     text = _text(run, name)
     if text is None:
         return None
@@ -139,7 +139,7 @@ def _config(run: Run) -> dict[str, Any]:
 
 
 def _hydra(run: Run) -> tuple[dict[str, str], set[str]]:
-    """What Hydra noted of how the config came about; a study's members have none."""
+    """What Hydra recorded of how the config came about; a study's members have no such record."""
     hydra = (_mapping(run, ".hydra/hydra.yaml", _yaml) or {}).get("hydra")
     hydra = hydra if isinstance(hydra, dict) else {}
     chosen = _mapping_in(_mapping_in(hydra, "runtime"), "choices")
@@ -163,7 +163,7 @@ def _yaml(text: str) -> Any:
 
 
 def _metrics(run: Run) -> list[Numbers]:
-    """The lines of metrics.jsonl in the order of their steps; of a step that was logged twice the later."""
+    """The lines of metrics.jsonl in the order of their steps; a step that was logged twice has its later line."""
     lines: dict[float, Numbers] = {}
     damaged = 0
     for text in (_text(run, "metrics.jsonl") or "").splitlines():
@@ -197,7 +197,7 @@ def _receipts(run: Run) -> list[Receipt]:
 
 
 def _receipt(value: Any) -> Receipt | None:
-    """A receipt with numbers that may be infinite; None where it is damaged."""
+    """A receipt with numbers that may be infinite; None if it is damaged."""
     if not isinstance(value, dict) or not isinstance(value.get("numbers"), dict):
         return None
     numbers = {
@@ -210,7 +210,7 @@ def _receipt(value: Any) -> Receipt | None:
 
 
 def _checkpoints(folder: Path) -> dict[int, str]:
-    """What the files beside the checkpoints say of them; the checkpoints themselves are not read."""
+    """The digests in the files beside the checkpoints; the checkpoints themselves are not read."""
     digests = {}
     for path in (folder / "checkpoints").glob("step-*.pt.sha256"):
         try:
@@ -226,7 +226,7 @@ def _pictures(run: Run) -> dict[int, Path]:
 
 
 def _last_written(folder: Path) -> datetime | None:
-    """When the run last left a sign of life."""
+    """The time of the run's last sign of life."""
     times = []
     for name in ("metrics.jsonl", "run.json", "train.log"):
         try:

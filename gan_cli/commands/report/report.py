@@ -25,9 +25,9 @@ class Row:
     settings: list[str]
     """The values of the keys in which runs differ."""
     seconds: float | None
-    """Of training."""
+    """The time of the training."""
     images_per_second: float | None
-    """On average over the training."""
+    """The average over the training."""
     refusals: dict[str, str]
     """Why a metric does not apply, by metric."""
 
@@ -60,7 +60,7 @@ class Report:
 
     @property
     def families(self) -> dict[str, list[int]]:
-        """The columns that are parts of one thing, each such in a table of its own."""
+        """The columns of each family, which get a table of their own."""
         found: dict[str, list[int]] = {}
         for index, column in enumerate(self.columns):
             if column.divergence is None and column.family:
@@ -69,23 +69,23 @@ class Report:
 
     @property
     def settings(self) -> list[int]:
-        """Of the keys that differ those of the config; the others are of machine and code."""
+        """The differing keys that belong to the config; the others belong to machine and code."""
         keys = self.comparison.differing
         return [index for index, key in enumerate(keys) if not key.startswith("recorded.")]
 
     @property
     def recorded(self) -> list[int]:
-        """The others."""
+        """The differing keys that belong to machine and code."""
         return [index for index, _ in enumerate(self.comparison.differing) if index not in self.settings]
 
     @property
     def of_groups(self) -> list[str]:
-        """The keys that tell configs apart, whose runs differ in their seeds."""
+        """The keys that tell groups of runs apart; the runs of a group differ in their seeds."""
         return [key for key in self.comparison.differing if not key.startswith((*seeds.IMMATERIAL, "recorded."))]
 
     @property
     def refusals(self) -> dict[tuple[str, str], list[str]]:
-        """The metrics that do not apply and why, each with the runs that this is of."""
+        """The metrics that do not apply and why, each with the labels of its runs."""
         found: dict[tuple[str, str], list[str]] = {}
         for row in self.rows:
             for metric, reason in row.refusals.items():
@@ -94,7 +94,7 @@ class Report:
 
 
 def make(folders: Sequence[Path]) -> Report:
-    """Read the runs in or below the folders. Raises `ConfigError` where there are none."""
+    """Read the runs in or below the folders. Raises `ConfigError` if there are none."""
     now = datetime.now(UTC)
     found = [reading.read(place) for place in find(folders)]
     studies = [run for run in found if run.is_study]

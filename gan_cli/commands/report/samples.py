@@ -18,13 +18,13 @@ BUDGET = 2_800_000
 """Bytes for all pictures of a page; in base64 they take a third more."""
 
 PICTURES = 160
-"""As many pictures at most, in all, where there are not more runs than that."""
+"""Pictures on a page, at most, unless the least number for each run makes more."""
 
 A_RUN = (2, 16)
-"""As many pictures of a run at least and at most."""
+"""Pictures of a run, at least and at most."""
 
 WIDTH = 420
-"""In pixels, of a picture that is no grid of pixels."""
+"""The width, in pixels, of a picture that is no grid of the data's pixels."""
 
 QUALITIES: tuple[tuple[dict[str, Any], float], ...] = (
     ({"lossless": True, "quality": 50}, 1.0),
@@ -50,7 +50,7 @@ class Picture:
 
 
 def pictures(runs: Sequence[Run]) -> list[list[Picture]]:
-    """Of each run the grids of evenly spaced steps; a damaged one is added to the run's problems."""
+    """The grids of evenly spaced steps of each run; a damaged one is added to the run's problems."""
     having = sum(bool(run.pictures) for run in runs)
     least, most = A_RUN
     wanted = min(max(PICTURES // max(having, 1), least), most)
@@ -77,7 +77,7 @@ def _of_run(run: Run, steps: Sequence[int], budget: int) -> list[Picture]:
 
 
 def _spread(steps: list[int], wanted: int) -> list[int]:
-    """As many of the steps, evenly spaced, the first and the last among them."""
+    """`wanted` of the steps at most, evenly spaced, with the first and the last among them."""
     if len(steps) <= wanted:
         return steps
     return [steps[round(index * (len(steps) - 1) / (wanted - 1))] for index in range(wanted)]
@@ -104,7 +104,7 @@ def _on_white(picture: Image.Image) -> Image.Image:
 
 
 def _without_enlargement(picture: Image.Image) -> Image.Image:
-    """The same with one pixel for each square of equal ones."""
+    """The picture with one pixel for each square of equal ones."""
     for factor in range(16, 1, -1):
         if picture.width % factor or picture.height % factor:
             continue
@@ -115,7 +115,7 @@ def _without_enlargement(picture: Image.Image) -> Image.Image:
 
 
 def _compressed(picture: Image.Image, budget: int, level: int) -> tuple[bytes, int]:
-    """WebP of the best of `QUALITIES` that fits the budget, from a level on, or else of the last; and its level."""
+    """WebP at the best of `QUALITIES`, from a level on, that fits the budget, or else at the last; and its level."""
     while True:
         options, scale = QUALITIES[level]
         size = max(1, round(picture.width * scale)), max(1, round(picture.height * scale))

@@ -19,7 +19,7 @@ class Mean:
 
     value: float
     half_width: float | None
-    """Of Student's 95 % interval; None for a single seed, and where the mean is not finite."""
+    """Half of the width of Student's 95 % interval; None for a single seed, or a mean that is not finite."""
     seeds: int
 
 
@@ -30,12 +30,12 @@ class Group:
     runs: list[int]
     seeds: list[Any]
     ended: int
-    """As many runs are done or have diverged."""
+    """The number of runs that ended: done or diverged."""
     diverged: int
     repeated: int
-    """As many runs have the seed of another, and are not counted in the means."""
+    """The number of runs that have the seed of another; the means leave them out."""
     means: list[Mean | None]
-    """For each column."""
+    """One for each column."""
 
 
 def groups(runs: Sequence[Run], columns: Sequence[Column]) -> list[Group]:
@@ -52,7 +52,7 @@ def _group(runs: Sequence[Run], indices: list[int], columns: Sequence[Column]) -
     def merit(index: int) -> tuple[bool, str]:
         return runs[index].record.get("status") == "done", str(runs[index].record.get("ended"))
 
-    # One stands for those that share a seed, which are no independent runs: the newest, of those that are done if any.
+    # Runs that share a seed are not independent: the newest stands for all, the newest that is done if there is one.
     by_seed = {str(runs[index].seed): index for index in sorted(indices, key=merit)}
     statuses = {index: runs[index].record.get("status") for index in by_seed.values()}
     return Group(
@@ -71,7 +71,7 @@ def _seed_order(seed: Any) -> tuple[bool, float, str]:
 
 
 def _mean(column: Column, runs: Sequence[int]) -> Mean | None:
-    """Over the runs that are done, of numbers that were measured at their end."""
+    """The mean over the runs that are done, of numbers measured at their end."""
     known = [column.cells[index] for index in runs if index in column.cells]
     cells = [cell for cell in known if cell.step is None and not cell.is_of_other_weights]
     if not cells:

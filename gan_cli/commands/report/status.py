@@ -1,4 +1,4 @@
-"""How a run stands, told as it is: one that says it is running may be long dead."""
+"""How a run stands; one that says it is running may be long dead."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -41,7 +41,7 @@ def markdown(report: Report) -> str:
 
 
 def comma_separated(report: Report) -> str:
-    """A line for each run; what a number's circumstances are stands in its column's name."""
+    """A line for each run; the name of a column tells the circumstances of its numbers."""
     parts: list[tuple[str, Callable[[Cell], float | int | None]]] = [
         ("", lambda cell: cell.value),
         (" error", lambda cell: cell.error),

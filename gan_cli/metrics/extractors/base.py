@@ -15,22 +15,22 @@ class Features(NamedTuple):
     """Shape `(n, dimensions)`, float32."""
 
     log_probabilities: Tensor | None
-    """Of the classes, shape `(n, classes)`; None from an extractor that does not classify."""
+    """Shape `(n, classes)`; None from an extractor that does not classify."""
 
 
 class Extractor(ABC):
-    """A fixed function of single samples; the weights, where it has any, are pinned by a digest."""
+    """A fixed function of single samples; its weights, if it has any, are pinned by a digest."""
 
     classifies: ClassVar[bool]
-    """Whether it gives class probabilities."""
+    """Whether the extractor gives class probabilities."""
 
     @abstractmethod
     def digest(self) -> str | None:
-        """The SHA-256 of the weights; None where there are none. Raises `ConfigError` where they cannot be had."""
+        """The SHA-256 of the weights; None if there are none. Raises `ConfigError` if they cannot be had."""
 
     def check(self, dataset: Dataset) -> None:  # noqa: B027 - most take any
-        """Raise `ValueError` for data that it was not made for."""
+        """Raise `ValueError` for data that the extractor is not made for."""
 
     @abstractmethod
     def __call__(self, samples: Tensor) -> Features:
-        """Of images as uint8, shape `(n, channels, height, width)`, or of points, shape `(n, dimensions)`."""
+        """Extract from images as uint8, shape `(n, channels, height, width)`, or points, shape `(n, dimensions)`."""

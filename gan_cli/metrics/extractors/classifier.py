@@ -19,13 +19,13 @@ from gan_cli.metrics.extractors.network import SmallClassifier
 WEIGHTS = Path(__file__).parent / "weights"
 
 SIDE = 28
-"""Of the pictures that the networks were trained on, in pixels."""
+"""The side, in pixels, of the pictures that the networks were trained on."""
 
 
 class Classifier(Extractor):
-    """128 pooled features and ten class probabilities a channel: several channels are judged one by one.
+    """128 pooled features and ten class probabilities a channel; several channels are judged one by one.
 
-    The features of the channels stand side by side, and a class is one of each: 1,000 of them for three channels.
+    The features of the channels stand side by side; a class is one class of each channel, 1,000 for three channels.
     """
 
     classifies = True
@@ -53,7 +53,7 @@ class Classifier(Extractor):
         network = SmallClassifier()
         missing, unexpected = network.load_state_dict(weights, strict=False)
         assert not unexpected
-        assert all(name.endswith("num_batches_tracked") for name in missing)  # which play no part in evaluation
+        assert all(name.endswith("num_batches_tracked") for name in missing)  # these play no part in evaluation
         return network.eval().to(memory_format=torch.channels_last)
 
     @torch.no_grad()

@@ -49,12 +49,12 @@ class Inception(Extractor):
     def _network(self) -> Any:
         library = _torch_fidelity()
         try:
-            # The library would run whatever code a file holds.
+            # The library would run any code that the file holds.
             torch.load(self._file, weights_only=True)
             return library.FeatureExtractorInceptionV3(
                 "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(self._file)
             )
-        except Exception as error:  # whatever the unpickler trips over
+        except Exception as error:  # the unpickler raises errors of any kind
             raise ConfigError(
                 f"metric.extractor.weights={self._file} are not the weights of torch-fidelity's Inception:"
                 f" {_advice(library)}"

@@ -20,7 +20,7 @@ class SmallClassifier(nn.Module):
         self.head = nn.Linear(channels[-1], classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """Of pictures in [−1, 1], shape `(n, 1, 28, 28)`: shape `(n, 4 · width)`."""
+        """The features of pictures in [−1, 1], shape `(n, 1, 28, 28)`: shape `(n, 4 · width)`."""
         for index, layer in enumerate(self.layers):
             if index in (2, 4):
                 x = max_pool2d(x, 2)

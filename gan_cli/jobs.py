@@ -1,0 +1,155 @@
+"""What is trained, apart from how that is carried out in a folder."""
+
+import typing
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from gan_cli.config.schema import EveryConfig
+from gan_cli.datasets.base import Dataset
+from gan_cli.divergences.base import Divergence
+from gan_cli.errors import ConfigError
+from gan_cli.metrics.base import Metric, flat
+from gan_cli.metrics.subject import RealSamples, Subject
+from gan_cli.show import pictures, samples
+from gan_cli.trackers import Tracker
+from gan_cli.training.batches import Batches
+from gan_cli.training.execution import Plan
+from gan_cli.training.loop import Game, Iteration, Terms, train
+from gan_cli.training.scheduling import Scheduling, depends_on_steps
+from gan_cli.training.state import State, TrainState
+
+
+@dataclass(kw_only=True)
+class Job(ABC):
+    """What is trained, apart from how that is carried out in a folder."""
+
+    seed: int
+    steps: int
+    images_per_step: int
+    every: EveryConfig
+    device: torch.device
+    dataset: Dataset
+    state: State
+    tracker: Tracker
+    plan: Plan
+
+    headline: typing.ClassVar[str]
+    """The term that is shown while the job goes on."""
+
+    shown: typing.ClassVar[Sequence[str]]
+    """The terms of a line of the log."""
+
+    @property
+    @abstractmethod
+    def mode(self) -> str:
+        """How its steps are executed by now."""
+
+    @property
+    @abstractmethod
+    def extends_exactly(self) -> bool:
+        """Whether raising train.steps leaves earlier steps unchanged."""
+
+    @abstractmethod
+    def terms(self) -> Iterator[Terms]:
+        """Begin, or go on with, the training of `state`, and give the terms of each step."""
+
+    @abstractmethod
+    def numbers(self) -> dict[str, float]:
+        """What is measured of the state as it stands. Raises `ConfigError`."""
+
+    @abstractmethod
+    def picture(self) -> bytes:
+        """A PNG of the state as it stands, to be compared over the steps."""
+
+    @abstractmethod
+    def curves(self, metrics: Sequence[Mapping[str, float]]) -> bytes:
+        """A PNG of the lines of metrics.jsonl."""
+
+    @abstractmethod
+    def networks(self) -> Mapping[str, nn.Module]:
+        """What learns, by name."""
+
+    @abstractmethod
+    def learning_rates(self) -> dict[str, float]:
+        """The rate of each optimizer at the last step, by the name in metrics.jsonl."""
+
+
+@dataclass(kw_only=True)
+class GameJob(Job):
+    """The training of a generator and a critic."""
+
+    headline = "estimate"
+    shown = ("estimate", "critic_loss", "generator_loss")
+
+    state: TrainState
+    game: Game
+    batches: Batches
+    scheduling: Scheduling
+    metrics: Mapping[str, Metric]
+    real: RealSamples
+    _iterate: Iteration | None = field(default=None, init=False)
+
+    @property
+    def divergence(self) -> Divergence:
+        """What the critic estimates."""
+        return self.game.divergence
+
+    @property
+    def subject(self) -> Subject:
+        """The players as they stand, for metrics."""
+        state = self.state
+        return Subject(state.generator, state.average, state.critic, self.divergence, self.real, self.seed)
+
+    @property
+    def mode(self) -> str:
+        return self.plan.mode if self._iterate is None else self._iterate.mode
+
+    @property
+    def extends_exactly(self) -> bool:
+        return not depends_on_steps([*self.scheduling.options, *self.game.schedules])
+
+    def terms(self) -> Iterator[Terms]:
+        self._iterate = self.plan.iteration(self.state, self.game, self.scheduling)
+        return train(
+            self.state,
+            self.game,
+            self.batches,
+            steps=self.steps,
+            seed=self.seed,
+            scheduling=self.scheduling,
+            iterate=self._iterate,
+        )
+
+    def numbers(self) -> dict[str, float]:
+        subject = self.subject
+        numbers: dict[str, float] = {}
+        for name, metric in self.metrics.items():
+            try:
+                numbers |= flat(metric(subject))
+            except ValueError as error:
+                raise ConfigError(f"metric.{name}: {error}") from error
+        return numbers
+
+    def picture(self) -> bytes:
+        """What the averaged generator makes of the same latents at every step."""
+        return samples.picture(
+            self.state.average,
+            self.dataset,
+            seed=self.seed,
+            title=f"step {self.state.step}",
+            critic=self.state.critic,
+        )
+
+    def curves(self, metrics: Sequence[Mapping[str, float]]) -> bytes:
+        return pictures.curves(metrics, self.divergence.unit)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"generator": self.state.generator, "critic": self.state.critic}
+
+    def learning_rates(self) -> dict[str, float]:
+        optimizers = {"generator": self.state.generator_optimizer, "critic": self.state.critic_optimizer}
+        return {f"{name}_learning_rate": float(of.param_groups[0]["lr"]) for name, of in optimizers.items()}

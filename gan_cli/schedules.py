@@ -1,0 +1,144 @@
+"""Numbers that change over a run: learning rates, β₂, the weight of a penalty, the decay of the average."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    step: int
+    """Steps taken."""
+    steps: int
+    """Steps in all."""
+    images_per_step: int
+    """Real samples that the critic sees in a step."""
+
+    @property
+    def images(self) -> int:
+        """Real samples seen."""
+        return self.step * self.images_per_step
+
+    def share(self, images: int | None) -> float:
+        """The share of so many images, or of the whole run, that has been seen: from 0 to 1."""
+        if images is None:
+            return self.step / self.steps
+        return min(1.0, self.images / images) if images else 1.0
+
+
+class Schedule(ABC):
+    """A number as a function of the progress of a run.
+
+    It is written once a step. What reads it, as `now(number)`, finds a Python float, or after `keep_on` a scalar on a
+    device, which a captured or compiled step follows without being made anew.
+    """
+
+    _value: float | Tensor | None = None
+
+    @abstractmethod
+    def at(self, progress: Progress) -> float:
+        """The number that the step after `progress` is computed with."""
+
+    @property
+    def value(self) -> float | Tensor:
+        """The number as it was written last; before the first step that of the beginning."""
+        return self.at(Progress(0, 1, 1)) if self._value is None else self._value
+
+    def write(self, progress: Progress) -> None:
+        """Set the number for the next step."""
+        number = self.at(progress)
+        if isinstance(self._value, Tensor):
+            self._value.fill_(number)
+        else:
+            self._value = number
+
+    def keep_on(self, device: torch.device) -> None:
+        """Hold the number in one scalar on a device from now on."""
+        self._value = torch.as_tensor(self.value, dtype=torch.float32, device=device)
+
+
+def now(number: float | Schedule) -> float | Tensor:
+    """The present value of a number that may change."""
+    return number.value if isinstance(number, Schedule) else number
+
+
+def schedules_in(part: object) -> Iterator[Schedule]:
+    """Every schedule among the attributes of a part and of the parts in it."""
+    if isinstance(part, Schedule):
+        yield part
+    elif isinstance(part, list | tuple):
+        for item in part:
+            yield from schedules_in(item)
+    elif hasattr(part, "__dict__") and not isinstance(part, type | Tensor | nn.Module):
+        for attribute in vars(part).values():
+            yield from schedules_in(attribute)
+
+
+class Constant(Schedule):
+    """The same number at every step."""
+
+    def __init__(self, number: float) -> None:
+        self.number = number
+
+    def at(self, progress: Progress) -> float:
+        return self.number
+
+
+class Linear(Schedule):
+    """A straight line from `start` to `end` over so many images, or over the whole run; then `end`."""
+
+    def __init__(self, start: float, end: float, images: int | None) -> None:
+        self.start, self.end, self.images = start, end, images
+
+    def at(self, progress: Progress) -> float:
+        return self.start + (self.end - self.start) * progress.share(self.images)
+
+
+class Cosine(Schedule):
+    """Half a cosine from `start` to `end` over so many images, or over the whole run; then `end`.
+
+    As in SGDR without restarts (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5).
+    """
+
+    def __init__(self, start: float, end: float, images: int | None) -> None:
+        self.start, self.end, self.images = start, end, images
+
+    def at(self, progress: Progress) -> float:
+        return self.end + (self.start - self.end) * (1 + math.cos(math.pi * progress.share(self.images))) / 2
+
+
+class WarmUp(Schedule):
+    """The decay of an average after t steps, min(decay, (1 + t)/(10 + t)), which lets an early average move fast.
+
+    This is the rule of TensorFlow's `ExponentialMovingAverage` with `num_updates`. A decay of 0.999 is reached after
+    8,990 steps only: before, the average has a memory of about t/9 steps.
+    """
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+
+    def at(self, progress: Progress) -> float:
+        return min(self.decay, (1 + progress.step) / (10 + progress.step))
+
+
+class HalfLife(Schedule):
+    """The decay of an average in which a step's weight halves every so many images: ½^(images per step / images).
+
+    The half-life is at most `warm_up` times the images seen, so that an early average moves fast; null: from the start.
+    As in StyleGAN2-ADA (Karras 2020, arXiv 2006.06676, code), whose ramp is 0.05.
+    """
+
+    def __init__(self, images: float, warm_up: float | None) -> None:
+        self.images, self.warm_up = images, warm_up
+
+    def at(self, progress: Progress) -> float:
+        half_life = self.images
+        if self.warm_up is not None:
+            half_life = min(half_life, self.warm_up * progress.images)
+        return 0.5 ** (progress.images_per_step / half_life) if half_life else 0.0
