@@ -18,11 +18,10 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from gan_cli import cli
 from gan_cli.commands.evaluate import evaluate
 from gan_cli.commands.question import Question
 from gan_cli.commands.report.seeds import student_quantile
-from gan_cli.config import schema
+from gan_cli.config import options, schema
 from gan_cli.runs import record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.show import wording
@@ -148,7 +147,7 @@ def is_done(run: Path, overrides: list[str]) -> bool:
     before = RunFolder(run).read_config()
     if before is None or record.read(run).get("status") != "done":
         return False
-    with initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
+    with initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         now = compose("config", overrides)
     changed = [change for change in schema.differences(before, now) if "(none)" not in change]
     return not changed and before.train.steps == now.train.steps

@@ -18,8 +18,8 @@ def with_tables(page: str) -> str:
     """The page, each table in the place of the one that has the same heading."""
     for table in tables():
         heading = re.escape(table.partition("\n")[0])
-        page, found = re.subn(rf"^{heading}\n(\|.*\n)*", lambda _, new=table: f"{new}\n", page, flags=re.MULTILINE)
-        assert found == 1, heading
+        (old,) = re.finditer(rf"^{heading}\n(\|.*\n)*", page, re.MULTILINE)
+        page = f"{page[: old.start()]}{table}\n{page[old.end() :]}"
     return page
 
 

@@ -28,8 +28,16 @@ def gan_train(tmp_path: Path, environment: dict[str, str]) -> Command:
 
     def call(*arguments: str, **variables: str) -> Finished:
         command = [sys.executable, "-m", "gan_cli", *arguments]
-        options = {"cwd": tmp_path, "env": environment | variables, "stdin": subprocess.DEVNULL, "timeout": 900}
-        done = subprocess.run(command, capture_output=True, text=True, **options)
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment | variables,
+            stdin=subprocess.DEVNULL,
+            timeout=900,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return Finished(done.returncode, done.stdout, done.stderr)
 
     return call

@@ -15,7 +15,7 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli.cli import CONFIGS
+from gan_cli.config.options import CONFIGS
 from gan_cli.trackers import Tracker
 from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY
 from tests.helpers.runs import metrics, record, tree
@@ -112,7 +112,7 @@ def test_full_errors_show_the_traceback_of_a_mistake(gan_train):
 
 def test_an_error_of_the_program_has_a_traceback_and_exit_code_1(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gan_cli.commands.train.pictures.curves", lambda *_: 1 / 0)
+    monkeypatch.setattr("gan_cli.show.pictures.curves", lambda *_: 1 / 0)
     finished = inside("gan-train", *TINY, "train.steps=1", "name=run")
     assert finished.code == 1
     assert "ZeroDivisionError" in finished.err

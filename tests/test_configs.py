@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from pydoc import locate
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,6 +115,18 @@ def test_every_model_takes_a_step_on_images_or_on_a_toy_that_it_is_for(model):
     assert_takes_a_step(*first_that_fits([images, *([f"dataset={toy}"] for toy in TOYS)], *chosen))
 
 
+@pytest.mark.parametrize("augmentation", options("augmentation"))
+def test_every_augmentation_takes_a_step_on_images_or_on_a_toy_that_it_is_for(augmentation, data):
+    candidates = [little(name, data) for name in (*IMAGES, *TOYS)]
+    assert_takes_a_step(*first_that_fits(candidates, f"augmentation={augmentation}"))
+
+
+@pytest.mark.parametrize("schedule", options("schedule"))
+def test_every_schedule_takes_a_step_as_a_factor_on_rates_or_as_a_decay(schedule):
+    places = [[f"train.schedule={schedule}"], [f"schedule@train.average_decay={schedule}"]]
+    assert_takes_a_step(*first_that_fits(places, *TINY))
+
+
 @pytest.mark.parametrize("optimizer", options("optimizer"))
 def test_every_optimizer_takes_a_step(optimizer):
     assert_takes_a_step(*TINY, f"optimizer={optimizer}")
@@ -148,10 +161,16 @@ def unmeasured(tmp_path_factory) -> set[str]:
 def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(metric, data, monkeypatch, unmeasured):
     asked = []
     features = vars(Samples)["features"].func
-    monkeypatch.setattr(Samples, "features", property(lambda samples: (asked.append(1), features(samples))[1]))
-    measured = [f"metric=[{metric}]"]
-    candidates = [[*little(name, data), f"metric.{metric}.samples=300"] for name in IMAGES]
-    candidates += [[*little(name, data), f"metric.{metric}.samples=1000"] for name in TOYS]
+
+    def asking(samples):
+        asked.append(samples)
+        return features(samples)
+
+    monkeypatch.setattr(Samples, "features", property(asking))
+    measured, few, many = [f"metric=[{metric}]"], [], []
+    if "samples" in OmegaConf.load(YAMLS[f"metric/{metric}"])[metric]:
+        few, many = [f"metric.{metric}.samples=300"], [f"metric.{metric}.samples=1000"]
+    candidates = [[*little(name, data), *many] for name in TOYS] + [[*little(name, data), *few] for name in IMAGES]
     if metric in LARGE:
         with pytest.raises(ConfigError, match=LARGE[metric]):
             assemble(compose(*little("mnist", data), *measured))
@@ -222,7 +241,7 @@ def leaves(node: dict) -> list[dict]:
 
 @pytest.mark.parametrize("name", sorted(YAMLS.keys() - {"config"}))
 def test_every_knob_of_a_part_stands_in_its_yaml(name):
-    node = OmegaConf.to_container(OmegaConf.load(YAMLS[name]))
+    node: Any = OmegaConf.to_container(OmegaConf.load(YAMLS[name]))
     nested = {key for default in node.pop("defaults", []) if isinstance(default, dict) for key in default}
     if name.startswith("experiment/"):
         study = node.pop("study", {})
@@ -230,7 +249,8 @@ def test_every_knob_of_a_part_stands_in_its_yaml(name):
         node = {"study": study}
     assert leaves(node) or name.startswith("experiment/")
     for leaf in leaves(node):
-        knobs = inspect.signature(locate(leaf["_target_"])).parameters.keys() - INJECTED - nested
+        part: Any = locate(leaf["_target_"])
+        knobs = inspect.signature(part).parameters.keys() - INJECTED - nested
         shown = leaf.keys() - {"_target_", "_partial_"}
         # Of torch's own classes, those that a recipe may want.
         assert shown == knobs if leaf["_target_"].startswith("gan_cli.") else shown < knobs

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from gan_cli.assembly import assemble
-from gan_cli.cli import CONFIGS
+from gan_cli.config.options import CONFIGS
 from gan_cli.errors import ConfigError
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training import state as checkpoints
@@ -294,8 +294,8 @@ def test_changed_data_are_refused(tmp_path, inside, monkeypatch):
     (tmp_path / "images").mkdir()
     for value in range(4):
         Image.new("RGB", (8, 8), (value, 0, 0)).save(tmp_path / "images" / f"{value}.png")
-    words = ("gan-train", "dataset=folder", "dataset.path=images", "dataset.resolution=8", "dataset.root=cache")
-    words += ("model.generator.width=2", "model.critic.width=2", "train.batch_size=2", "name=run")
+    words = ["gan-train", "dataset=folder", "dataset.path=images", "dataset.resolution=8", "dataset.root=cache"]
+    words += ["model.generator.width=2", "model.critic.width=2", "train.batch_size=2", "name=run"]
     assert inside(*words, "train.steps=1").code == 0
     assert inside(*words, "train.steps=2").code == 0
     Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "images" / "0.png")

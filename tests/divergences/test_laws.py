@@ -3,10 +3,11 @@
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
@@ -36,21 +37,21 @@ from gan_cli.errors import ConfigError
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def from_yaml(path: Path, **changes: object) -> Divergence:
+def from_yaml(path: Path, **changes: object) -> Any:
     """The divergence of a yaml file, without its penalty."""
-    node = OmegaConf.load(path)
-    del node["defaults"]
-    built: Divergence = build(OmegaConf.merge(node, changes), Divergence, path.stem)
-    return built
+    node = DictConfig(OmegaConf.load(path))
+    node.pop("defaults")
+    return build(OmegaConf.merge(node, changes), Divergence, path.stem)
 
 
-ALL = {path.stem: from_yaml(path) for path in sorted((CONFIGS / "divergence").glob("*.yaml"))}
+ALL: dict[str, Divergence] = {path.stem: from_yaml(path) for path in sorted((CONFIGS / "divergence").glob("*.yaml"))}
 F_DIVERGENCES = {name: divergence for name, divergence in ALL.items() if isinstance(divergence, FDivergence)}
 # Parameters other than the defaults lead to other branches of the same formulae.
 for key, values in {"alpha": (-1.0, 0.9, 1.5, 2.0, 3.0), "weight": (0.1, 0.9)}.items():
     name = {"alpha": "alpha", "weight": "js_weighted"}[key]
-    for value in values:
-        F_DIVERGENCES[f"{name}({value})"] = from_yaml(CONFIGS / "divergence" / f"{name}.yaml", **{key: value})
+    for number in values:
+        F_DIVERGENCES[f"{name}({number})"] = from_yaml(CONFIGS / "divergence" / f"{name}.yaml", **{key: number})
+EVERY = {**ALL, **F_DIVERGENCES}
 
 every_f_divergence = pytest.mark.parametrize("divergence", F_DIVERGENCES.values(), ids=F_DIVERGENCES)
 every_divergence = pytest.mark.parametrize("divergence", ALL.values(), ids=ALL)
@@ -69,9 +70,9 @@ def value(divergence: FDivergence, p: Tensor, q: Tensor) -> Tensor:
     return (q * divergence.f(p / q)).sum()
 
 
-@pytest.mark.parametrize("name", ALL | F_DIVERGENCES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_law_holds(name):
-    check.raise_if_broken([check.measure(name, (ALL | F_DIVERGENCES)[name])])
+    check.raise_if_broken([check.measure(name, EVERY[name])])
 
 
 def test_laws_of_f_divergences_have_something_to_say_of_kl_and_nothing_of_hinge():

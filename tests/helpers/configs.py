@@ -1,11 +1,11 @@
 """Configs as the commands compose them, and divergences by their names."""
 
 from pydoc import locate
+from typing import Any
 
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli import cli
 from gan_cli.config import options, schema
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Density
@@ -32,13 +32,12 @@ def toys() -> dict[str, Density]:
 def compose(*overrides: str) -> DictConfig:
     """The config of a run called "test", as `gan-train` composes it."""
     schema.register()
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         composed = hydra.compose("config", ["name=test", *overrides])
     OmegaConf.resolve(composed)
     return composed
 
 
-def divergence(text: str) -> Divergence:
+def divergence(text: str) -> Any:
     """The divergence that `gan-divergence` takes `text` for, such as `alpha:alpha=2`."""
-    built: Divergence = build(options.option("divergence", text), Divergence, text)
-    return built
+    return build(options.option("divergence", text), Divergence, text)

@@ -168,9 +168,12 @@ def test_the_picture_shows_the_nearest_samples_over_training_images(channels):
 
 def test_distances_of_held_out_images_are_computed_once(monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        "gan_cli.metrics.neighbours.nearest", lambda x, training, k: asked.append(len(x)) or nearest(x, training, k)
-    )
+
+    def counting(x, training, k):
+        asked.append(len(x))
+        return nearest(x, training, k)
+
+    monkeypatch.setattr("gan_cli.metrics.neighbours.nearest", counting)
     metric, first = Neighbours(samples=100, quantile=0.05), subject(DATA, TRAINING)
     metric(first)
     assert asked == [100, 100]

@@ -1,6 +1,7 @@
 """The Dirac-GAN against closed forms, and its updates against those of the training loop."""
 
 import math
+from typing import Literal
 
 import pytest
 import torch
@@ -18,7 +19,7 @@ from gan_cli.studies.dirac import NEAR, Dirac, DiracGame, LinearCritic, behaviou
 from gan_cli.training import loop
 from gan_cli.training.state import TrainState
 
-GAN = "non_saturating"
+GAN: Literal["non_saturating"] = "non_saturating"
 STEP = 0.1
 STUDY = Dirac({}, STEP, 10, 0.3, 1.0, ["lsgan:fake_label=-1.0"])
 

@@ -9,12 +9,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from gan_cli.assembly import assemble
+from gan_cli.config import options
+from gan_cli.config.build import build
 from gan_cli.datasets.mixtures import Ring
+from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.penalties import Interpolate
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.models import mlp
@@ -69,7 +73,7 @@ def steps_of(state, divergence, accelerate=None, steps=STEPS, dtype=torch.float3
     game = Game(state.generator, state.critic, divergence, **choices)
     iterate = None if accelerate is None else accelerate(state, game, FALLING)
     drawn = batches(RING, 16, 0, device)
-    data = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
+    data: Any = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
     return list(train(state, game, data, steps=steps, seed=0, scheduling=FALLING, iterate=iterate))
 
 
@@ -93,7 +97,9 @@ def said(caplog):
 
 
 def divergence_of(name, penalty):
-    return assemble(compose(*TINY, f"divergence={name}", f"divergence/penalty={penalty}")).divergence
+    node = options.option("divergence", name)
+    node.penalty = options.option("divergence/penalty", penalty)
+    return build(node, Divergence, "divergence")
 
 
 def compiling(state, game, scheduling):
@@ -280,7 +286,7 @@ def test_what_another_kind_of_device_chose_is_chosen_anew():
 
 
 def test_a_plan_sets_the_threads_where_the_steps_begin(monkeypatch):
-    chosen = []
+    chosen: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
     job = assemble(compose(*TINY), Plan("cpu", 3, "eager", "float32"))
     next(job.terms())
@@ -335,6 +341,7 @@ class Graph:
 
     def __init__(self):
         self.replays = 0
+        self.iteration: CapturedIteration
 
     def replay(self):
         self.replays += 1
@@ -475,6 +482,7 @@ def test_threads_follow_the_work(operations, given, threads, monkeypatch):
 
 
 def test_tf32_is_off_unless_asked_for():
-    for name, allowed in (("tf32", True), ("float32", False)):
-        Device(kind="cpu", threads=1, deterministic=False, precision=name).activate()
+    asked = Device(kind="cpu", threads=1, deterministic=False, precision="tf32")
+    for device, allowed in ((asked, True), (replace(asked, precision="float32"), False)):
+        device.activate()
         assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is allowed

@@ -13,11 +13,12 @@ from gan_cli.divergences.fgan import Gan
 from gan_cli.divergences.penalties import R1R2, Interpolate
 from gan_cli.divergences.relativistic import Relativistic
 from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
+from gan_cli.errors import DamagedCheckpointError
 from gan_cli.models import mlp
 from gan_cli.randomness import stream
 from gan_cli.schedules import Constant, Cosine, Linear
 from gan_cli.training import state as checkpoints
-from gan_cli.training.batches import batches
+from gan_cli.training.batches import Batches, batches
 from gan_cli.training.loop import (
     Game,
     critic_step,
@@ -110,12 +111,15 @@ def test_critic_loss_is_the_penalty_less_the_estimate():
 def test_critic_steps_follow_the_divergence_and_use_batches_of_their_own():
     asked = []
 
-    def recording(first, count):
-        asked.append((first, count))
-        return source()(first, count)
+    class Recording(Batches):
+        description = "recorded"
+
+        def __call__(self, first, count):
+            asked.append((first, count))
+            return source()(first, count)
 
     state = new_state()
-    list(islice(train(state, game(state, Wasserstein(critic_steps=3)), recording, steps=2, seed=0), 2))
+    list(islice(train(state, game(state, Wasserstein(critic_steps=3)), Recording(), steps=2, seed=0), 2))
     assert asked == [(0, 3), (3, 3)]
 
 
@@ -162,7 +166,7 @@ def test_a_pairing_divergence_is_given_the_scores_of_real_samples():
             seen.append(real)
             return super().generator_objective(fake, real)
 
-    seen = []
+    seen: list[torch.Tensor] = []
     state = new_state()
     generator_step(state, game(state, Spy()), batch(), samples(state))
     assert seen[0] is not None
@@ -280,7 +284,7 @@ def test_a_flipped_byte_is_found(tmp_path, where):
     content = bytearray(path.read_bytes())
     content[where] ^= 1
     path.write_bytes(content)
-    with pytest.raises(checkpoints.DamagedCheckpointError, match=r"state\.pt is damaged"):
+    with pytest.raises(DamagedCheckpointError, match=r"state\.pt is damaged"):
         checkpoints.load(path)
 
 
@@ -292,7 +296,7 @@ def test_a_failed_save_leaves_the_old_checkpoint_and_no_litter(tmp_path, monkeyp
     def full_disk(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoints.os, "fsync", full_disk)
+    monkeypatch.setattr("os.fsync", full_disk)
     state.step = 5
     with pytest.raises(OSError, match="No space"):
         checkpoints.save(state, path)
