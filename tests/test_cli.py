@@ -59,7 +59,7 @@ def test_help_lists_every_group_and_option_and_imports_no_torch(environment):
     for option in OPTIONS:
         assert option.name in groups[str(option.parent)].split(", ")
     for key in ("seed", "steps", "batch_size", "average_decay", "checkpoint", "keep"):
-        assert re.search(rf"^ *{key}: ", done.stdout, re.MULTILINE)
+        assert re.search(rf"^ *{key}:", done.stdout, re.MULTILINE)
 
 
 def test_cfg_job_prints_the_whole_config_and_runs_nothing(inside, tmp_path, monkeypatch):

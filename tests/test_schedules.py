@@ -1,0 +1,187 @@
+"""Numbers that change over a run: their formulas, where they are found, and who writes and reads them."""
+
+import math
+
+import pytest
+import torch
+
+from gan_cli.assembly import assemble
+from gan_cli.augmentations.base import NoAugmentation
+from gan_cli.datasets.base import Batch
+from gan_cli.divergences.penalties import R1, Interpolate
+from gan_cli.divergences.wasserstein import Wasserstein
+from gan_cli.errors import ConfigError
+from gan_cli.schedules import Constant, Cosine, HalfLife, Linear, Progress, Schedule, WarmUp, now, schedules_in
+from gan_cli.training.scheduling import OptimizerNumbers, depends_on_steps, keep_on_device, keep_on_host
+from tests.conftest import TINY, compose
+
+
+def at(schedule: Schedule, step: int, steps: int = 100, images_per_step: int = 32) -> float:
+    return schedule.at(Progress(step, steps, images_per_step))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (Constant(0.3), {0: 0.3, 50: 0.3, 99: 0.3}),
+        (Linear(2.0, 1.0, None), {0: 2.0, 25: 1.75, 50: 1.5, 100: 1.0}),
+        (Linear(0.0, 1.0, 320), {0: 0.0, 5: 0.5, 10: 1.0, 99: 1.0}),
+        (Cosine(1.0, 0.0, None), {0: 1.0, 25: (1 + math.sqrt(0.5)) / 2, 50: 0.5, 100: 0.0}),
+        (Cosine(0.05, 0.005, 640), {0: 0.05, 10: 0.0275, 20: 0.005, 99: 0.005}),
+        (WarmUp(0.999), {0: 0.1, 8: 0.5, 90: 0.91, 10**6: 0.999}),
+        (HalfLife(640, None), {0: 0.5**0.05, 99: 0.5**0.05}),
+        # Ten steps' images, of which 0.05 are half a step's: its weight halves twice in a step.
+        (HalfLife(640, 0.05), {0: 0.0, 10: 0.25, 400: 0.5**0.05, 500: 0.5**0.05}),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Schedule) else "",
+)
+def test_the_numbers_are_those_of_the_formulas(schedule, expected):
+    assert {step: at(schedule, step) for step in expected} == pytest.approx(expected)
+
+
+def test_a_step_of_a_half_life_leaves_half_after_so_many_images():
+    kept = at(HalfLife(20_000, None), 1000, images_per_step=50) ** (20_000 / 50)
+    assert kept == pytest.approx(0.5)
+
+
+def test_what_is_written_is_read_as_a_float_or_where_it_lies_on_the_device():
+    schedule = Linear(1.0, 0.0, None)
+    assert now(schedule) == 1.0
+    schedule.write(Progress(25, 100, 1))
+    assert now(schedule) == 0.75
+    assert isinstance(now(schedule), float)
+    schedule.keep_on(torch.device("cpu"))
+    lies_at = now(schedule)
+    schedule.write(Progress(50, 100, 1))
+    assert now(schedule) is lies_at
+    assert lies_at.item() == 0.5
+    assert now(3.0) == 3.0
+
+
+def test_schedules_are_found_in_a_part_and_in_the_parts_of_it():
+    weight = Constant(1.0)
+    assert list(schedules_in(Wasserstein(penalty=R1(weight)))) == [weight]
+    assert list(schedules_in(Wasserstein(penalty=R1(1.0)))) == []
+    assert list(schedules_in([NoAugmentation(), Interpolate(weight)])) == [weight]
+
+
+def test_whether_more_steps_change_the_first_ones_is_known():
+    assert not depends_on_steps([0.999, Constant(1.0), WarmUp(0.99), Linear(1.0, 0.0, 1000), [0.0, 0.9]])
+    assert depends_on_steps([Linear(1.0, 0.0, None)])
+    assert depends_on_steps([0.5, [0.0, Cosine(0.9, 0.99, None)]])
+
+
+# In optimizers
+
+
+def adam(**options) -> torch.optim.Adam:
+    return torch.optim.Adam([torch.nn.Parameter(torch.zeros(3))], **options)
+
+
+def test_rates_and_other_numbers_are_written_into_the_groups_of_an_optimizer():
+    optimizer = adam(lr=0.1, betas=(0.5, 0.9))
+    numbers = OptimizerNumbers(optimizer, {"betas": [0.5, Linear(0.9, 1.0, None)]}, factor=Linear(1.0, 0.0, None))
+    for step, rate, beta in ((0, 0.1, 0.9), (50, 0.05, 0.95), (75, 0.025, 0.975)):
+        numbers.write(Progress(step, 100, 1))
+        (group,) = optimizer.param_groups
+        assert (group["lr"], group["betas"]) == (pytest.approx(rate), (0.5, pytest.approx(beta)))
+
+
+def test_a_rate_of_its_own_is_scaled_by_the_factor_of_all():
+    optimizer = adam(lr=0.1)
+    numbers = OptimizerNumbers(optimizer, {"lr": Linear(0.2, 0.4, None)}, factor=Linear(1.0, 0.0, None))
+    numbers.write(Progress(50, 100, 1))
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.3 * 0.5)
+
+
+def test_on_the_device_the_same_numbers_are_followed_and_what_is_saved_is_as_before():
+    optimizer = adam(lr=0.1, betas=(0.5, 0.9), fused=True)
+    before = optimizer.state_dict()["param_groups"][0].keys() | {"initial_lr"}
+    changing = {"betas": [0.5, Linear(0.9, 1.0, None)]}
+    keep_on_device(optimizer, changing)
+    (group,) = optimizer.param_groups
+    rate, (_, beta) = group["lr"], group["betas"]
+    assert (group["capturable"], group["fused"]) == (True, False)  # a fused kernel would keep β₂ as it was
+    OptimizerNumbers(optimizer, changing, factor=Constant(0.5)).write(Progress(50, 100, 1))
+    assert group["lr"] is rate
+    assert group["betas"][1] is beta
+    torch.testing.assert_close(torch.stack([rate, beta]), torch.tensor([0.05, 0.95]))
+    keep_on_host(optimizer)
+    assert (group["lr"], group["betas"], group["capturable"]) == (
+        pytest.approx(0.05),
+        (pytest.approx(0.5), pytest.approx(0.95)),
+        False,
+    )
+    assert optimizer.state_dict()["param_groups"][0].keys() == before
+    assert group["initial_lr"] == 0.1
+
+
+# In the config
+
+
+def node(name: str, **numbers: object) -> str:
+    return "{_target_:gan_cli.schedules." + name + "".join(f",{key}:{value}" for key, value in numbers.items()) + "}"
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        f"optimizer.generator.lr={node('Linear', start=0.01, end=0.0, images=320)}",
+        "optimizer.generator.betas=[0.0," + node("Linear", start=0.9, end=0.99, images=320) + "]",
+        f"divergence.penalty.weight={node('Cosine', start=1.0, end=0.1, images='null')}",
+        "schedule@train.average_decay=half_life train.average_decay.images=100",
+        "train.average_decay=0.5",
+        f"train.schedule={node('Cosine', start=1.0, end=0.5, images=64)}",
+        "train.schedule=linear",
+    ],
+)
+def test_a_schedule_stands_in_the_place_of_a_number(override):
+    """It changes the run, and a run that goes on meets the same numbers."""
+    chosen = override.split(" ")
+    plain = [*TINY, "divergence=wgan_gp", "train.steps=6"]
+
+    def fingerprint(*overrides: str, pause: bool = False) -> str:
+        job = assemble(compose(*plain, *overrides))
+        steps = list(zip(range(3), job.terms(), strict=False))
+        assert len(steps) == 3
+        if pause:
+            saved, job = job.state.state_dict(), assemble(compose(*plain, *overrides))
+            job.state.load_state_dict(saved)
+        list(job.terms())
+        return job.state.fingerprint()
+
+    assert fingerprint(*chosen) != fingerprint()
+    assert fingerprint(*chosen, pause=True) == fingerprint(*chosen)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.schedule=sinus", "train.schedule=sinus is not a schedule"),
+        (f"train.schedule={node('Linear', start=1.0)}", "train.schedule.end is missing"),
+        ("train.average_decay=2", "train.average_decay=2 must be"),
+        (f"train.average_decay={node('WarmUp', decay='fast')}", "train.average_decay.decay=fast must be"),
+        ("train.average_decay={_target_:gan_cli.divergences.penalties.NoPenalty}", "is not a concrete Schedule"),
+        (f"optimizer.critic.lr={node('Constant', number='x')}", "optimizer.critic.lr.number=x must be"),
+    ],
+)
+def test_a_wrong_schedule_is_refused_by_its_key(override, said):
+    with pytest.raises(ConfigError) as refused:
+        assemble(compose(*TINY, override))
+    assert said in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_real_samples_seen_are_counted_over_all_critic_steps():
+    job = assemble(compose(*TINY, "divergence=wgan_gp", "train.steps=3"))
+    asked = []
+
+    class Spy(Schedule):
+        def at(self, progress):
+            asked.append((progress.step, progress.steps, progress.images))
+            return 1.0
+
+    job.game.divergence.penalty.__dict__["weight"] = Spy()
+    list(job.terms())
+    assert asked == [(step, 3, step * 16 * 5) for step in range(3)]
+    assert isinstance(job.batches(0, 1), Batch)
