@@ -19,7 +19,7 @@ from gan_cli.trackers import NoTracker
 from gan_cli.training.execution import Plan
 from gan_cli.training.loop import Terms
 from gan_cli.training.state import State
-from tests.conftest import tree
+from tests.helpers.runs import tree
 
 
 @dataclass
@@ -111,7 +111,7 @@ def test_a_job_leaves_what_every_run_leaves(tmp_path):
     assert all(line["learning_rate"] == 0.1 for line in lines)
     assert (folder.path / "samples.png").read_bytes() == b"a picture"
     assert (folder.path / "curves.png").read_bytes() == b"5 lines"
-    assert [path.name for path in folder.checkpoints()] == ["step-0000008.pt", "step-0000010.pt"]
+    assert [path.name for path in read.checkpoints(folder.path)] == ["step-0000008.pt", "step-0000010.pt"]
 
 
 def test_a_job_goes_on_where_it_was_and_ends_as_one_that_never_stopped(tmp_path):
