@@ -34,6 +34,10 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+.PHONY: docs
+docs: $(READY) ## write the tables of docs/divergences.md from the docstrings
+	$(PYTHON) scripts/divergence_tables.py
+
 .PHONY: gallery
 gallery: $(READY) ## draw docs/ring.png: the same ring, eight divergences
 	$(PYTHON) docs/gallery.py

@@ -16,6 +16,7 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from omegaconf import DictConfig
 
 from bench.timing import Setting, synchronize
 from bench.workloads import GAMES, WORKLOADS, compose, config_of
@@ -74,9 +75,16 @@ def _wall_times(commands: Mapping[str, Sequence[str]], repeats: int) -> list[Cos
     for _ in range(repeats):
         for what, command in commands.items():
             with tempfile.TemporaryDirectory() as folder:
-                options = {"cwd": folder, "env": os.environ | {"PYTHONPATH": path}, "stdin": subprocess.DEVNULL}
+                environment = os.environ | {"PYTHONPATH": path}
                 start = time.perf_counter()
-                subprocess.run([sys.executable, *command], check=True, capture_output=True, **options)
+                subprocess.run(
+                    [sys.executable, *command],
+                    cwd=folder,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    check=True,
+                    capture_output=True,
+                )
                 times[what].append(time.perf_counter() - start)
     return [Cost(what, median(values), "s") for what, values in times.items()]
 
@@ -187,7 +195,7 @@ class Costs:
             Cost(f"ring, resident memory at step {steps:,}", late, "MiB"),
         ]
 
-    def _ring(self, steps: int) -> object:
+    def _ring(self, steps: int) -> DictConfig:
         """The smallest run there is, in which everything besides the steps weighs most."""
         tracker = ("tracker=none", "tracker._target_=bench.costs.Stamps")
         log = (f"every.log={LOG_INTERVAL}", f"train.steps={steps}")

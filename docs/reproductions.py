@@ -18,11 +18,10 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
-from gan_cli import cli
 from gan_cli.commands.evaluate import evaluate
 from gan_cli.commands.question import Question
 from gan_cli.commands.report.seeds import student_quantile
-from gan_cli.config import schema
+from gan_cli.config import options, schema
 from gan_cli.config.identity import differences
 from gan_cli.runs import read
 from gan_cli.show import wording
@@ -148,7 +147,7 @@ def is_done(run: Path, overrides: list[str]) -> bool:
     before = read.config(run)
     if before is None or read.record(run).get("status") != "done":
         return False
-    with initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
+    with initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         now = compose("config", overrides)
     return not differences(before, now) and before.train.steps == now.train.steps
 

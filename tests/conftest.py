@@ -1,39 +1,18 @@
-"""What several tests share: the commands, as processes of their own and inside this one, and composed configs."""
+"""The commands, as processes of their own and inside this one."""
 
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib.metadata import entry_points
+from collections.abc import Iterator
 from pathlib import Path
 
-import hydra
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
 
-from gan_cli import cli
-from gan_cli.config import schema
+from tests.helpers.commands import Command, Finished, call
+from tests.helpers.undrawn import undrawn
 
 torch.set_num_threads(1)  # the models of the tests are too small for more
-
-TINY = ("dataset=ring", "metric=[]", "model.generator.hidden=[16]", "model.critic.hidden=[16]", "train.batch_size=16")
-"""A run whose step takes a millisecond."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """How a command ended, and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Finished]
 
 
 @pytest.fixture
@@ -49,54 +28,29 @@ def gan_train(tmp_path: Path, environment: dict[str, str]) -> Command:
 
     def call(*arguments: str, **variables: str) -> Finished:
         command = [sys.executable, "-m", "gan_cli", *arguments]
-        options = {"cwd": tmp_path, "env": environment | variables, "stdin": subprocess.DEVNULL, "timeout": 900}
-        done = subprocess.run(command, capture_output=True, text=True, **options)
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment | variables,
+            stdin=subprocess.DEVNULL,
+            timeout=900,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         return Finished(done.returncode, done.stdout, done.stderr)
 
     return call
 
 
 @pytest.fixture
-def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """`inside("gan-train", …)`: a command's entry point called in this process, which saves torch's import."""
-
-    def call(command: str, *arguments: str) -> Finished:
-        monkeypatch.setattr(sys, "argv", [command, *arguments])
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")  # gan-train changes it
-        capsys.readouterr()
-        code = 0
-        with _logging_restored():
-            try:
-                (entry,) = entry_points(group="console_scripts", name=command)
-                entry.load()()
-            except SystemExit as error:
-                code = error.code if isinstance(error.code, int) else int(error.code is not None)
-        said = capsys.readouterr()
-        return Finished(code, said.out, said.err)
-
+def inside() -> Command:
+    """`inside("gan-train", …)`: a command called in this process."""
     return call
 
 
-def compose(*overrides: str) -> DictConfig:
-    """The config of a run called "test", as `gan-train` composes it."""
-    schema.register()
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(cli.CONFIGS)):
-        composed = hydra.compose("config", ["name=test", *overrides])
-    OmegaConf.resolve(composed)
-    return composed
-
-
-@contextmanager
-def _logging_restored() -> Iterator[None]:
-    """The commands set up the program's logger for a process of their own."""
-    package = logging.getLogger("gan_cli")
-    before = package.level, package.propagate, package.handlers[:]
-    try:
+@pytest.fixture(name="undrawn")
+def _undrawn() -> Iterator[None]:
+    """For runs whose pictures nobody looks at."""
+    with undrawn():
         yield
-    finally:
-        package.level, package.propagate, package.handlers[:] = before
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    """Every file below `folder` with its content, every folder with None."""
-    return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}

@@ -8,25 +8,30 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli.commands.train import run
+from gan_cli.config import options
 from gan_cli.training import loop
-from tests.conftest import TINY, compose, tree
+from tests.helpers.configs import TINY
+from tests.helpers.runs import train, tree
 
 RING = "dataset=ring"
 RUN = " ".join([*TINY, "train.steps=8"])
 SAMPLE = "--out new.png"
 STEP_4 = "checkpoints/step-0000004.pt"
 
+
+def choices(group: str) -> str:
+    return f"choose one of {', '.join(options.names(group))}"
+
+
 # The command, and two fragments of the line that answers it: what is wrong, and the remedy.
 TRAINING = [
     # Unknown options and keys
     ("divergence=wgan_pg", "divergence=wgan_pg is not an option", "did you mean wgan_lp?"),
-    ("divergence/penalty=r3", "divergence/penalty=r3 is not an option", "choose one of interpolate"),
+    ("divergence/penalty=zz", "divergence/penalty=zz is not an option", choices("divergence/penalty")),
     ("device=[1]", "device=[1] names no option of a group", "int"),
-    ("dataset=cifar", "dataset=cifar is not an option", "choose one of fashion_mnist, folder"),
+    ("dataset=zz", "dataset=zz is not an option", choices("dataset")),
     ("divergance=kl", "divergance is not a key", "did you mean divergence?"),
     ("sede=1", "sede is not a key", "did you mean seed?"),
     ("train.step=5", "train.step is not a key", "did you mean steps?"),
@@ -192,13 +197,8 @@ def workspace(tmp_path_factory) -> Path:
     image = (root / "truncated" / "bad.png").read_bytes()
     (root / "truncated" / "bad.png").write_bytes(image[: len(image) // 2])
 
-    def train(name: str, *overrides: str) -> Path:
-        config = compose(*TINY, "train.steps=4", *overrides)
-        run(config, root / "outputs" / name, {"config.yaml": OmegaConf.to_yaml(config)})
-        return root / "outputs" / name
-
-    good = train("good")
-    wider = train("wider", "model.generator.hidden=[24]") / STEP_4
+    good = train(root / "outputs" / "good", *TINY, "train.steps=4")
+    wider = train(root / "outputs" / "wider", *TINY, "train.steps=4", "model.generator.hidden=[24]") / STEP_4
 
     def copy(name: str) -> Path:
         return shutil.copytree(good, root / "outputs" / name)

@@ -1,12 +1,13 @@
 """The commands from outside: help, exit codes, signals, sweeps, and the files that a run leaves behind."""
 
 import hashlib
-import json
+import os
 import re
 import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +15,10 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli.cli import CONFIGS
-from tests.conftest import TINY, tree
+from gan_cli.config.options import CONFIGS
+from gan_cli.trackers import Tracker
+from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY
+from tests.helpers.runs import metrics, record, tree
 
 OPTIONS = {path.relative_to(CONFIGS).with_suffix("") for path in CONFIGS.rglob("*.yaml")} - {Path("config")}
 DIVERGES = ("divergence=kl", "optimizer.critic.lr=30", "every.checkpoint=1", "train.steps=50")
@@ -33,14 +36,6 @@ REPORTED = {
     "critic_learning_rate",
     "images_per_second",
 }
-
-
-def record(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text())
-
-
-def lines(file: Path) -> list[dict]:
-    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 def assert_checkpoints_verify(folder: Path, names: list[str]) -> None:
@@ -82,8 +77,8 @@ def test_cfg_job_prints_the_whole_config_and_runs_nothing(inside, tmp_path, monk
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("divergence=wgan_", {"divergence=wgan_clip", "divergence=wgan_gp", "divergence=wgan_lp"}),
-        ("divergence/penalty=r1", {"divergence/penalty=r1", "divergence/penalty=r1_r2"}),
+        ("divergence=wgan_", {f"divergence={name}" for name in DIVERGENCES if name.startswith("wgan_")}),
+        ("divergence/penalty=r1", {f"divergence/penalty={name}" for name in PENALTIES if name.startswith("r1")}),
         ("train.s", {"train.steps=", "train.schedule="}),
         ("nothing.here", set()),
     ],
@@ -100,8 +95,9 @@ def test_the_shell_completes_options_and_keys(typed, offered, inside, monkeypatc
 # Exit codes
 
 
-def test_a_mistake_is_one_line_without_a_traceback_and_exit_code_2(gan_train, tmp_path):
-    finished = gan_train("dataset=ring", "seed=-1")
+def test_a_mistake_is_one_line_without_a_traceback_and_exit_code_2(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finished = inside("gan-train", "dataset=ring", "seed=-1")
     assert (finished.code, finished.out) == (2, "")
     assert finished.err == "gan-train: seed=-1 must be at least 0\n"
     assert tree(tmp_path) == {}
@@ -116,13 +112,14 @@ def test_full_errors_show_the_traceback_of_a_mistake(gan_train):
 
 def test_an_error_of_the_program_has_a_traceback_and_exit_code_1(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("gan_cli.jobs.pictures.curves", lambda *_: 1 / 0)
+    monkeypatch.setattr("gan_cli.show.pictures.curves", lambda *_: 1 / 0)
     finished = inside("gan-train", *TINY, "train.steps=1", "name=run")
     assert finished.code == 1
     assert "ZeroDivisionError" in finished.err
     assert (record(tmp_path / "outputs/run")["status"], record(tmp_path / "outputs/run")["exit_code"]) == ("failed", 1)
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("log", [1, 50])
 def test_a_run_that_diverges_keeps_the_last_good_state_and_says_so(log, inside, tmp_path, monkeypatch):
     """Whether it is a report or the saving of a checkpoint that finds out."""
@@ -145,7 +142,7 @@ def test_a_run_that_diverges_keeps_the_last_good_state_and_says_so(log, inside, 
     kept = record(folder)
     assert (kept["status"], kept["exit_code"], kept["step"]) == ("diverged", 3, step)
     assert f"gan-train: {kept['error']}" == message
-    assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [n for n in range(1, step) if n % log == 0]
+    assert [line["step"] for line in metrics(folder)] == [n for n in range(1, step) if n % log == 0]
     assert_checkpoints_verify(folder / "checkpoints", [f"step-{n:07d}.pt" for n in range(max(1, good - 2), good + 1)])
 
 
@@ -160,10 +157,11 @@ def files_of_at_most(size: int):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_full_disk_ends_the_run_in_one_line_and_leaves_the_checkpoint_before(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     # The checkpoint is 2 MB, the pictures some 100 KB.
-    command = ["gan-train", "dataset=ring", "model.generator.hidden=[256,256]", "name=run"]
+    command = ["gan-train", "dataset=ring", "metric=[]", "model.generator.hidden=[256,256]", "name=run"]
     assert inside(*command, "train.steps=2").code == 0
     folder = tmp_path / "outputs" / "run"
     with files_of_at_most(1_000_000):
@@ -181,49 +179,82 @@ def test_a_full_disk_ends_the_run_in_one_line_and_leaves_the_checkpoint_before(i
     finished = inside(*command, "train.steps=4")
     assert finished.code == 0
     assert "continuing outputs/run from step 2" in finished.err
-    assert [line["step"] for line in lines(folder / "metrics.jsonl")] == [2, 4]
+    assert [line["step"] for line in metrics(folder)] == [2, 4]
     assert_checkpoints_verify(folder / "checkpoints", ["step-0000002.pt", "step-0000004.pt"])
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_run_after_a_checkpoint_and_the_same_command_continues(
-    number, code, environment, inside, tmp_path, monkeypatch
-):
-    arguments = [*TINY, "every.log=5", "every.samples=null", "every.checkpoint=null"]
-    command = [sys.executable, "-m", "gan_cli", *arguments, "train.steps=100000000"]
+class Raises(Tracker):
+    """Sends this process a signal when it is told of step 5."""
+
+    number = signal.SIGTERM
+
+    def open(self, folder: Path, step: int) -> None: ...
+
+    def log(self, step: int, numbers: Mapping[str, float]) -> None:
+        if step == 5:
+            os.kill(os.getpid(), self.number)
+
+    def close(self) -> None: ...
+
+
+UNTIL_STOPPED = (*TINY, "every.log=5", "every.samples=null", "every.checkpoint=null")
+
+
+def assert_stopped(number: signal.Signals, code: int, said: str, outputs: Path) -> tuple[Path, int]:
+    """The folder of the run, and the step after which it stopped."""
+    found = re.fullmatch(
+        rf"gan-train: {number.name} after step (\d+), which is saved; the same command continues the run", said
+    )
+    assert found, said
+    step = int(found[1])
+    (folder,) = outputs.iterdir()
+    kept = record(folder)
+    assert (kept["status"], kept["exit_code"], kept["step"]) == ("interrupted", code, step)
+    assert metrics(folder)[-1]["step"] == step
+    assert_checkpoints_verify(folder / "checkpoints", [f"step-{step:07d}.pt"])
+    return folder, step
+
+
+def test_a_terminated_process_exits_after_a_checkpoint(environment, tmp_path):
+    command = [sys.executable, "-m", "gan_cli", *UNTIL_STOPPED, "train.steps=100000000"]
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
         # The first lines of the log mean that it trains.
         assert process.stderr.readline().startswith("device: ")
         assert "step" in process.stderr.readline()
         assert "step" in process.stderr.readline()
-        process.send_signal(number)
+        process.terminate()
         *_, last = process.stderr.read().splitlines()
-    assert process.returncode == code
-    found = re.fullmatch(
-        rf"gan-train: {number.name} after step (\d+), which is saved; the same command continues the run", last
-    )
-    assert found, last
-    step = int(found[1])
-    (folder,) = (tmp_path / "outputs").iterdir()
-    kept = record(folder)
-    assert (kept["status"], kept["exit_code"], kept["step"]) == ("interrupted", code, step)
-    assert lines(folder / "metrics.jsonl")[-1]["step"] == step
-    assert_checkpoints_verify(folder / "checkpoints", [f"step-{step:07d}.pt"])
+    assert process.returncode == 143
+    assert_stopped(signal.SIGTERM, 143, last, tmp_path / "outputs")
 
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.usefixtures("undrawn")
+def test_a_signal_stops_the_run_and_the_same_command_continues(number, code, inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    finished = inside("gan-train", *arguments, f"train.steps={step + 5}")
+    monkeypatch.setattr(Raises, "number", number)
+    before = signal.getsignal(number)
+    finished = inside("gan-train", *UNTIL_STOPPED, "train.steps=1000", f"tracker._target_={__name__}.Raises")
+    assert finished.code == code
+    folder, step = assert_stopped(number, code, finished.err.splitlines()[-1], tmp_path / "outputs")
+    assert signal.getsignal(number) is before
+    assert step == 6
+
+    finished = inside("gan-train", *UNTIL_STOPPED, f"train.steps={step + 5}")
     assert finished.code == 0
-    assert f"continuing outputs/{folder.name} from step {step}" in finished.err
+    assert f"continuing {folder.relative_to(tmp_path)} from step {step}" in finished.err
     assert (record(folder)["status"], record(folder)["step"]) == ("done", step + 5)
 
 
 # Sweeps
 
 
-def test_a_sweep_goes_on_after_bad_runs_and_ends_with_a_table_of_all(gan_train, tmp_path):
-    finished = gan_train(
-        "-m", *TINY, *DIVERGES, "every.log=10", "optimizer.critic.lr=-1,30,1e-4", "name=rate-${optimizer.critic.lr}"
-    )
+@pytest.mark.usefixtures("undrawn")
+def test_a_sweep_goes_on_after_bad_runs_and_ends_with_a_table_of_all(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rates = ("optimizer.critic.lr=-1,30,1e-4", "name=rate-${optimizer.critic.lr}")
+    finished = inside("gan-train", "-m", *TINY, *DIVERGES, "every.log=10", *rates)
     (sweep,) = (tmp_path / "outputs" / "sweeps").iterdir()
     *lines, last = finished.out.split(f"{sweep.name}\n")[1].splitlines()
     assert last == str(sweep.relative_to(tmp_path) / "report.html")
@@ -240,6 +271,7 @@ def test_a_sweep_goes_on_after_bad_runs_and_ends_with_a_table_of_all(gan_train, 
     assert "Traceback" not in finished.err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_whose_runs_are_all_done_exits_0(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     finished = inside("gan-train", "-m", *TINY, "train.steps=1", "seed=0,1", "name=seed-${seed}")
@@ -306,13 +338,13 @@ def test_the_record_of_a_run_is_complete(finished_run):
     assert "git_commit" in kept
     assert kept["threads"] >= 1
     assert kept["started"] <= kept["ended"]
-    assert kept["final"] == lines(folder / "metrics.jsonl")[-1]
+    assert kept["final"] == metrics(folder)[-1]
     assert re.fullmatch(r"[0-9a-f]{64}", kept["fingerprint"])
 
 
 def test_every_line_of_the_metrics_has_every_number(finished_run):
     _, folder = finished_run
-    numbers = lines(folder / "metrics.jsonl")
+    numbers = metrics(folder)
     assert [line["step"] for line in numbers] == [4, 8, 12, 16, 18]
     assert [line["images_seen"] for line in numbers] == [64, 128, 192, 256, 288]
     evaluated = {"modes", "modes_of_real"} | {f"high_quality_share{part}" for part in ("", "_error", "_of_real")}

@@ -1,13 +1,12 @@
-"""Every option of every group builds and takes a step; the files and imports of the package keep to the design."""
+"""Every option of every group builds and takes a step, and every yaml says what it is."""
 
 import hashlib
 import inspect
-import json
 import math
-import subprocess
-import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from pydoc import locate
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,27 +14,48 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-import gan_cli
 from gan_cli.assembly import assemble
-from gan_cli.cli import CONFIGS
-from gan_cli.commands.train import run
 from gan_cli.config.build import build
+from gan_cli.config.options import CONFIGS
+from gan_cli.config.options import names as options
 from gan_cli.config.schema import GROUPS
 from gan_cli.datasets import images
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.subject import Samples
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
+from tests.helpers.runs import record, train
 
-PACKAGE = Path(gan_cli.__path__[0])
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "configs" not in path.parts)
 YAMLS = {str(path.relative_to(CONFIGS).with_suffix("")): path for path in sorted(CONFIGS.rglob("*.yaml"))}
 INJECTED = {"sample_shape", "params"}
 """What a constructor is given when a run is built, and no yaml holds."""
 
 
-def options(group: str) -> list[str]:
-    return [path.stem for path in sorted((CONFIGS / group).glob("*.yaml"))]
+IMAGES = [name for name in options("dataset") if "resolution" in OmegaConf.load(YAMLS[f"dataset/{name}"])]
+TOYS = [name for name in options("dataset") if name not in IMAGES]
+
+
+def little(dataset: str, data: Path) -> list[str]:
+    """A run of one step on little of a data set."""
+    overrides = [f"dataset={dataset}", "train.batch_size=8", "train.steps=1"]
+    if dataset in IMAGES:
+        overrides += ["dataset.resolution=8", "model.generator.width=4", "model.critic.width=4"]
+    if OmegaConf.is_missing(OmegaConf.load(YAMLS[f"dataset/{dataset}"]), "path"):
+        overrides.append(f"dataset.path={data / 'images'}")
+    return overrides
+
+
+def first_that_fits(candidates: Iterable[Sequence[str]], *overrides: str) -> list[str]:
+    """The first of the candidates, and the overrides, that make a run together."""
+    refusals = []
+    for candidate in candidates:
+        try:
+            assemble(compose(*candidate, *overrides))
+        except ConfigError as error:
+            refusals.append(str(error))
+        else:
+            return [*candidate, *overrides]
+    pytest.fail("\n".join(["nothing fits:", *refusals]))
 
 
 def assert_takes_a_step(*overrides: str) -> None:
@@ -89,10 +109,22 @@ def test_every_penalty_takes_a_step_with_a_divergence_of_every_family(penalty, d
 
 
 @pytest.mark.parametrize("model", options("model"))
-def test_every_model_takes_a_step_on_images_or_on_the_toys_it_is_for(model):
-    points = {"gaussian": "ring", "line": "parallel_lines", "noisy_data": "ring"}
-    data = [f"dataset={points[model]}"] if model in points else ["dataset=mnist5k", "dataset.resolution=16"]
-    assert_takes_a_step(*data, f"model={model}", "train.batch_size=8")
+def test_every_model_takes_a_step_on_images_or_on_a_toy_that_it_is_for(model):
+    images = ["dataset=mnist5k", "dataset.resolution=16"]
+    chosen = [f"model={model}", "train.batch_size=8"]
+    assert_takes_a_step(*first_that_fits([images, *([f"dataset={toy}"] for toy in TOYS)], *chosen))
+
+
+@pytest.mark.parametrize("augmentation", options("augmentation"))
+def test_every_augmentation_takes_a_step_on_images_or_on_a_toy_that_it_is_for(augmentation, data):
+    candidates = [little(name, data) for name in (*IMAGES, *TOYS)]
+    assert_takes_a_step(*first_that_fits(candidates, f"augmentation={augmentation}"))
+
+
+@pytest.mark.parametrize("schedule", options("schedule"))
+def test_every_schedule_takes_a_step_as_a_factor_on_rates_or_as_a_decay(schedule):
+    places = [[f"train.schedule={schedule}"], [f"schedule@train.average_decay={schedule}"]]
+    assert_takes_a_step(*first_that_fits(places, *TINY))
 
 
 @pytest.mark.parametrize("optimizer", options("optimizer"))
@@ -109,42 +141,43 @@ def test_every_device_takes_a_step(device):
 
 @pytest.mark.parametrize("dataset", options("dataset"))
 def test_every_data_set_makes_a_run_with_pictures(dataset, data):
-    small = ["train.batch_size=8", "train.steps=1"]
-    if "resolution" in OmegaConf.load(YAMLS[f"dataset/{dataset}"]):
-        small += ["dataset.resolution=8", "model.generator.width=4", "model.critic.width=4"]
-    if dataset == "folder":
-        small += [f"dataset.path={data / 'images'}"]
-    run(compose(f"dataset={dataset}", *small), data / "run", {"config.yaml": ""})
-    assert json.loads((data / "run" / "run.json").read_text())["status"] == "done"
+    train(data / "run", *little(dataset, data), pictures=True)
+    assert record(data / "run")["status"] == "done"
     with Image.open(data / "run" / "samples.png") as picture:
         picture.load()
 
 
-IMAGES = ("dataset.resolution=8", "model.generator.width=4", "model.critic.width=4", "train.batch_size=8")
+LARGE = {"parzen_goodfellow": "60,000 training images"}
+"""Metrics that need more data than a test has, and what they say then."""
+
+
+@pytest.fixture(scope="module")
+def unmeasured(tmp_path_factory) -> set[str]:
+    """The numbers that a run reports without any metric."""
+    return set(record(train(tmp_path_factory.mktemp("unmeasured") / "run", *TINY, "train.steps=1"))["final"])
 
 
 @pytest.mark.parametrize("metric", options("metric"))
-def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(metric, data, monkeypatch):
+def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(metric, data, monkeypatch, unmeasured):
     asked = []
     features = vars(Samples)["features"].func
-    monkeypatch.setattr(Samples, "features", property(lambda samples: (asked.append(1), features(samples))[1]))
-    if metric in ("exact", "modes", "sliced_wasserstein"):
-        small = TINY
-    else:
-        small = ["dataset=stacked_mnist" if metric == "stacked_modes" else "dataset=mnist", *IMAGES]
-    without, reported = set(), set()
-    measured = [f"metric=[{metric}]", f"metric.{metric}.samples=1000"]
-    for chosen, names in ((["metric=[]"], without), (measured, reported)):
-        config = compose(*small, *chosen, "train.steps=1")
-        if metric == "parzen_goodfellow" and chosen == measured:
-            with pytest.raises(ConfigError, match="60,000 training images"):
-                assemble(config)
-            return
-        folder = data / "-".join(chosen)
-        run(config, folder, {"config.yaml": ""})
-        names.update(json.loads((folder / "run.json").read_text())["final"])
-    assert without < reported
-    assert bool(asked) == (assemble(config).metrics[metric].looks_at != "samples")
+
+    def asking(samples):
+        asked.append(samples)
+        return features(samples)
+
+    monkeypatch.setattr(Samples, "features", property(asking))
+    measured, few, many = [f"metric=[{metric}]"], [], []
+    if "samples" in OmegaConf.load(YAMLS[f"metric/{metric}"])[metric]:
+        few, many = [f"metric.{metric}.samples=300"], [f"metric.{metric}.samples=1000"]
+    candidates = [[*little(name, data), *many] for name in TOYS] + [[*little(name, data), *few] for name in IMAGES]
+    if metric in LARGE:
+        with pytest.raises(ConfigError, match=LARGE[metric]):
+            assemble(compose(*little("mnist", data), *measured))
+        return
+    chosen = first_that_fits(candidates, *measured)
+    assert unmeasured < record(train(data / "run", *chosen))["final"].keys()
+    assert bool(asked) == (assemble(compose(*chosen)).metrics[metric].looks_at != "samples")
 
 
 @pytest.mark.parametrize("extractor", [name for name in options("metric/extractor") if name != "inception"])
@@ -159,25 +192,36 @@ def test_every_extractor_gives_features(extractor):
 def test_every_tracker_follows_a_run(tracker, tmp_path):
     if tracker == "tensorboard":
         pytest.importorskip("tensorboard")
-    run(compose(*TINY, f"tracker={tracker}", "train.steps=1"), tmp_path / "run", {"config.yaml": ""})
+    train(tmp_path / "run", *TINY, f"tracker={tracker}", "train.steps=1")
     assert (tmp_path / "run" / "tensorboard").exists() == (tracker == "tensorboard")
 
 
+MATRIX = ("dataset=mixture1d", "metric=[]")
+MATRIX_MEMBERS = OmegaConf.load(YAMLS["experiment/divergence_matrix"]).study.members
+
+
+@pytest.mark.parametrize("member", MATRIX_MEMBERS)
+def test_every_row_of_the_matrix_takes_a_step(member):
+    assert_takes_a_step("experiment=divergence_matrix", *MATRIX, *MATRIX_MEMBERS[member])
+
+
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monkeypatch):
     monkeypatch.chdir(data)
-    arguments = [f"experiment={experiment}", "train.steps=1"]
-    # What a study does after training is cut short where that does not grow with the steps.
-    arguments += {"fgan_univariate": ["study.critic_steps=1"], "divergence_matrix": ["dataset=mixture1d"]}.get(
-        experiment, []
-    )
-    arguments += ["train.batch_size=8"] if experiment == "fgan_mnist" else []
+    # What does not grow with the steps is cut short.
+    shorter = {
+        "fgan_univariate": ["study.critic_steps=1"],
+        "divergence_matrix": [*MATRIX, *(f"~study.members.{name}" for name in list(MATRIX_MEMBERS)[2:])],
+        "fgan_mnist": ["train.batch_size=8"],
+    }
+    arguments = [f"experiment={experiment}", "train.steps=1", *shorter.get(experiment, [])]
     if "dataset.path" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():
         arguments += [f"dataset.path={data / 'images'}"]
     finished = inside("gan-train", *arguments)
     assert finished.code == 0, finished.err
     (folder,) = (data / "outputs").iterdir()
-    assert json.loads((folder / "run.json").read_text())["status"] == "done"
+    assert record(folder)["status"] == "done"
 
 
 @pytest.mark.parametrize("experiment", options("experiment"))
@@ -197,7 +241,7 @@ def leaves(node: dict) -> list[dict]:
 
 @pytest.mark.parametrize("name", sorted(YAMLS.keys() - {"config"}))
 def test_every_knob_of_a_part_stands_in_its_yaml(name):
-    node = OmegaConf.to_container(OmegaConf.load(YAMLS[name]))
+    node: Any = OmegaConf.to_container(OmegaConf.load(YAMLS[name]))
     nested = {key for default in node.pop("defaults", []) if isinstance(default, dict) for key in default}
     if name.startswith("experiment/"):
         study = node.pop("study", {})
@@ -205,7 +249,8 @@ def test_every_knob_of_a_part_stands_in_its_yaml(name):
         node = {"study": study}
     assert leaves(node) or name.startswith("experiment/")
     for leaf in leaves(node):
-        knobs = inspect.signature(locate(leaf["_target_"])).parameters.keys() - INJECTED - nested
+        part: Any = locate(leaf["_target_"])
+        knobs = inspect.signature(part).parameters.keys() - INJECTED - nested
         shown = leaf.keys() - {"_target_", "_partial_"}
         # Of torch's own classes, those that a recipe may want.
         assert shown == knobs if leaf["_target_"].startswith("gan_cli.") else shown < knobs
@@ -214,48 +259,3 @@ def test_every_knob_of_a_part_stands_in_its_yaml(name):
 @pytest.mark.parametrize("name", YAMLS)
 def test_every_yaml_says_what_it_is_in_its_first_line(name):
     assert YAMLS[name].read_text().startswith("# ")
-
-
-# The package
-
-
-def test_the_parts_load_neither_hydra_nor_the_rest_of_the_program():
-    """Each with all that it imports, one after the other in one process that stops at the first that does."""
-    leaves = {"divergences", "models", "datasets", "metrics", "training"}
-    parts = [path.relative_to(PACKAGE.parent) for path in MODULES if leaves & set(path.relative_to(PACKAGE).parts)]
-    names = [".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in parts]
-    assert len(names) > 20
-    outside = {
-        *("hydra", "omegaconf", "gan_cli.cli", "gan_cli.assembly", "gan_cli.config.schema", "gan_cli.config.build"),
-        "gan_cli.commands.train",
-    }
-    program = f"""
-import importlib, sys
-for name in {names}:
-    importlib.import_module(name)
-    loaded = {outside} & sys.modules.keys()
-    assert not loaded, f"{{name}} loads {{loaded}}"
-"""
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-def test_only_the_outside_of_the_package_knows_hydra():
-    knowing = {path.name for path in MODULES if any("import hydra" in s or "from hydra" in s for s in lines(path))}
-    assert "cli.py" in knowing
-    assert knowing <= {"cli.py", "help.py", "compose.py", "schema.py", "build.py"}
-
-
-def test_packages_are_empty():
-    assert [path for path in MODULES if path.name == "__init__.py" and path.read_text()] == []
-
-
-def test_files_stay_short():
-    # Eleven divergences are one family, to be read side by side.
-    long = {path.name for path in MODULES if len(lines(path)) > 300}
-    assert long <= {"fgan.py"}
-    assert not list(PACKAGE.rglob("utils.py"))
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()

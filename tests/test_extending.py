@@ -4,27 +4,30 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-
-from gan_cli.commands.divergence.laws import LAWS
 
 PAGE = Path(__file__).parent.parent / "docs" / "extending.md"
 FILE = re.compile(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory):
+def elsewhere(tmp_path_factory) -> Iterator[Path]:
+    """The page's files, as a folder on PYTHONPATH that is also the current one."""
     folder = tmp_path_factory.mktemp("elsewhere")
     files = FILE.findall(PAGE.read_text())
-    assert len(files) == 12
+    assert len(files) == 16
     for name, content in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
-    return folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        patch.chdir(folder)
+        yield folder
 
 
 @pytest.mark.parametrize(
@@ -33,65 +36,52 @@ def elsewhere(tmp_path_factory):
         (["divergence=vincze", "dataset=cauchy", "model=sines"], "samples.png"),
         (["divergence=wgan_gp", "divergence/penalty=drift"], "samples.png"),
         (["dataset=ring", "metric=[modes,spread]"], "samples.png"),
+        (["divergence=wgan_lp", "+schedule@divergence.penalty.weight=warm"], "samples.png"),
+        (["augmentation=jitter", "dataset=ring"], "samples.png"),
         (["experiment=sizes", "dataset=ring", "metric=[]"], "members/deep,seed=1/samples.png"),
     ],
     ids=str,
 )
-def test_the_page_works_as_written(elsewhere, choice, picture):
+def test_the_page_works_as_written(elsewhere, inside, choice, picture):
     name = choice[0].replace("=", "-")
-    command = [sys.executable, "-m", "gan_cli", "--config-dir=conf", "train.steps=3", *choice]
-    environment = os.environ | {"PYTHONPATH": str(elsewhere)}
-    result = subprocess.run(
-        [*command, f"name={name}"], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
+    finished = inside("gan-train", "--config-dir=conf", "train.steps=3", *choice, f"name={name}")
+    assert finished.code == 0, finished.err
     assert (elsewhere / "outputs" / name / picture).exists()
 
 
-def test_the_pages_metric_is_measured_of_a_run_where_its_module_is_allowed(elsewhere):
+def test_the_pages_command_line_finds_its_modules(elsewhere):
+    """PYTHONPATH is read by a process when it starts."""
+    command = [sys.executable, "-c", "from gan_cli.cli import divergence; divergence()", "list", "--config-dir=conf"]
     environment = os.environ | {"PYTHONPATH": str(elsewhere)}
-
-    def called(*words):
-        return subprocess.run(
-            [sys.executable, *words], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
-        )
-
-    choice = ["dataset=ring", "metric=[spread]", "train.steps=3", "name=of-mine"]
-    trained = called("-m", "gan_cli", "--config-dir=conf", *choice)
-    assert trained.returncode == 0, trained.stderr
-    words = ["-c", "from gan_cli.cli import evaluate; evaluate()", "outputs/of-mine", "--metric=spread"]
-    refused = called(*words)
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert "metric.spread._target_=mine_metric.Spread" in refused.stderr
-    assert "add --allow mine_metric" in refused.stderr
-    measured = called(*words, "--allow", "mine_metric")
-    assert measured.returncode == 0, measured.stderr
-    assert "spread" in measured.stdout
+    done = subprocess.run([*command, "vincze"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "∫ (p−q)²/(p+q)" in done.stdout
 
 
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.name)
-def test_the_pages_divergence_obeys_the_laws(elsewhere, monkeypatch, law):
-    monkeypatch.syspath_prepend(elsewhere)
-    from mine import VinczeLeCam
-
-    divergence = VinczeLeCam(generator_loss="minimax")
-    assert law.holds(divergence), law.error(divergence)
+@pytest.mark.usefixtures("elsewhere")
+def test_the_pages_divergence_obeys_every_law(inside):
+    checked = inside("gan-divergence", "check", "--config-dir=conf", "vincze")
+    assert checked.code == 0, checked.err
+    assert checked.out.endswith("Every law holds.\n")
 
 
-@pytest.mark.parametrize(("command", "said"), [("check", "Every law holds."), ("list", "∫ (p−q)²/(p+q)")])
-def test_the_pages_divergence_is_found_by_the_command(elsewhere, command, said):
-    words = [sys.executable, "-c", "from gan_cli.cli import divergence; divergence()", command, "--config-dir=conf"]
-    environment = os.environ | {"PYTHONPATH": str(elsewhere)}
-    result = subprocess.run(
-        [*words, "vincze"], cwd=elsewhere, env=environment, capture_output=True, text=True, check=False
-    )
-    assert result.returncode == 0, result.stderr
-    assert said in result.stdout
-
-
-def test_the_pages_density_is_that_of_its_samples(elsewhere, monkeypatch):
-    monkeypatch.syspath_prepend(elsewhere)
+@pytest.mark.usefixtures("elsewhere")
+def test_the_pages_density_is_that_of_its_samples():
     from mine_data import Cauchy
 
     x = torch.linspace(-5, 5, 11, dtype=torch.float64)[:, None]
     torch.testing.assert_close(Cauchy(2.0).log_density(x), torch.distributions.Cauchy(0.0, 2.0).log_prob(x[:, 0]))
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_pages_metric_is_measured_of_a_run_if_its_module_is_allowed(inside):
+    choice = ["dataset=ring", "metric=[spread]", "train.steps=3", "name=of-mine"]
+    trained = inside("gan-train", "--config-dir=conf", *choice)
+    assert trained.code == 0, trained.err
+    refused = inside("gan-eval", "outputs/of-mine", "--metric=spread")
+    assert (refused.code, refused.out) == (2, "")
+    assert "metric.spread._target_=mine_metric.Spread" in refused.err
+    assert "add --allow mine_metric" in refused.err
+    measured = inside("gan-eval", "outputs/of-mine", "--metric=spread", "--allow", "mine_metric")
+    assert measured.code == 0, measured.err
+    assert "spread" in measured.out

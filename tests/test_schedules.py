@@ -13,7 +13,7 @@ from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.errors import ConfigError
 from gan_cli.schedules import Constant, Cosine, HalfLife, Linear, Progress, Schedule, WarmUp, now, schedules_in
 from gan_cli.training.scheduling import OptimizerNumbers, depends_on_steps, keep_on_device, keep_on_host
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
 
 
 def at(schedule: Schedule, step: int, steps: int = 100, images_per_step: int = 32) -> float:
@@ -97,7 +97,7 @@ def test_a_rate_of_its_own_is_scaled_by_the_factor_of_all():
 def test_on_the_device_the_same_numbers_are_followed_and_what_is_saved_is_as_before():
     optimizer = adam(lr=0.1, betas=(0.5, 0.9), fused=True)
     before = optimizer.state_dict()["param_groups"][0].keys() | {"initial_lr"}
-    changing = {"betas": [0.5, Linear(0.9, 1.0, None)]}
+    changing: dict[str, list[float | Schedule]] = {"betas": [0.5, Linear(0.9, 1.0, None)]}
     keep_on_device(optimizer, changing)
     (group,) = optimizer.param_groups
     rate, (_, beta) = group["lr"], group["betas"]

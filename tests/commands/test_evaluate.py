@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from gan_cli import sources
-from gan_cli.commands.train import run
 from gan_cli.files import file_digest
 from gan_cli.metrics import sliced, subject
 from gan_cli.runs import read, receipts
 from gan_cli.runs.folder import RunFolder
-from tests.conftest import TINY, Command, compose, tree
+from tests.helpers.commands import Command, call
+from tests.helpers.configs import TINY
+from tests.helpers.runs import record, train, tree
 
 DIGITS = (
     "dataset=mnist5k",
@@ -34,8 +34,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folders "ring" and "digits": a run of each, of two steps with a checkpoint each."""
     root = tmp_path_factory.mktemp("trained")
     for name, overrides in {"ring": TINY, "digits": DIGITS}.items():
-        config = compose(*overrides, "train.steps=2", "every.checkpoint=1")
-        run(config, root / name, {"config.yaml": OmegaConf.to_yaml(config)})
+        train(root / name, *overrides, "train.steps=2", "every.checkpoint=1")
     return root
 
 
@@ -47,6 +46,18 @@ def ring(trained: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def digits(trained: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(trained / "digits", tmp_path / "digits"))
+
+
+QUESTION = ["--n=300", "--metric=frechet"]
+
+
+@pytest.fixture(scope="module")
+def asked(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of digits, after a question."""
+    folder = Path(shutil.copytree(trained / "digits", tmp_path_factory.mktemp("asked") / "digits"))
+    finished = call("gan-eval", str(folder), *QUESTION)
+    assert finished.code == 0, finished.err
+    return folder
 
 
 def shown(table: str) -> set[str]:
@@ -85,7 +96,7 @@ def test_images_are_measured_by_the_classifier_of_their_data_set(digits: Path, i
     assert found["frechet"]["extractor"] == "Classifier(weights=mnist)"
     assert len(found["frechet"]["extractor_sha256"]) == 64
     assert found["frechet"]["samples"] == {"generated": 200, "real": 200, "held_out": 200}
-    assert found["frechet"]["dataset_sha256"] == json.loads((digits / "run.json").read_text())["dataset"]
+    assert found["frechet"]["dataset_sha256"] == record(digits)["dataset"]
     assert (digits / "neighbours.png").exists()
 
 
@@ -144,9 +155,11 @@ assert "torch" not in sys.modules
 @pytest.mark.parametrize(
     "other", [["--seed=1"], ["--n=999"], ["--weights=raw"], ["--step=1"], ["--extractor=fashion_mnist"]]
 )
-def test_another_question_is_a_new_receipt(other: list[str], digits: Path, inside: Command) -> None:
-    ask = [str(digits), "--n=300", "--metric=frechet"]
-    for question, count in ((ask, 1), (ask + other, 2), (ask + other, 2), (ask, 2)):
+def test_another_question_is_a_new_receipt(other: list[str], asked: Path, tmp_path: Path, inside: Command) -> None:
+    digits = Path(shutil.copytree(asked, tmp_path / "digits"))
+    ask = [str(digits), *QUESTION]
+    assert len(read.receipts(digits)) == 1
+    for question, count in ((ask + other, 2), (ask + other, 2), (ask, 2)):
         finished = inside("gan-eval", *question)
         assert finished.code == 0, finished.err
         assert len(read.receipts(digits)) == count
@@ -298,7 +311,7 @@ def test_what_a_question_says_beside_a_number_costs_no_new_measurement(digits: P
 def test_a_receipt_of_other_code_does_not_answer(ring: Path, inside: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither that of the metric, nor that of what it imports, nor that of the extractor."""
     ask = ["gan-eval", str(ring), "--n=200", "--metric=frechet", "--metric=modes"]
-    digest = sources.file_digest
+    digest = file_digest
     for changed, measured in (("distances", ["frechet"]), ("raw", ["frechet"]), ("modes", ["modes"]), ("parzen", [])):
         assert inside(*ask).code == 0
         assert "measuring" not in inside(*ask).err
@@ -327,8 +340,7 @@ def test_damaged_receipts_are_neither_used_nor_overwritten(damage: str, ring: Pa
 
 
 def test_other_data_than_the_run_was_trained_on_are_refused(digits: Path, inside: Command) -> None:
-    record = json.loads((digits / "run.json").read_text())
-    (digits / "run.json").write_text(json.dumps(record | {"dataset": "0" * 64}))
+    (digits / "run.json").write_text(json.dumps(record(digits) | {"dataset": "0" * 64}))
     finished = inside("gan-eval", str(digits), "--n=200")
     assert finished.code == 2
     assert "was trained on other data" in finished.err

@@ -19,7 +19,7 @@ from gan_cli.trackers import NoTracker
 from gan_cli.training.execution import Plan
 from gan_cli.training.loop import Terms
 from gan_cli.training.state import State
-from tests.conftest import tree
+from tests.helpers.runs import tree
 
 
 @dataclass

@@ -5,69 +5,43 @@ import random
 import signal
 import subprocess
 import sys
-from collections import deque
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_cli.assembly import assemble
-from gan_cli.cli import CONFIGS
-from gan_cli.commands.train import run
+from gan_cli.config.options import CONFIGS
 from gan_cli.errors import ConfigError
-from gan_cli.jobs import GameJob
 from gan_cli.runs import checkpoints, read
 from gan_cli.runs.folder import RunFolder
-from tests.conftest import TINY, compose, tree
+from tests.helpers import runs
+from tests.helpers.configs import DIVERGENCES, TINY, compose
+from tests.helpers.resuming import advance, assert_resumes_exactly
+from tests.helpers.runs import metrics, record, tree
 
-DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
 TIMINGS = {"seconds", "images_per_second"}
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def train(folder: Path, *overrides: str) -> str:
     """The fingerprint of a run in `folder`."""
-    config = compose(*TINY, *overrides)
-    run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
-    return record(folder)["fingerprint"]
+    return str(record(runs.train(folder, *TINY, *overrides))["fingerprint"])
 
 
-def record(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text())
-
-
-def metrics(folder: Path) -> list[dict]:
+def numbers(folder: Path) -> list[dict[str, Any]]:
     """Every number of a run but those that tell the time."""
-    numbers = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name not in TIMINGS} for line in numbers]
+    return [{name: value for name, value in line.items() if name not in TIMINGS} for line in metrics(folder)]
 
 
 def flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-
-
-def advance(experiment: GameJob, steps: int) -> GameJob:
-    deque(islice(experiment.terms(), steps), maxlen=0)
-    return experiment
-
-
-def assert_resumes_exactly(steps: int, folder: Path, *overrides: str) -> None:
-    """`steps` + `steps` steps, with a checkpoint between, are twice as many at once; and once as many are not."""
-    config = compose(f"train.steps={2 * steps}", *overrides)
-    whole = advance(assemble(config), 2 * steps).state
-    half = advance(assemble(config), steps).state
-    assert half.step == steps
-    path = checkpoints.save(RunFolder(folder), half.state_dict(), keep=1)
-    continued = assemble(config)
-    continued.state.load_state_dict(checkpoints.load(path))
-    assert continued.state.fingerprint() == half.fingerprint()
-    advance(continued, steps)
-    assert continued.state.step == whole.step == 2 * steps
-    assert continued.state.fingerprint() == whole.fingerprint() != half.fingerprint()
 
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
@@ -127,7 +101,7 @@ def test_a_run_that_is_extended_equals_one_that_was_not_stopped(tmp_path):
     half = train(tmp_path / "parts", "train.steps=8", "every.log=2", "every.checkpoint=4")
     assert half != whole
     assert train(tmp_path / "parts", "train.steps=12", "every.log=2", "every.checkpoint=4") == whole
-    assert metrics(tmp_path / "parts") == metrics(tmp_path / "whole")
+    assert numbers(tmp_path / "parts") == numbers(tmp_path / "whole")
     assert [line["step"] for line in metrics(tmp_path / "parts")] == [2, 4, 6, 8, 10, 12]
 
 
@@ -175,7 +149,7 @@ def test_metrics_beyond_the_checkpoint_are_taken_back(tmp_path):
     with (tmp_path / "crashed" / "metrics.jsonl").open("a") as file:
         file.write(json.dumps(beyond | {"estimate": 99.0}) + "\n" + whole[3][:40])
     train(tmp_path / "crashed", "train.steps=10", *every)
-    assert metrics(tmp_path / "crashed") == metrics(tmp_path / "whole")
+    assert numbers(tmp_path / "crashed") == numbers(tmp_path / "whole")
     assert [line["step"] for line in metrics(tmp_path / "crashed")] == [2, 4, 6, 8, 10]
 
 
@@ -204,11 +178,11 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(damage, tmp_pa
     checkpoints.load(newest)  # whole again
 
 
-def test_a_run_folder_is_refused_to_a_second_process(tmp_path, gan_train, inside, monkeypatch):
+def test_a_run_folder_is_refused_while_another_holds_it(tmp_path, inside, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "outputs" / "run"
     with RunFolder(folder).claimed():
-        finished = gan_train(*TINY, "train.steps=1", "name=run")
+        finished = inside("gan-train", *TINY, "train.steps=1", "name=run")
         assert not (folder / "metrics.jsonl").exists()
     assert finished.code == 2
     (line,) = finished.err.splitlines()
@@ -290,11 +264,10 @@ class Killed:
     def assert_ends_as_an_uninterrupted_run(self) -> None:
         newest = read.checkpoints(self.folder)[-1]
         steps = int(newest.stem.removeprefix("step-")) + 6
-        config = compose(*self.ARGUMENTS, f"train.steps={steps}")
         for folder in (self.folder, self.root / "whole"):
-            run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
+            runs.train(folder, *self.ARGUMENTS, f"train.steps={steps}")
         assert record(self.folder)["fingerprint"] == record(self.root / "whole")["fingerprint"]
-        assert metrics(self.folder) == metrics(self.root / "whole")
+        assert numbers(self.folder) == numbers(self.root / "whole")
         assert not list(self.folder.rglob("*.tmp"))
         for path in read.checkpoints(self.folder):
             checkpoints.load(path)
@@ -302,9 +275,7 @@ class Killed:
 
 def test_a_run_survives_kill_9(tmp_path, environment):
     killed = Killed(tmp_path, environment)
-    choice = random.Random(0)
-    for _ in range(2):
-        killed.kill_after_lines(choice.randrange(8, 30))
+    killed.kill_after_lines(20)
     killed.assert_ends_as_an_uninterrupted_run()
 
 
@@ -323,8 +294,8 @@ def test_changed_data_are_refused(tmp_path, inside, monkeypatch):
     (tmp_path / "images").mkdir()
     for value in range(4):
         Image.new("RGB", (8, 8), (value, 0, 0)).save(tmp_path / "images" / f"{value}.png")
-    words = ("gan-train", "dataset=folder", "dataset.path=images", "dataset.resolution=8", "dataset.root=cache")
-    words += ("model.generator.width=2", "model.critic.width=2", "train.batch_size=2", "name=run")
+    words = ["gan-train", "dataset=folder", "dataset.path=images", "dataset.resolution=8", "dataset.root=cache"]
+    words += ["model.generator.width=2", "model.critic.width=2", "train.batch_size=2", "name=run"]
     assert inside(*words, "train.steps=1").code == 0
     assert inside(*words, "train.steps=2").code == 0
     Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "images" / "0.png")

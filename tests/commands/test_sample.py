@@ -2,18 +2,18 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_cli import sampling
 from gan_cli.commands.sample import slerp
-from gan_cli.commands.train import run
 from gan_cli.config import parts
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
+from tests.helpers.runs import train
 
 SIDE = 8
 SMALL_IMAGES = ["dataset=mnist5k", f"dataset.resolution={SIDE}", "train.batch_size=8"]
@@ -21,9 +21,7 @@ SMALL_IMAGES += ["model.generator.width=4", "model.critic.width=4"]
 
 
 def trained(folder: Path, *overrides: str) -> Path:
-    config = compose("train.steps=4", "every.checkpoint=2", *overrides)
-    run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
-    return folder
+    return train(folder, "train.steps=4", "every.checkpoint=2", *overrides)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +81,7 @@ def test_a_folder_an_array_and_a_grid_hold_the_same_images(images_run, sample):
 
 
 def test_a_walk_is_an_endless_film_of_as_many_frames_as_asked_for(images_run, sample):
+    film: Any
     with Image.open(sample(images_run, "walk.gif", "-n", "12")) as film:
         assert (film.format, film.n_frames, film.info["loop"]) == ("GIF", 12, 0)
         assert film.size[0] == film.size[1] >= 400
@@ -99,9 +98,12 @@ def test_a_walk_is_an_endless_film_of_as_many_frames_as_asked_for(images_run, sa
 def test_a_walk_stays_in_the_gaussian_that_it_begins_in(tmp_path, sample, monkeypatch):
     seen = []
     generate = sampling.generate
-    monkeypatch.setattr(
-        sampling, "generate", lambda generator, latent: seen.append((generator, latent)) or generate(generator, latent)
-    )
+
+    def seeing(generator, latent):
+        seen.append((generator, latent))
+        return generate(generator, latent)
+
+    monkeypatch.setattr(sampling, "generate", seeing)
     mixture = trained(tmp_path / "run", *SMALL_IMAGES, "model.generator.latent=mixture")
     seen.clear()
     sample(mixture, "walk.gif", "-n", "12")

@@ -1,11 +1,14 @@
 """A study through its command: members, continuation, and what goes wrong."""
 
-import json
+import contextlib
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import tree
+from tests.helpers.commands import call
+from tests.helpers.runs import record, tree
+from tests.helpers.undrawn import undrawn
 
 TINY = [
     "experiment=js_saturation",
@@ -21,18 +24,29 @@ MEMBERS = [f"{name},model.generator.position={position}" for name in ("gan", "wg
 
 
 @pytest.fixture
-def study(inside, tmp_path, monkeypatch):
+def study(inside, tmp_path, monkeypatch, undrawn):
+    """The study by its command, with what is changed, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     return lambda *changes: inside("gan-train", *TINY, *changes)
 
 
-def record(folder: Path) -> dict:
-    return json.loads((folder / "run.json").read_text())
+@pytest.fixture(scope="module")
+def carried_out(tmp_path_factory) -> Path:
+    """A folder with outputs/study in it, carried out once for all tests that begin there."""
+    root = tmp_path_factory.mktemp("carried out")
+    with contextlib.chdir(root), undrawn():
+        assert call("gan-train", *TINY).code == 0
+    return root
 
 
-def test_a_study_ends_in_members_numbers_and_a_figure(study, tmp_path):
-    assert study().code == 0
-    folder = tmp_path / "outputs" / "study"
+@pytest.fixture
+def done(carried_out, tmp_path) -> Path:
+    """A copy of the study, which is where `study` would put it."""
+    return Path(shutil.copytree(carried_out / "outputs" / "study", tmp_path / "outputs" / "study"))
+
+
+def test_a_study_ends_in_members_numbers_and_a_figure(carried_out):
+    folder = carried_out / "outputs" / "study"
     assert sorted(path.name for path in (folder / "members").iterdir()) == MEMBERS
     assert [record(folder / "members" / name)["status"] for name in MEMBERS] == ["done"] * 4
     assert record(folder)["status"] == "done"
@@ -40,9 +54,8 @@ def test_a_study_ends_in_members_numbers_and_a_figure(study, tmp_path):
     assert (folder / "js_saturation.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_same_command_keeps_members_that_are_done_and_makes_up_for_the_others(study, tmp_path):
-    study()
-    folder = tmp_path / "outputs" / "study"
+def test_the_same_command_keeps_members_that_are_done_and_makes_up_for_the_others(study, done):
+    folder = done
     numbers = record(folder)["final"]
     before = tree(folder / "members" / MEMBERS[0])
     lost = folder / "members" / MEMBERS[3]
@@ -56,13 +69,14 @@ def test_the_same_command_keeps_members_that_are_done_and_makes_up_for_the_other
     assert record(folder)["final"] == numbers
 
 
-def test_a_changed_study_is_refused(study, tmp_path):
-    study()
+@pytest.mark.usefixtures("done")
+def test_a_changed_study_is_refused(study):
     finished = study("model.critic.hidden=[9]")
     assert finished.code == 2
     assert "model.critic.hidden" in finished.err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_member_that_diverges_is_named_and_the_others_are_concluded_from(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     tiny = ["train.steps=30", "model.critic.hidden=[8]", "train.batch_size=8", "name=study"]
@@ -77,7 +91,8 @@ def test_a_member_that_diverges_is_named_and_the_others_are_concluded_from(insid
 @pytest.mark.parametrize("data", ["dataset=parallel_lines", "dataset=mnist5k", "dataset.deviation=1e-3"])
 def test_a_matrix_is_refused_before_training_where_it_could_not_be_measured(inside, tmp_path, monkeypatch, data):
     monkeypatch.chdir(tmp_path)
-    finished = inside("gan-train", "experiment=divergence_matrix", "train.steps=1", data)
+    members = ["~study.members", "+study.members.kl=[divergence=kl]"]
+    finished = inside("gan-train", "experiment=divergence_matrix", "train.steps=1", *members, data)
     assert finished.code == 2, finished.err
     assert len(finished.err.strip().splitlines()) == 1
     assert tree(tmp_path) == {}
@@ -109,16 +124,17 @@ def test_a_wrong_member_is_refused_before_anything_is_written(study, tmp_path, c
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_sweep_of_studies_is_a_sweep_of_runs(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    arguments = [word for word in TINY if not word.startswith("name=")]
+    arguments = [word.replace("0.5,1", "0.5") for word in TINY if not word.startswith("name=")]
     finished = inside("gan-train", "-m", *arguments, "seed=0,1", "hydra.sweep.dir=sweep")
     assert finished.code == 0, finished.err
     assert len(list((tmp_path / "sweep").glob("*/js_saturation.png"))) == 2
 
 
-def test_gan_sample_of_a_study_names_its_members(study, inside, tmp_path):
-    study()
+@pytest.mark.usefixtures("done", "study")
+def test_gan_sample_of_a_study_names_its_members(inside):
     finished = inside("gan-sample", "outputs/study", "--out", "x.png")
     assert finished.code == 2
     assert "outputs/study/members" in finished.err

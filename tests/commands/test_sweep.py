@@ -6,7 +6,9 @@ import torch
 from gan_cli.commands import sweep
 from gan_cli.config.schema import member_name, run_name
 from gan_cli.training.device import DEFAULT_THREADS, Device
-from tests.conftest import TINY
+from tests.helpers.configs import TINY
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 @pytest.fixture

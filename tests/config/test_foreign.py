@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from gan_cli.commands.train import run
 from gan_cli.config.foreign import is_within, refuse_foreign
 from gan_cli.errors import ConfigError
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
 
 NOISY = "print('imported')\nfrom gan_cli.models.mlp import Critic, Generator\n"
 
@@ -29,7 +29,7 @@ def ring(trained: Path, tmp_path: Path) -> Path:
     return shutil.copytree(trained, tmp_path / "ring")
 
 
-def name_in(folder: Path, key: str, target: str) -> None:
+def name_in(folder: Path, key: str, target: str | dict[str, str]) -> None:
     path = folder / ".hydra" / "config.yaml"
     config = OmegaConf.load(path)
     OmegaConf.update(config, key, target, force_add=True)

@@ -1,14 +1,16 @@
 """What makes two configs one run: keys that came later have their defaults."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config import schema
 from gan_cli.config.identity import differences, leaves
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
 
 PARTS = """
 from dataclasses import dataclass, field
@@ -41,7 +43,7 @@ class Needs:
 
 
 @pytest.fixture
-def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     name = f"parts_of_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(PARTS)
     monkeypatch.syspath_prepend(tmp_path)
@@ -84,8 +86,8 @@ LATER = {
 def test_the_default_of_a_constructor_stands_for_a_key_that_is_not_there(case: str, module: str) -> None:
     kind, same, other = LATER[case]
     for later, is_same in ((same, True), (other, False)):
-        text = OmegaConf.to_yaml(OmegaConf.create(later)).replace("{module}", module)
-        old, new = configs(module, kind, **OmegaConf.to_container(OmegaConf.create(text)))
+        options = yaml.safe_load(yaml.safe_dump(later).replace("{module}", module))
+        old, new = configs(module, kind, **options)
         assert (differences(old, new) == []) is is_same
         assert (differences(new, old) == []) is is_same
 
@@ -117,7 +119,9 @@ def test_a_class_that_is_not_found_has_no_defaults() -> None:
 
 def plain() -> DictConfig:
     """The config of a run as its folder has it."""
-    return OmegaConf.create(OmegaConf.to_container(compose(*TINY), resolve=True, enum_to_str=True))
+    content = OmegaConf.to_container(compose(*TINY), resolve=True, enum_to_str=True)
+    assert isinstance(content, dict)
+    return OmegaConf.create(content)
 
 
 def test_the_spine_has_defaults_too() -> None:

@@ -1,6 +1,7 @@
 """Yamls and runs from before modules moved mean what they meant."""
 
 import importlib
+from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
@@ -11,7 +12,7 @@ from gan_cli.config.renamed import MOVED, renewed, todays
 from gan_cli.runs import read
 from gan_cli.runs.find import Found
 from gan_cli.runs.run import told
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
 
 
 @pytest.mark.parametrize(
@@ -38,7 +39,10 @@ def test_the_new_places_are_modules(module):
 
 
 def test_every_target_of_a_tree_is_renewed_and_nothing_else():
-    tree = {"a": {"_target_": "gan_cli.device.Device", "name": "gan_cli.device.Device"}, "b": [{"_target_": None}, 3]}
+    tree: dict[str, Any] = {
+        "a": {"_target_": "gan_cli.device.Device", "name": "gan_cli.device.Device"},
+        "b": [{"_target_": None}, 3],
+    }
     tree["b"].append({"_target_": "gan_cli.penalties.R1"})
     assert renewed(tree) == {
         "a": {"_target_": "gan_cli.training.device.Device", "name": "gan_cli.device.Device"},

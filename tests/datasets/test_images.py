@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.datasets import idx, images
-from gan_cli.datasets.cache import replacing
 from gan_cli.datasets.idx import Published, Source, UnavailableError, from_mirror, from_npm
 from gan_cli.datasets.images import FashionMnist, Mnist, Mnist5k
 from gan_cli.errors import ConfigError
+from gan_cli.files import replacing
 
 Write = Callable[[Path], None]
 

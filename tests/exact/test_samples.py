@@ -8,7 +8,7 @@ import torch
 from gan_cli.datasets.mixtures import Gaussian, Grid, Mixture1d, Ring
 from gan_cli.exact.densities import between
 from gan_cli.exact.samples import SampledDensity
-from tests.exact.test_densities import divergence
+from tests.helpers.configs import divergence
 
 SOME = ["kl", "js", "total_variation"]
 MOST = [*SOME, "reverse_kl", "gan", "jeffreys", "pearson", "squared_hellinger", "alpha"]

@@ -52,7 +52,7 @@ def receipt(**changes: Any) -> Settings:
     } | changes
 
 
-def metrics(steps: Sequence[int] = range(10, 101, 10), level: float = 1.0, **last: Any) -> list[Settings]:
+def metrics(steps: Sequence[int] = range(10, 101, 10), level: float = 1.0, /, **last: Any) -> list[Settings]:
     """The lines of metrics.jsonl; `last` are numbers of the last line alone."""
     lines: list[Settings] = [
         {
@@ -88,7 +88,7 @@ def write(
     checkpoints: Mapping[int, str] | None = None,
 ) -> Path:
     """The folder of a run, done unless `record` tells otherwise."""
-    composed = {
+    composed: Settings = {
         "seed": seed,
         "name": folder.name,
         "train": {"steps": 100, "batch_size": 64},
@@ -96,7 +96,7 @@ def write(
         "dataset": {"_target_": "gan_cli.datasets.mixtures.Ring", "modes": 8},
         "metric": {"modes": {"_target_": "gan_cli.metrics.modes.ModeCoverage", "samples": 2500}},
         "study": {},
-    } | (config or {})
+    } | dict(config or {})
     task = [f"divergence={divergence}", f"seed={seed}", *overrides]
     choices = {"divergence": divergence, "divergence/penalty": "none", "dataset": "ring", "hydra/job": "default"}
     (folder / ".hydra").mkdir(parents=True)

@@ -1,12 +1,10 @@
 """The truth that a run logs beside its estimate."""
 
-import json
 import math
 
 import pytest
 import torch
 
-from gan_cli.commands.train import run
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d, ParallelLines, Ring
 from gan_cli.divergences.base import Divergence
 from gan_cli.exact.densities import between
@@ -18,8 +16,8 @@ from gan_cli.models.mlp import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator, LineGenerator
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
-from tests.conftest import TINY, compose
-from tests.exact.test_densities import divergence
+from tests.helpers.configs import TINY, divergence
+from tests.helpers.runs import metrics, record, train
 
 LINE = Mixture1d([-1.0, 2.0], [0.255, 1.414], [0.33, 0.67])
 
@@ -90,12 +88,12 @@ def test_lines_apart_have_an_infinite_kl_and_a_finite_js(name, value):
 
 
 def test_an_infinite_value_survives_the_run_and_its_files(tmp_path):
-    config = compose("dataset=parallel_lines", "model=line", "divergence=kl", "metric=exact", "train.steps=2")
-    run(config, tmp_path / "run", {"config.yaml": ""})
-    (line,) = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
-    assert json.loads(line)["exact"] == "Infinity"
-    assert read.metrics(tmp_path / "run")[0]["exact"] == math.inf
-    assert json.loads((tmp_path / "run" / "run.json").read_text())["final"]["exact"] == "Infinity"
+    overrides = ["dataset=parallel_lines", "model=line", "divergence=kl", "metric=exact", "train.steps=2"]
+    folder = train(tmp_path / "run", *overrides)
+    (line,) = metrics(folder)
+    assert line["exact"] == "Infinity"
+    assert read.metrics(folder)[0]["exact"] == math.inf
+    assert record(folder)["final"]["exact"] == "Infinity"
 
 
 def test_numbers_that_are_not_finite_are_written_as_text_and_read_again(tmp_path):
@@ -110,9 +108,8 @@ def test_numbers_that_are_not_finite_are_written_as_text_and_read_again(tmp_path
 @pytest.mark.parametrize("dataset", ["ring", "grid", "mixture1d", "gaussian"])
 def test_toys_are_measured_without_being_asked(dataset, tmp_path):
     tiny = [word for word in TINY if not word.startswith(("dataset", "metric"))]
-    config = compose(f"dataset={dataset}", *tiny, "train.steps=1", "metric.exact.samples=2000")
-    run(config, tmp_path / "run", {"config.yaml": ""})
-    final = json.loads((tmp_path / "run" / "run.json").read_text())["final"]
+    folder = train(tmp_path / "run", f"dataset={dataset}", *tiny, "train.steps=1", "metric.exact.samples=2000")
+    final = record(folder)["final"]
     assert {"estimate", "exact", "exact_error", "held_out_estimate"} <= final.keys()
 
 
@@ -137,9 +134,7 @@ def test_curves_show_the_truth_beside_the_estimate_even_where_it_is_infinite():
 def test_a_run_goes_on_where_no_quadrature_resolves_its_data_or_its_generator(too_fine, tmp_path, caplog):
     data = "dataset=gaussian" if "model" in too_fine else "dataset=ring"
     still = ["optimizer.generator.lr=1e-12", "train.steps=1", "train.batch_size=8"]
-    config = compose(data, "model=gaussian", too_fine, "metric=[exact]", *still)
-    run(config, tmp_path / "run", {"config.yaml": ""})
-    final = json.loads((tmp_path / "run" / "run.json").read_text())["final"]
+    final = record(train(tmp_path / "run", data, "model=gaussian", too_fine, "metric=[exact]", *still))["final"]
     assert "held_out_estimate" in final
     assert "exact" not in final
     assert "no exact divergence" in caplog.text

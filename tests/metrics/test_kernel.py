@@ -24,7 +24,8 @@ def by_double_loop(x, y):
 
 @pytest.mark.parametrize("sizes", [(2, 2), (12, 12), (7, 15)])
 def test_it_is_that_of_a_double_loop(sizes):
-    x, y = pair(*sizes, d=5)
+    n, m = sizes
+    x, y = pair(n, m, d=5)
     assert kernel_distance(x, y).value == pytest.approx(by_double_loop(x, y), rel=1e-10)
 
 

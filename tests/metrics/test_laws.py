@@ -1,6 +1,7 @@
 """What every distance between samples owes to its name."""
 
 import math
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
@@ -31,7 +32,7 @@ def lacking(name, real, fake):
     return Measured(1 - found.value, found.error)
 
 
-DISTANCES = {
+DISTANCES: dict[str, Callable[[torch.Tensor, torch.Tensor], Measured]] = {
     "frechet": frechet,
     "kernel": kernel_distance,
     "sliced_wasserstein": sliced,

@@ -11,8 +11,8 @@ from gan_cli.metrics.distances import centred_pixels, squared_pixel_distances
 from gan_cli.metrics.neighbours import Neighbours, closer, memorised, nearest
 from gan_cli.metrics.standard_errors import share_error
 from gan_cli.randomness import stream
-from tests.exact.test_densities import divergence
-from tests.metrics.test_plumbing import TwoParts, random_images, subject
+from tests.helpers.configs import divergence
+from tests.helpers.subjects import TwoParts, random_images, subject
 
 TRAINING, HELD_OUT = random_images(1000, 0, side=3), random_images(1000, 1, side=3)
 DATA = TwoParts(TRAINING, HELD_OUT)
@@ -175,9 +175,12 @@ def test_the_picture_shows_the_nearest_samples_over_training_images(channels):
 
 def test_distances_of_held_out_images_are_computed_once(monkeypatch):
     asked = []
-    monkeypatch.setattr(
-        "gan_cli.metrics.neighbours.nearest", lambda x, training, k: asked.append(len(x)) or nearest(x, training, k)
-    )
+
+    def counting(x, training, k):
+        asked.append(len(x))
+        return nearest(x, training, k)
+
+    monkeypatch.setattr("gan_cli.metrics.neighbours.nearest", counting)
     metric, first = Neighbours(samples=100, quantile=0.05), subject(DATA, TRAINING)
     metric(first)
     assert asked == [100, 100]

@@ -15,7 +15,7 @@ from gan_cli.metrics.parzen import (
     best_of_validation,
     parzen,
 )
-from tests.metrics.test_plumbing import TwoParts, subject
+from tests.helpers.subjects import TwoParts, subject
 
 
 def images(n, seed, side=6, channels=1, spread=40):

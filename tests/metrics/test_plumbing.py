@@ -5,15 +5,12 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
-from gan_cli.datasets.base import Endless, Images, as_uint8, to_unit_range
+from gan_cli.datasets.base import Endless, Images, as_uint8
 from gan_cli.datasets.mixtures import Gaussian, Ring
-from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.base import Measured, flat
 from gan_cli.metrics.classes import ClassHistogram, ClassifierScore, StackedModes
-from gan_cli.metrics.extractors.base import Extractor, Features
 from gan_cli.metrics.extractors.raw import Raw
 from gan_cli.metrics.frechet import FrechetDistance
 from gan_cli.metrics.kernel import KernelDistance
@@ -28,79 +25,9 @@ from gan_cli.metrics.parzen import (
     best_of_folds,
 )
 from gan_cli.metrics.sliced import SlicedWasserstein
-from gan_cli.metrics.subject import RealSamples, Subject
-from gan_cli.models.base import Generator
-from gan_cli.models.mlp import Critic
-from tests.conftest import compose
-from tests.exact.test_densities import divergence
-
-
-class Replay(Generator):
-    """Generates the samples that it is given, one after the other, again and again."""
-
-    def __init__(self, samples):
-        super().__init__(latent_size=1, latent="normal")
-        self.samples = samples
-        self.nothing = nn.Parameter(torch.zeros(()))
-
-    def sample_latent(self, n, generator=None):
-        return torch.arange(n)[:, None]
-
-    def forward(self, latent):
-        samples = self.samples[latent[:, 0] % len(self.samples)]
-        return to_unit_range(samples) if samples.dtype == torch.uint8 else samples
-
-
-class Sorts(Extractor):
-    """Takes the first pixels for the log-odds of as many classes, ten for each of them."""
-
-    def __init__(self, classes):
-        self.classes = classes
-
-    def digest(self):
-        return None
-
-    def __call__(self, samples):
-        vectors = samples.flatten(1).float() / 255
-        return Features(vectors, (10 * vectors[:, : self.classes]).log_softmax(1))
-
-
-class TwoParts(Images):
-    """Images with a test split."""
-
-    def __init__(self, images, test):
-        super().__init__(images)
-        self.test = test
-
-    def other_split(self):
-        return Images(self.test)
-
-
-class Stacked(StackedMnist):
-    """A thousand classes, the first thousand pixels being the odds."""
-
-    def __init__(self, labels):
-        self.sample_shape = (1, 25, 40)
-        self.labels = labels
-
-    def other_split(self):
-        return self
-
-    def sample(self, n, generator):
-        return 2.0 * nn.functional.one_hot(self.labels[:n], 1000).reshape(n, *self.sample_shape) - 1
-
-
-def random_images(n, seed, side=4, channels=1):
-    source = torch.Generator().manual_seed(seed)
-    return torch.randint(256, (n, channels, side, side), dtype=torch.uint8, generator=source)
-
-
-def subject(dataset, samples, extractor=None):
-    critic = Critic(dataset.sample_shape, hidden=[4], activation="tanh", normalization="none")
-    generator = Replay(samples)
-    real = RealSamples(dataset, extractor or Raw(), 0, torch.device("cpu"))
-    return Subject(generator, generator, critic, divergence("gan"), real, seed=0)
-
+from gan_cli.metrics.subject import RealSamples
+from tests.helpers.configs import compose, divergence
+from tests.helpers.subjects import Sorts, Stacked, TwoParts, random_images, subject
 
 RING = Ring(8, 2.0, 0.02)
 DIGITS = TwoParts(random_images(300, 0), random_images(200, 1))

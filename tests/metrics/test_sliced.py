@@ -62,7 +62,8 @@ def test_blocks_do_not_change_it(monkeypatch):
 @pytest.mark.parametrize("shift", [0.0, 0.5])
 def test_its_error_is_how_much_it_varies(shift):
     onto = directions(200, 2, seed=0)  # so many that their part of the error is small
-    found = [sliced_wasserstein(*pair(400, 2, seed, shift), onto) for seed in range(80)]
+    pairs = [pair(400, 2, seed, shift) for seed in range(80)]
+    found = [sliced_wasserstein(x, y, onto) for x, y in pairs]
     values = torch.tensor([each.value for each in found])
     errors = torch.tensor([each.error for each in found]).square().mean().sqrt()
     assert 0.75 < (errors / values.std()).item() < 1.35

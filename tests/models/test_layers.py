@@ -1,6 +1,7 @@
 """The convolutions that resample are exact: the function of two layers, by one convolution of fewer multiplications."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -12,22 +13,15 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.models.layers import PooledConv2d, UpsampleConv2d
+from tests.helpers.layers import unfused
 
-FUSED = [UpsampleConv2d, PooledConv2d]
+Fused = type[UpsampleConv2d] | type[PooledConv2d]
+FUSED: list[Fused] = [UpsampleConv2d, PooledConv2d]
 SHAPES = [(2, 3, 5, 4, 4), (1, 4, 2, 2, 6), (3, 1, 1, 8, 2), (2, 5, 3, 10, 14)]
 """Samples, channels in and out, height, width."""
 
 
-def unfused(layer: nn.Conv2d) -> nn.Sequential:
-    """The two layers that a fused one stands for, with the very same parameters."""
-    convolution = nn.Conv2d(layer.in_channels, layer.out_channels, 3, padding=1)
-    convolution.weight, convolution.bias = layer.weight, layer.bias
-    if isinstance(layer, UpsampleConv2d):
-        return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), convolution)
-    return nn.Sequential(convolution, nn.AvgPool2d(2))
-
-
-def example(kind: type[nn.Conv2d], shape: tuple[int, ...]) -> tuple[nn.Conv2d, Tensor]:
+def example(kind: Fused, shape: tuple[int, ...]) -> tuple[nn.Conv2d, Tensor]:
     torch.manual_seed(0)
     n, inputs, outputs, height, width = shape
     return kind(inputs, outputs).double(), torch.randn(n, inputs, height, width, dtype=torch.float64)
@@ -96,7 +90,7 @@ def test_a_penalty_made_by_vjp_reaches_the_parameters(kind):
     layer, x = example(kind, SHAPES[0])
 
     def gradients(network: nn.Module) -> list[Tensor]:
-        scores, pull = vjp(lambda x: network(x).square().sum((1, 2, 3)), x)
+        scores, pull, *_ = vjp(lambda x: network(x).square().sum((1, 2, 3)), x)
         (slope,) = pull(torch.ones_like(scores))
         return list(torch.autograd.grad(slope.square().sum(), [layer.weight, layer.bias]))
 
@@ -119,20 +113,21 @@ def test_four_ninths_of_the_multiplications_are_left(kind):
 @pytest.mark.parametrize("kind", FUSED)
 def test_parameters_are_those_of_a_convolution(kind):
     torch.manual_seed(0)
-    layer = kind(4, 6)
+    layer: Any = kind(4, 6)
     torch.manual_seed(0)
-    convolution = nn.Conv2d(4, 6, 3, padding=1)
+    convolution: Any = nn.Conv2d(4, 6, 3, padding=1)
     torch.testing.assert_close(layer.state_dict(), convolution.state_dict(), rtol=0, atol=0)
     # The norm that is bounded is that of the 3 × 3 weights.
     torch.manual_seed(0)
     layer = spectral_norm(layer).eval()
     torch.manual_seed(0)
-    assert torch.equal(layer.weight, spectral_norm(convolution).eval().weight)
+    convolution = spectral_norm(convolution).eval()
+    assert torch.equal(layer.weight, convolution.weight)
     x = torch.randn(2, 4, 6, 6)
     torch.testing.assert_close(layer(x), unfused_of_weights(kind, layer.weight, layer.bias)(x), rtol=1e-4, atol=1e-5)
 
 
-def unfused_of_weights(kind: type[nn.Conv2d], weight: Tensor, bias: Tensor) -> nn.Sequential:
+def unfused_of_weights(kind: Fused, weight: Tensor, bias: Tensor) -> nn.Sequential:
     layer = kind(weight.shape[1], weight.shape[0])
     layer.load_state_dict({"weight": weight, "bias": bias})
     return unfused(layer)

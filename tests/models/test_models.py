@@ -1,6 +1,7 @@
 """Generators and critics: shapes, ranges, and what their knobs change."""
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 import torch
@@ -8,31 +9,45 @@ from torch import nn
 
 from gan_cli.models import dcgan, mlp, resnet
 from gan_cli.models.layers import PooledConv2d, UpsampleConv2d
-from tests.models.test_layers import unfused
+from tests.helpers.layers import unfused
+
+Knobs = dict[str, Any]
 
 
 def dcgan_generator(side=28, channels=1, **changes):
-    knobs = {"latent_size": 8, "latent": "normal", "width": 4, "activation": "relu", "normalization": "batch"}
+    knobs: Knobs = {
+        "latent_size": 8,
+        "latent": "normal",
+        "width": 4,
+        "activation": "relu",
+        "normalization": "batch",
+    }
     return dcgan.Generator((channels, side, side), **(knobs | {"upsampling": "transposed"} | changes))
 
 
 def dcgan_critic(side=28, channels=1, **changes):
-    knobs = {"width": 4, "activation": "leaky_relu", "normalization": "none"}
+    knobs: Knobs = {"width": 4, "activation": "leaky_relu", "normalization": "none"}
     return dcgan.Critic((channels, side, side), **(knobs | changes))
 
 
 def resnet_generator(side=32, channels=3, **changes):
-    knobs = {"latent_size": 8, "latent": "normal", "width": 4, "max_width": 8, "activation": "relu"}
+    knobs: Knobs = {"latent_size": 8, "latent": "normal", "width": 4, "max_width": 8, "activation": "relu"}
     return resnet.Generator((channels, side, side), **(knobs | {"normalization": "batch"} | changes))
 
 
 def resnet_critic(side=32, channels=3, **changes):
-    knobs = {"width": 4, "max_width": 8, "activation": "relu", "normalization": "none"}
+    knobs: Knobs = {"width": 4, "max_width": 8, "activation": "relu", "normalization": "none"}
     return resnet.Critic((channels, side, side), **(knobs | changes))
 
 
 def mlp_generator(shape=(2,), **changes):
-    knobs = {"latent_size": 3, "latent": "normal", "hidden": [8, 8], "activation": "relu", "normalization": "none"}
+    knobs: Knobs = {
+        "latent_size": 3,
+        "latent": "normal",
+        "hidden": [8, 8],
+        "activation": "relu",
+        "normalization": "none",
+    }
     return mlp.Generator(shape, **(knobs | changes))
 
 
@@ -95,7 +110,7 @@ def test_resnet_takes_every_side_it_promises(side, channels):
     ],
 )
 def test_resnet_refuses_other_shapes_with_a_remedy(shape, remedy):
-    knobs = {"width": 4, "max_width": 4, "activation": "relu", "normalization": "none"}
+    knobs: Knobs = {"width": 4, "max_width": 4, "activation": "relu", "normalization": "none"}
     with pytest.raises(ValueError, match=remedy):
         resnet.Critic(shape, **knobs)
     with pytest.raises(ValueError, match=remedy):

@@ -12,7 +12,7 @@ from gan_cli.divergences.penalties import R1, R1R2, Interpolate, NoPenalty, grad
 from gan_cli.models import base
 from gan_cli.models.base import Scoring
 from gan_cli.training.loop import Game, draw
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
 
 CLASSES = 3
 
@@ -26,7 +26,7 @@ class Judge(base.Critic):
         super().__init__()
         self.slopes = nn.Parameter(torch.tensor([1.0, 10.0, 100.0], dtype=torch.float64))
 
-    def forward(self, x: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
         return self.slopes[labels] * x.flatten(1).sum(1)
 
 
@@ -39,7 +39,7 @@ class Drawer(base.Generator):
         super().__init__(2, "normal")
         self.offset = nn.Parameter(torch.zeros((), dtype=torch.float64))
 
-    def forward(self, latent: Tensor, labels: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
         return labels[:, None].double() + self.offset + 0 * latent
 
 

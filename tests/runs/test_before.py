@@ -11,12 +11,24 @@ import pytest
 
 from gan_cli.config.schema import folder_name
 from gan_cli.runs import read
-from tests.conftest import Command
+from tests.helpers.commands import Command
 
 BEFORE = Path(__file__).parent / "before"
 
-TOY = ("dataset=ring", "model.generator.hidden=[4]", "model.critic.hidden=[4]", "model.generator.latent_size=2")
-RUN = (*TOY, "train.batch_size=16", "every.checkpoint=10", "every.log=5", "every.samples=20", "every.evaluate=20")
+TOY: tuple[str, ...] = (
+    "dataset=ring",
+    "model.generator.hidden=[4]",
+    "model.critic.hidden=[4]",
+    "model.generator.latent_size=2",
+)
+RUN: tuple[str, ...] = (
+    *TOY,
+    "train.batch_size=16",
+    "every.checkpoint=10",
+    "every.log=5",
+    "every.samples=20",
+    "every.evaluate=20",
+)
 RUN = (*RUN, "metric=[modes]", "name=old", "seed=1")
 SWEEP = (*TOY, "train.batch_size=16", "every.log=5", "metric=[]")
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.commands.train import run
+from gan_cli.config import parts
 from gan_cli.errors import ConfigError
-from gan_cli.runs import checkpoints, load, read
+from gan_cli.models.base import Generator
+from gan_cli.runs import checkpoints, read
 from gan_cli.runs.load import load_run
-from tests.conftest import TINY, compose
+from tests.helpers.configs import TINY, compose
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +44,14 @@ def test_a_run_has_the_networks_of_its_checkpoint(step: int | None, trained: Pat
 
 def test_only_what_is_asked_for_is_built(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
-    for name in ("generator", "critic"):
-        build = getattr(load.parts, name)
-        monkeypatch.setattr(
-            load.parts, name, lambda *arguments, name=name, build=build: built.append(name) or build(*arguments)
-        )
+
+    def counting(config: DictConfig, sample_shape: tuple[int, ...]) -> Generator:
+        built.append("generator")
+        return generator(config, sample_shape)
+
+    generator = parts.generator
+    monkeypatch.setattr(parts, "generator", counting)
+    monkeypatch.delattr(parts, "critic")
     loaded = load_run(trained)
     assert built == []
     assert loaded.average is loaded.average

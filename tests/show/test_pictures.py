@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from gan_cli import sampling
 from gan_cli.datasets.base import Images, as_uint8
@@ -94,7 +93,7 @@ def test_curves_are_drawn_from_the_first_line_on_and_without_a_generator(lines):
 
 
 def test_generation_is_the_same_in_parts():
-    generator = nn.Linear(4, 2)
+    generator = mlp.Generator((2,), 4, "normal", [], "relu", "none")
     latent = torch.randn(10, 4, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(
         sampling.generate(generator, latent, batch_size=3), sampling.generate(generator, latent, batch_size=10)

@@ -1,19 +1,19 @@
 """What the studies of theorems must show: exact optima at once, learned ones by the whole commands (slow)."""
 
-import json
 import math
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
-from gan_cli.config import schema
+from gan_cli.config.identity import differences
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d
 from gan_cli.exact.densities import between, bound
 from gan_cli.models.mlp import Critic
 from gan_cli.show import pictures
 from gan_cli.studies.fgan_univariate import best_gaussian
-from tests.exact.test_densities import divergence
+from tests.helpers.configs import divergence
+from tests.helpers.runs import record
 
 DATA = Mixture1d([-1.0, 2.0], [0.255, math.sqrt(2)], [0.33, 0.67])
 BEST = {
@@ -46,7 +46,7 @@ def test_the_bound_of_an_untrained_critic_is_below_the_exact_value(name):
 
 def test_a_study_goes_on_beside_other_published_rows():
     old, new = (OmegaConf.create({"study": {"published": rows}}) for rows in ({"kl": [0.2831, 0.2801]}, {}))
-    assert schema.differences(old, new) == []
+    assert differences(old, new) == []
 
 
 class LogRatio(torch.nn.Module):
@@ -72,7 +72,7 @@ def study(gan_train, tmp_path):
     def carry_out(experiment: str) -> dict:
         finished = gan_train(f"experiment={experiment}", "name=study")
         assert finished.code == 0, finished.err
-        return json.loads((tmp_path / "outputs" / "study" / "run.json").read_text())["final"]
+        return record(tmp_path / "outputs" / "study")["final"]
 
     return carry_out
 

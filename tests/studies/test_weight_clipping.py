@@ -8,6 +8,7 @@ from torch import nn
 
 from gan_cli import sampling
 from gan_cli.assembly import assemble
+from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import Grid, Mixture1d, ParallelLines, Ring, SwissRoll
 from gan_cli.errors import ConfigError
 from gan_cli.models import mlp
@@ -21,7 +22,7 @@ from gan_cli.studies.weight_clipping import (
     share_at_the_bounds,
     weights,
 )
-from tests.conftest import compose
+from tests.helpers.configs import compose
 
 NOISY = ("model=noisy_data", "train.batch_size=16", "train.generator=frozen", "model.critic.hidden=[8]")
 RING = Ring(modes=8, radius=2.0, deviation=0.02)
@@ -103,6 +104,7 @@ def test_a_critic_that_is_the_ratio_of_densities_ranks_as_the_best():
     """And a study of it says so: of a ring of sharp modes in unit noise nothing is left to learn."""
     member = assemble(compose(*NOISY, "dataset=ring", "divergence=wgan_clip", "metric=[]"))
     p, q = member.dataset, member.state.generator.density()
+    assert isinstance(p, Density)
     ratio = nn.Linear(1, 1, bias=False)
     nn.init.ones_(ratio.weight)
     member.state.critic.layers = nn.Sequential(Scored(lambda x: (p.log_density(x) - q.log_density(x))[:, None]), ratio)

@@ -9,13 +9,16 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from gan_cli.assembly import assemble
-from gan_cli.cli import CONFIGS
+from gan_cli.config import options
+from gan_cli.config.build import build
 from gan_cli.datasets.mixtures import Ring
+from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.penalties import Interpolate
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.models import mlp
@@ -29,13 +32,11 @@ from gan_cli.training.loop import EagerIteration, Game, train
 from gan_cli.training.precision import choose_precision, has_bf16
 from gan_cli.training.scheduling import Scheduling
 from gan_cli.training.state import TrainState, averaged_copy
-from tests.commands.test_resume import assert_resumes_exactly
-from tests.conftest import TINY, compose
+from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY, compose
+from tests.helpers.resuming import assert_resumes_exactly
 
 RING = Ring(modes=8, radius=1.0, deviation=0.02)
 CPU = torch.device("cpu")
-DIVERGENCES = sorted(path.stem for path in (CONFIGS / "divergence").glob("*.yaml"))
-PENALTIES = sorted(path.stem for path in (CONFIGS / "divergence" / "penalty").glob("*.yaml"))
 STEPS = 10
 
 FALLING = Scheduling(rates=Linear(1.0, 0.0, None))
@@ -72,7 +73,7 @@ def steps_of(state, divergence, accelerate=None, steps=STEPS, dtype=torch.float3
     game = Game(state.generator, state.critic, divergence, **choices)
     iterate = None if accelerate is None else accelerate(state, game, FALLING)
     drawn = batches(RING, 16, 0, device)
-    data = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
+    data: Any = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
     return list(train(state, game, data, steps=steps, seed=0, scheduling=FALLING, iterate=iterate))
 
 
@@ -96,7 +97,9 @@ def said(caplog):
 
 
 def divergence_of(name, penalty):
-    return assemble(compose(*TINY, f"divergence={name}", f"divergence/penalty={penalty}")).divergence
+    node = options.option("divergence", name)
+    node.penalty = options.option("divergence/penalty", penalty)
+    return build(node, Divergence, "divergence")
 
 
 def compiling(state, game, scheduling):
@@ -104,7 +107,13 @@ def compiling(state, game, scheduling):
 
 
 def assert_same_step(divergence, tolerance, device=CPU, reuse_samples=False, **execution):
-    expected, way = trained(divergence, torch.float64, device, reuse_samples=reuse_samples)
+    reference = trained(divergence, torch.float64, device, reuse_samples=reuse_samples)
+    assert_near(reference, divergence, tolerance, device, reuse_samples, **execution)
+
+
+def assert_near(reference, divergence, tolerance, device=CPU, reuse_samples=False, **execution):
+    """The steps in float32 lead to where those of the reference do."""
+    expected, way = reference
     found, _ = trained(divergence, torch.float32, device, reuse_samples=reuse_samples, **execution)
     assert way > 1e-3
     assert 0 < (found - expected).norm().item() / way < tolerance
@@ -115,8 +124,9 @@ def assert_same_step(divergence, tolerance, device=CPU, reuse_samples=False, **e
 def test_float32_and_bfloat16_take_the_steps_of_float64(divergence, penalty):
     divergence = divergence_of(divergence, penalty)
     for reuse_samples in (False, True):
-        assert_same_step(divergence, TOLERANCE["float32"], reuse_samples=reuse_samples)
-        assert_same_step(divergence, TOLERANCE["bf16"], reuse_samples=reuse_samples, bf16=True)
+        reference = trained(divergence, torch.float64, reuse_samples=reuse_samples)
+        assert_near(reference, divergence, TOLERANCE["float32"], reuse_samples=reuse_samples)
+        assert_near(reference, divergence, TOLERANCE["bf16"], reuse_samples=reuse_samples, bf16=True)
 
 
 @hidden_by_the_compiler
@@ -162,7 +172,7 @@ def test_a_captured_step_is_that_of_float64(divergence, penalty, caplog):
 def test_a_captured_run_resumes_bit_for_bit(tmp_path):
     changes = ["device=cuda", "device.deterministic=true", "device.accelerate=graph", "train.schedule=cosine"]
     for optimizer in ("adam", "rmsprop", "sgd"):
-        assert_resumes_exactly(10, tmp_path / f"{optimizer}.pt", *TINY, *changes, f"optimizer={optimizer}")
+        assert_resumes_exactly(10, tmp_path / optimizer, *TINY, *changes, f"optimizer={optimizer}")
 
 
 @hidden_by_the_compiler
@@ -170,12 +180,12 @@ def test_a_captured_run_resumes_bit_for_bit(tmp_path):
 def test_a_compiled_run_resumes_bit_for_bit(precision, tmp_path):
     changes = ["device.accelerate=compile", f"device.precision={precision}", "divergence=wgan_gp"]
     changes += ["train.reuse_samples=true"]
-    assert_resumes_exactly(5, tmp_path / "half.pt", *TINY, *changes)
+    assert_resumes_exactly(5, tmp_path, *TINY, *changes)
 
 
 def test_bfloat16_resumes_bit_for_bit(tmp_path):
     changes = ["device.precision=bf16", "divergence=relativistic", "divergence/penalty=r1_r2"]
-    assert_resumes_exactly(10, tmp_path / "half.pt", *TINY, *changes)
+    assert_resumes_exactly(10, tmp_path, *TINY, *changes)
 
 
 class Unreadable(Wasserstein):
@@ -276,7 +286,7 @@ def test_what_another_kind_of_device_chose_is_chosen_anew():
 
 
 def test_a_plan_sets_the_threads_where_the_steps_begin(monkeypatch):
-    chosen = []
+    chosen: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
     job = assemble(compose(*TINY), Plan("cpu", 3, "eager", "float32"))
     next(job.terms())
@@ -331,6 +341,7 @@ class Graph:
 
     def __init__(self):
         self.replays = 0
+        self.iteration: CapturedIteration
 
     def replay(self):
         self.replays += 1
@@ -471,6 +482,7 @@ def test_threads_follow_the_work(operations, given, threads, monkeypatch):
 
 
 def test_tf32_is_off_unless_asked_for():
-    for name, allowed in (("tf32", True), ("float32", False)):
-        Device(kind="cpu", threads=1, deterministic=False, precision=name).activate()
+    asked = Device(kind="cpu", threads=1, deterministic=False, precision="tf32")
+    for device, allowed in ((asked, True), (replace(asked, precision="float32"), False)):
+        device.activate()
         assert torch.backends.cuda.matmul.allow_tf32 is torch.backends.cudnn.allow_tf32 is allowed

@@ -16,8 +16,8 @@ from gan_cli.datasets.base import Batch, Images, to_unit_range
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.randomness import stream
 from gan_cli.training.batches import EndlessBatches, Shuffled, batches, fits
-from tests.commands.test_resume import advance
-from tests.conftest import compose
+from tests.helpers.configs import compose
+from tests.helpers.resuming import advance
 
 CPU = torch.device("cpu")
 RING = Ring(modes=8, radius=2.0, deviation=0.02)

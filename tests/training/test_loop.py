@@ -18,7 +18,7 @@ from gan_cli.randomness import stream
 from gan_cli.runs import checkpoints
 from gan_cli.runs.folder import RunFolder
 from gan_cli.schedules import Constant, Cosine, Linear
-from gan_cli.training.batches import batches
+from gan_cli.training.batches import Batches, batches
 from gan_cli.training.loop import (
     Game,
     critic_step,
@@ -111,12 +111,15 @@ def test_critic_loss_is_the_penalty_less_the_estimate():
 def test_critic_steps_follow_the_divergence_and_use_batches_of_their_own():
     asked = []
 
-    def recording(first, count):
-        asked.append((first, count))
-        return source()(first, count)
+    class Recording(Batches):
+        description = "recorded"
+
+        def __call__(self, first, count):
+            asked.append((first, count))
+            return source()(first, count)
 
     state = new_state()
-    list(islice(train(state, game(state, Wasserstein(critic_steps=3)), recording, steps=2, seed=0), 2))
+    list(islice(train(state, game(state, Wasserstein(critic_steps=3)), Recording(), steps=2, seed=0), 2))
     assert asked == [(0, 3), (3, 3)]
 
 
@@ -163,7 +166,7 @@ def test_a_pairing_divergence_is_given_the_scores_of_real_samples():
             seen.append(real)
             return super().generator_objective(fake, real)
 
-    seen = []
+    seen: list[torch.Tensor] = []
     state = new_state()
     generator_step(state, game(state, Spy()), batch(), samples(state))
     assert seen[0] is not None

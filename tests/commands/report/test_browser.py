@@ -296,7 +296,7 @@ def test_a_long_heading_leaves_the_row_of_headings_low(browser):
 
 def test_the_tabulator_key_visits_everything_in_order(browser):
     browser.run("document.activeElement.blur()")
-    visited = []
+    visited: list[list[str]] = []
     for _ in range(200):
         browser.driver.switch_to.active_element.send_keys(Keys.TAB)
         at = browser.run(

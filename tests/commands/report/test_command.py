@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from gan_cli.commands.report.report import make
-from tests.conftest import TINY, tree
 from tests.helpers import synthetic_runs as synthetic
+from tests.helpers.configs import TINY
+from tests.helpers.runs import tree
 
 
 def test_a_study_stands_for_its_members(tmp_path):

@@ -38,7 +38,7 @@ def test_twenty_runs_fit_in_five_megabytes(tmp_path, draw):
     for seed in range(20):
         lines = [
             line | {name: number * 1.2345 for name, number in line.items() if name not in ("step", "seconds")}
-            for line in synthetic.metrics(range(1, 402), level=math.pi + seed)
+            for line in synthetic.metrics(range(1, 402), math.pi + seed)
         ]
         synthetic.write(tmp_path / str(seed), seed=seed, lines=lines, pictures=pictures, receipts=[synthetic.receipt()])
     html = page.html(make([tmp_path]))

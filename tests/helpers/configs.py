@@ -1,0 +1,43 @@
+"""Configs as the commands compose them, and divergences by their names."""
+
+from pydoc import locate
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig, OmegaConf
+
+from gan_cli.config import options, schema
+from gan_cli.config.build import build
+from gan_cli.datasets.base import Density
+from gan_cli.divergences.base import Divergence
+
+TINY = ("dataset=ring", "metric=[]", "model.generator.hidden=[16]", "model.critic.hidden=[16]", "train.batch_size=16")
+"""A run whose step takes a millisecond."""
+
+DIVERGENCES = options.names("divergence")
+PENALTIES = options.names("divergence/penalty")
+
+
+def toys() -> dict[str, Density]:
+    """Every data set of points, by name."""
+    nodes = {name: options.option("dataset", name) for name in options.names("dataset")}
+    kinds = {name: locate(node._target_) for name, node in nodes.items()}
+    return {
+        name: build(nodes[name], Density, name)
+        for name, kind in kinds.items()
+        if isinstance(kind, type) and issubclass(kind, Density)
+    }
+
+
+def compose(*overrides: str) -> DictConfig:
+    """The config of a run called "test", as `gan-train` composes it."""
+    schema.register()
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
+        composed = hydra.compose("config", ["name=test", *overrides])
+    OmegaConf.resolve(composed)
+    return composed
+
+
+def divergence(text: str) -> Any:
+    """The divergence that `gan-divergence` takes `text` for, such as `alpha:alpha=2`."""
+    return build(options.option("divergence", text), Divergence, text)
