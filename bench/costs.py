@@ -133,6 +133,7 @@ class Costs:
         """One report of each kind, of the default run."""
         from gan_cli.assembly import assemble
         from gan_cli.commands.reporter import Reporter
+        from gan_cli.runs import checkpoints
         from gan_cli.runs.folder import RunFolder
 
         job = assemble(compose("metric=[]", *self._common))
@@ -147,7 +148,7 @@ class Costs:
                 reports: dict[str, Callable[[], object]] = {
                     f"log report of {LOG_INTERVAL} steps": lambda: reporter.report(dict),
                     "sample grid": draw,
-                    "checkpoint": lambda: folder.save_checkpoint(state, job.every.keep),
+                    "checkpoint": lambda: checkpoints.save(folder, state.state_dict(), job.every.keep),
                 }
                 times: dict[str, list[float]] = {what: [] for what in reports}
                 for _ in range(self._repeats):

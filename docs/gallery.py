@@ -9,10 +9,10 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gan_cli.config.build import build
+from gan_cli.config import parts
 from gan_cli.datasets.mixtures import Mixture
 from gan_cli.metrics.modes import mode_coverage
-from gan_cli.runs import record
+from gan_cli.runs import read
 from gan_cli.runs.load import load_run
 from gan_cli.sampling import generate, latents, real_points
 
@@ -35,15 +35,16 @@ def main() -> None:
     runs = {divergence: next(SWEEP.glob(f"divergence={divergence},*")) for divergence in DIVERGENCES}
     for axes, (divergence, folder) in zip(figure.subplots(2, 4).flat, runs.items(), strict=True):
         run = load_run(folder)
-        ring: Mixture = build(run.config.dataset, Mixture, "dataset")
+        ring = parts.dataset(run.config)
+        assert isinstance(ring, Mixture)
         real = real_points(ring, 2500, seed=0, device="cpu")
-        fake = generate(run.generator, latents(run.generator, 2500, seed=0))
+        fake = generate(run.average, latents(run.average, 2500, seed=0))
         modes, share = mode_coverage(fake, ring.means.to(fake), ring.deviations.to(fake), radius=3.0)
         axes.scatter(*real.T, s=3, c="tab:orange", linewidths=0)
         axes.scatter(*fake.T, s=3, c="tab:blue", alpha=0.5, linewidths=0)
         axes.set(title=f"{divergence}\n{modes} of 8 modes, {share:.0%} within 3 sd", xlim=(-3, 3), ylim=(-3, 3))
         axes.set(xticks=[], yticks=[], aspect="equal")
-        print(f"{divergence:20} {record.read(folder)['status']:10} {modes} modes, {share:.1%} within 3 sd")
+        print(f"{divergence:20} {read.record(folder)['status']:10} {modes} modes, {share:.1%} within 3 sd")
     figure.savefig(PICTURE, dpi=80)
     print(PICTURE)
 

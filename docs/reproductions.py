@@ -22,8 +22,8 @@ from gan_cli.commands.evaluate import evaluate
 from gan_cli.commands.question import Question
 from gan_cli.commands.report.seeds import student_quantile
 from gan_cli.config import options, schema
-from gan_cli.runs import record
-from gan_cli.runs.folder import RunFolder
+from gan_cli.config.identity import differences
+from gan_cli.runs import read
 from gan_cli.show import wording
 
 PAGE = Path(__file__).with_name("reproductions.md")
@@ -143,14 +143,13 @@ def reproduce(table: Table, row: str, run: Path, seed: int) -> None:
 
 
 def is_done(run: Path, overrides: list[str]) -> bool:
-    """Whether such a run is done already; keys that only one of the two versions has do not count."""
-    before = RunFolder(run).read_config()
-    if before is None or record.read(run).get("status") != "done":
+    """Whether such a run is done already."""
+    before = read.config(run)
+    if before is None or read.record(run).get("status") != "done":
         return False
     with initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         now = compose("config", overrides)
-    changed = [change for change in schema.differences(before, now) if "(none)" not in change]
-    return not changed and before.train.steps == now.train.steps
+    return not differences(before, now) and before.train.steps == now.train.steps
 
 
 def measured(table: Table, run: Path) -> dict[str, Any]:
@@ -181,7 +180,7 @@ def markdown(name: str, table: Table) -> str:
     lines = [heads, ["---"] * len(heads)]
     reals: dict[str, list[str]] = {}
     for row, overrides in table.rows.items():
-        runs = {path: record.read(path) for path in sorted(RUNS.glob(f"{name}-{row}-s*"))}
+        runs = {path: read.record(path) for path in sorted(RUNS.glob(f"{name}-{row}-s*"))}
         diverged = sum(run.get("status") == "diverged" for run in runs.values())
         finals = [run["final"] for run in runs.values() if run.get("status") == "done"]
         numbers = [measured(table, path) for path, run in runs.items() if run.get("status") == "done"]

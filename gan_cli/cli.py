@@ -65,6 +65,7 @@ def sample() -> None:
         help="grid.png: a grid; walk.gif: a walk through the latents; a folder: one PNG a sample;"
         " of toy data points.png or points.npy",
     )
+    _add_allow(parser)
     arguments = parser.parse_args()
     with _exit_codes("gan-sample"):
         schema.register()
@@ -101,6 +102,7 @@ def evaluate() -> None:
         help=f"{', '.join(options.names('metric/extractor'))}, as inception:weights=PATH (default: the config's)",
     )
     parser.add_argument("--device", choices=options.names("device"), default="auto", help="(default: auto)")
+    _add_allow(parser)
     arguments = parser.parse_args()
     with _exit_codes("gan-eval"):
         _log_to_terminal()
@@ -110,7 +112,7 @@ def evaluate() -> None:
         answer = answering.evaluate(Question(**vars(arguments)))
         if answer.receipts:
             with _printing():
-                print(answering.table(answer))
+                print(answering.as_text(answer))
         failures = {str(error): error.exit_code for error in answer.failures.values()}
         for message in failures:
             print(f"gan-eval: {message}", file=sys.stderr)
@@ -146,7 +148,7 @@ class SweepSummary(Callback):
         from gan_cli.commands import sweep
 
         folder = Path(config.hydra.sweep.dir)
-        print(f"\n{folder}\n{sweep.table(folder)}")
+        print(f"\n{folder}\n{sweep.as_text(folder)}")
         if not sweep.runs(folder):
             print("gan-train: the sweep has no runs: its overrides match no option", file=sys.stderr)
             raise SystemExit(2)
@@ -197,6 +199,16 @@ def _run(config: DictConfig, folder: Path) -> None:
     run(config, folder, files)
     if hydra_config.mode is RunMode.RUN:
         print(folder / "samples.png")
+
+
+def _add_allow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that the run's config names and that is not gan-cli's; repeat for several",
+    )
 
 
 def _write_report(folder: Path) -> None:

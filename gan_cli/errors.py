@@ -1,6 +1,6 @@
 """The ways a command can end badly, each with its exit code."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 
@@ -28,6 +28,18 @@ class InterruptedRunError(CommandError):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+class NeedsError(ValueError):
+    """A part does not go with what is chosen in a group; the gate adds the options of it that would do.
+
+    `fits` says of a class whether it would.
+    """
+
+    def __init__(self, message: str, group: str, fits: Callable[[type], bool]) -> None:
+        super().__init__(message)
+        self.group = group
+        self.fits = fits
 
 
 class CheckpointError(Exception):

@@ -4,9 +4,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
+from annotated_types import Ge, Lt
 from torch import Tensor, nn
+
+from gan_cli.ranges import Count, NonNegative, Positive
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Constant(Schedule):
 class Linear(Schedule):
     """A straight line from `start` to `end` over so many images, or over the whole run; then `end`."""
 
-    def __init__(self, start: float, end: float, images: int | None) -> None:
+    def __init__(self, start: float, end: float, images: Count | None) -> None:
         self.start, self.end, self.images = start, end, images
 
     def at(self, progress: Progress) -> float:
@@ -106,7 +110,7 @@ class Cosine(Schedule):
     As in SGDR without restarts (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5).
     """
 
-    def __init__(self, start: float, end: float, images: int | None) -> None:
+    def __init__(self, start: float, end: float, images: Count | None) -> None:
         self.start, self.end, self.images = start, end, images
 
     def at(self, progress: Progress) -> float:
@@ -120,7 +124,7 @@ class WarmUp(Schedule):
     8,990 steps only: before, the average has a memory of about t/9 steps.
     """
 
-    def __init__(self, decay: float) -> None:
+    def __init__(self, decay: Annotated[float, Ge(0), Lt(1)]) -> None:
         self.decay = decay
 
     def at(self, progress: Progress) -> float:
@@ -134,7 +138,7 @@ class HalfLife(Schedule):
     As in StyleGAN2-ADA (Karras 2020, arXiv 2006.06676, code), whose ramp is 0.05.
     """
 
-    def __init__(self, images: float, warm_up: float | None) -> None:
+    def __init__(self, images: Positive, warm_up: NonNegative | None) -> None:
         self.images, self.warm_up = images, warm_up
 
     def at(self, progress: Progress) -> float:

@@ -19,7 +19,7 @@ def elsewhere(tmp_path_factory) -> Iterator[Path]:
     """The page's files, as a folder on PYTHONPATH that is also the current one."""
     folder = tmp_path_factory.mktemp("elsewhere")
     files = FILE.findall(PAGE.read_text())
-    assert len(files) == 12
+    assert len(files) == 16
     for name, content in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +36,8 @@ def elsewhere(tmp_path_factory) -> Iterator[Path]:
         (["divergence=vincze", "dataset=cauchy", "model=sines"], "samples.png"),
         (["divergence=wgan_gp", "divergence/penalty=drift"], "samples.png"),
         (["dataset=ring", "metric=[modes,spread]"], "samples.png"),
+        (["divergence=wgan_lp", "+schedule@divergence.penalty.weight=warm"], "samples.png"),
+        (["augmentation=jitter", "dataset=ring"], "samples.png"),
         (["experiment=sizes", "dataset=ring", "metric=[]"], "members/deep,seed=1/samples.png"),
     ],
     ids=str,
@@ -45,6 +47,21 @@ def test_the_page_works_as_written(elsewhere, inside, choice, picture):
     finished = inside("gan-train", "--config-dir=conf", "train.steps=3", *choice, f"name={name}")
     assert finished.code == 0, finished.err
     assert (elsewhere / "outputs" / name / picture).exists()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_pages_metric_is_measured_of_a_run_where_its_module_is_allowed(inside):
+    choice = ["dataset=ring", "metric=[spread]", "train.steps=3", "name=of-mine"]
+    trained = inside("gan-train", "--config-dir=conf", *choice)
+    assert trained.code == 0, trained.err
+    words = ["gan-eval", "outputs/of-mine", "--metric=spread"]
+    refused = inside(*words)
+    assert (refused.code, refused.out) == (2, "")
+    assert "metric.spread._target_=mine_metric.Spread" in refused.err
+    assert "add --allow mine_metric" in refused.err
+    measured = inside(*words, "--allow", "mine_metric")
+    assert measured.code == 0, measured.err
+    assert "spread" in measured.out
 
 
 def test_the_pages_command_line_finds_its_modules(elsewhere):

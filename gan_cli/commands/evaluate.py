@@ -1,19 +1,22 @@
 """What `gan-eval` does: read the answer from a receipt, else measure and leave one. torch is imported to measure."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli import sources
 from gan_cli.commands.question import Question
 from gan_cli.config import options
+from gan_cli.config.foreign import refuse_foreign
 from gan_cli.config.schema import Config
 from gan_cli.errors import CommandError, ConfigError, did_you_mean
-from gan_cli.files import digest_path, source_digest
-from gan_cli.runs import receipts, record
-from gan_cli.runs.folder import RunFolder, step_of
-from gan_cli.runs.receipts import Receipt, Request
+from gan_cli.files import file_digest
+from gan_cli.runs import read, receipts
+from gan_cli.runs.receipts import Asked, Receipt, Request
 from gan_cli.show import wording
+from gan_cli.show.tables import aligned
 
 
 @dataclass(frozen=True)
@@ -33,41 +36,33 @@ def evaluate(question: Question) -> Answer:
         raise ConfigError(f"--n {question.n} must be at least 2")
     if question.seed < 0:
         raise ConfigError(f"--seed {question.seed} must be at least 0")
-    folder = RunFolder(question.run)
-    config = _config(folder, question)
-    extractor = receipts.identity(config.metric.extractor)
-    requests = _requests(folder, config, question)
-    known = folder.read_receipts()
-    found = {
-        request.metric: receipt
-        for request in requests
-        for receipt in known
-        if request.is_answered_by(receipt, extractor)
-    }
+    config = _config(question)
+    requests = _requests(config, question)
+    known = read.receipts(question.run)
+    if question.device not in ("auto", "cpu"):  # only torch knows whether there is such a device
+        known = []
+    found = {request.metric: receipt for request in requests for receipt in known if request.is_repeated_by(receipt)}
     if question.metrics and (refused := [receipt["refused"] for receipt in found.values() if receipt["refused"]]):
         raise ConfigError(refused[0])
     failures: dict[str, CommandError] = {}
     if missing := [request for request in requests if request.metric not in found]:
         from gan_cli.commands.measure import measure
 
-        measured, failures = measure(folder, config, question, missing)
+        measured, failures = measure(config, question, missing)
         found |= measured
     return Answer([found[request.metric] for request in requests if request.metric in found], failures)
 
 
-def _config(folder: RunFolder, question: Question) -> DictConfig:
+def _config(question: Question) -> DictConfig:
     """The config of the run, with the metrics, the extractor and the device that are asked for."""
-    config = folder.read_config()
-    if config is None:
-        raise ConfigError(f"{folder.path} is not the folder of a run: it has no .hydra/config.yaml")
-    if config.get("study"):
-        raise ConfigError(f"{folder.path} is a study of several runs: choose one in {folder.path / 'members'}")
+    run = question.run
+    config = read.config_of_run(run)
     own = config.get("metric") or OmegaConf.create()
     if question.extractor is not None:
         own.extractor = options.option("metric/extractor", question.extractor)
     if "extractor" not in own:
         names = ", ".join(options.names("metric/extractor"))
-        raise ConfigError(f"{folder.path} has no metric.extractor in its config: choose one with --extractor: {names}")
+        raise ConfigError(f"{run} has no metric.extractor in its config: choose one with --extractor: {names}")
     known = sorted({*options.names("metric"), *map(str, own)} - {"extractor"})
     chosen = OmegaConf.create({"extractor": own.extractor})
     for name in question.metrics or known:
@@ -78,34 +73,46 @@ def _config(folder: RunFolder, question: Question) -> DictConfig:
             chosen[name].samples = question.n
     config.metric = chosen
     config.device = options.option("device", question.device)
+    refuse_foreign(config, question.allow)
     return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), config))
 
 
-def _requests(folder: RunFolder, config: DictConfig, question: Question) -> list[Request]:
+def _requests(config: DictConfig, question: Question) -> list[Request]:
     """What is asked of each metric."""
-    checkpoints = folder.checkpoints() if question.step is None else [folder.checkpoint_of(question.step)]
+    run = question.run
+    checkpoints = read.checkpoints(run) if question.step is None else [read.checkpoint_of(run, question.step)]
     if not checkpoints:
-        raise ConfigError(f"{folder.path} has no checkpoint yet: wait for its first, or set every.checkpoint")
-    try:
-        digest = digest_path(checkpoints[-1]).read_text().split()[0]
-    except (OSError, IndexError, UnicodeDecodeError):
-        digest = ""  # loading it will tell what is wrong
+        raise ConfigError(f"{run} has no checkpoint yet: wait for its first, or set every.checkpoint")
+    digest, dataset = _digest(checkpoints[-1]), read.record(run).get("dataset")
+    extractor = receipts.identity(config.metric.extractor)
+    asked = Asked(question.split, extractor.extractor, extractor.extractor_sha256)
     return [
         Request(
             metric=str(name),
             target=str(node.get("_target_")),
-            code_sha256=source_digest(str(node.get("_target_"))),
+            code_sha256=sources.code_digest(str(node.get("_target_"))),
             options=_options(node),
             split=question.split or config.dataset.get("split"),
             weights=question.weights,
             seed=question.seed,
-            step=step_of(checkpoints[-1]),
+            step=read.step_of(checkpoints[-1]),
             checkpoint_sha256=digest,
-            dataset_sha256=record.read(folder.path).get("dataset"),
+            dataset_sha256=dataset,
+            extractor=extractor,
+            asked=asked,
         )
         for name, node in config.metric.items()
         if name != "extractor"
     ]
+
+
+def _digest(checkpoint: Path) -> str:
+    """The digest of a checkpoint; nothing for a damaged one, which no receipt is of: loading it tells what is wrong."""
+    try:
+        digest = file_digest(checkpoint)
+        return digest if digest == read.digest_of(checkpoint) else ""
+    except (OSError, ValueError):
+        return ""
 
 
 def _options(node: DictConfig) -> dict[str, Any]:
@@ -113,7 +120,7 @@ def _options(node: DictConfig) -> dict[str, Any]:
     return {name: value for name, value in options.items() if not name.startswith("_")}
 
 
-def table(answer: Answer) -> str:
+def as_text(answer: Answer) -> str:
     """The numbers, each with its 95 % interval, what real samples get in the generator's place, and its samples."""
     lines = []
     rows = [("number", "value", "of real data", "n", "n real", "n held out", "extractor")]
@@ -130,7 +137,7 @@ def table(answer: Answer) -> str:
         lines.append(
             f"step {one['step']}, {one['weights']} weights, {split}seed {one['seed']}; ± is 1.96 standard errors"
         )
-        lines.append(wording.aligned(rows))
+        lines.append(aligned(rows))
     if refused := [receipt["metric"] for receipt in answer.receipts if receipt.get("refused")]:
         lines.append(f"does not apply: {', '.join(refused)} (evaluation.json says why)")
     return "\n".join(lines)

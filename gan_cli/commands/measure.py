@@ -4,23 +4,27 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from gan_cli.assembly import assemble
 from gan_cli.commands.question import Question
 from gan_cli.config import parts
+from gan_cli.config.build import build
+from gan_cli.datasets.base import Dataset
+from gan_cli.divergences.base import Divergence
 from gan_cli.errors import CommandError, ConfigError
-from gan_cli.files import digest_path
-from gan_cli.jobs import GameJob
 from gan_cli.metrics.base import Metric
+from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.subject import RealSamples, Subject
-from gan_cli.runs import receipts, record
+from gan_cli.runs import read, record
 from gan_cli.runs.folder import RunFolder
-from gan_cli.runs.receipts import Receipt, Request
+from gan_cli.runs.load import load_run
+from gan_cli.runs.receipts import ExtractorIdentity, Receipt, Request
+from gan_cli.show import pictures
+from gan_cli.training.device import Device
 
 logger = logging.getLogger(__name__)
 
@@ -28,129 +32,123 @@ Failures = dict[str, CommandError]
 """By metric, what went wrong."""
 
 
-def measure(
-    folder: RunFolder, config: DictConfig, question: Question, requests: Sequence[Request]
-) -> tuple[dict[str, Receipt], Failures]:
+@dataclass(frozen=True)
+class Setup:
+    """All that a measurement needs."""
+
+    device: torch.device
+    dataset: Dataset
+    divergence: Divergence
+    extractor: Extractor
+    metrics: Mapping[str, Metric]
+    """Those that apply, by name."""
+    refusals: Mapping[str, str]
+    """Why the others do not."""
+
+
+def measure(config: DictConfig, question: Question, requests: Sequence[Request]) -> tuple[dict[str, Receipt], Failures]:
     """The receipts by metric, each added to evaluation.json as soon as it is known, and what failed.
 
-    Raises `ConfigError` where a metric was asked for by name that does not apply.
+    Raises `ConfigError` for a question that cannot be asked of the run, and where a metric was asked for by name that
+    does not apply.
     """
-    nodes = config.metric
-    config.metric = OmegaConf.create({"extractor": nodes.extractor})
-    config.device.precision = "float32"  # as the receipts say
-    experiment = assemble(config)
-    if record.read(folder.path).get("dataset") not in (None, experiment.dataset.fingerprint()):
-        raise ConfigError(f"{folder.path} was trained on other data than dataset.* finds now: restore them")
-    metrics, refusals = _applicable(nodes, experiment)
-    if question.metrics and refusals:
-        raise ConfigError(next(iter(refusals.values())))
-    requests = _load(experiment, folder, question, requests)
-    subject = _subject(experiment, question)
-    known = folder.read_receipts()
-    extractor = receipts.identity(nodes.extractor)
+    folder = RunFolder(question.run)
+    setup = _setup(config, question)
+    subject, requests = _subject(setup, question, requests)
+    known = read.receipts(folder.path)
     measured: dict[str, Receipt] = {}
     failures: Failures = {}
     for request in requests:
-        name = request.metric
-        # Of the checkpoint that is measured in the place of a damaged one there may be receipts.
-        if earlier := [receipt for receipt in known if request.is_answered_by(receipt, extractor)]:
-            measured[name] = earlier[-1]
+        # Receipts of other questions may tell as much, now that this one is known to be one.
+        if earlier := [receipt for receipt in known if request.is_answered_by(receipt)]:
+            measured[request.metric] = earlier[-1]
             continue
         figures: dict[str, bytes] = {}
         try:
-            if name in refusals:
-                receipt = _receipt(experiment, request, extractor, refused=refusals[name])
+            if request.metric in setup.refusals:
+                receipt = _receipt(setup, request, refused=setup.refusals[request.metric])
             else:
-                receipt, figures = _measured(experiment, subject, request, metrics[name], extractor)
+                receipt, figures = _measured(setup, subject, request)
         except Exception as error:  # one number that cannot be had does not keep back the others
-            failures[name] = _explained(request, error)
+            failures[request.metric] = _explained(request, error)
             continue
-        measured[name] = receipt
+        measured[request.metric] = receipt
         try:
             folder.add_receipt(receipt, figures)
         except CommandError as error:  # the number is shown all the same
-            failures[name] = error
+            failures[request.metric] = error
     return measured, failures
 
 
-def _applicable(nodes: DictConfig, experiment: GameJob) -> tuple[dict[str, Metric], dict[str, str]]:
-    """The metrics that apply, and why the others do not."""
+def _setup(config: DictConfig, question: Question) -> Setup:
+    config.device.precision = "float32"  # as the receipts say
+    settings: Device = build(config.device, Device, "device")
+    device = settings.activate()
+    dataset, divergence, extractor = parts.dataset(config), parts.divergence(config), parts.extractor(config)
+    if read.record(question.run).get("dataset") not in (None, dataset.fingerprint()):
+        raise ConfigError(f"{question.run} was trained on other data than dataset.* finds now: restore them")
     metrics: dict[str, Metric] = {}
     refusals: dict[str, str] = {}
-    for name, node in ((str(key), node) for key, node in nodes.items()):
-        if name == "extractor":
-            continue
+    for name, node in ((str(key), node) for key, node in config.metric.items() if key != "extractor"):
         try:
-            metrics[name] = parts.metric(
-                node, f"metric.{name}", experiment.dataset, experiment.divergence, experiment.real.extractor
-            )
+            metrics[name] = parts.metric(node, f"metric.{name}", dataset, divergence, extractor)
         except ConfigError as error:
             refusals[name] = str(error)
-    return metrics, refusals
+    if question.metrics and refusals:
+        raise ConfigError(next(iter(refusals.values())))
+    return Setup(device, dataset, divergence, extractor, metrics, refusals)
 
 
-def _load(experiment: GameJob, folder: RunFolder, question: Question, requests: Sequence[Request]) -> Sequence[Request]:
-    """Bring the players to the step that is asked for; the requests, where that is an earlier one since it is whole."""
-    found = folder.load_checkpoint(question.step, experiment.device)
-    if found is None:
-        raise ConfigError(f"{folder.path} has no checkpoint: it was removed just now")
-    path, saved = found
+def _subject(setup: Setup, question: Question, requests: Sequence[Request]) -> tuple[Subject, Sequence[Request]]:
+    """The players at the step that is asked for. If a damaged newest checkpoint was skipped, the requests are of it."""
+    run = load_run(question.run, question.step, setup.device, question.allow)
     try:
-        experiment.state.load_state_dict(saved)
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} does not fit the model that {folder.path}/.hydra/config.yaml describes") from error
-    digest = digest_path(path).read_text().split()[0]
-    return [replace(request, step=experiment.state.step, checkpoint_sha256=digest) for request in requests]
-
-
-def _subject(experiment: GameJob, question: Question) -> Subject:
-    state = experiment.state
-    chosen = state.average if question.weights == "average" else state.generator
-    extractor = experiment.real.extractor
-    try:
-        real = RealSamples(experiment.dataset, extractor, question.seed, experiment.device, question.split)
+        real = RealSamples(setup.dataset, setup.extractor, question.seed, setup.device, question.split)
     except ValueError as error:
         raise ConfigError(f"--{error}: leave --split out") from error
-    return Subject(chosen, chosen, state.critic, experiment.divergence, real, question.seed)
+    generator, critic = run.sampler(question.weights), run.critic
+    for network in (generator, critic):
+        network.to(memory_format=torch.channels_last)  # as in training
+    subject = Subject(generator, generator, critic, setup.divergence, real, question.seed)
+    return subject, [replace(request, step=run.step, checkpoint_sha256=run.checkpoint_sha256) for request in requests]
 
 
-def _measured(
-    experiment: GameJob, subject: Subject, request: Request, metric: Metric, extractor: Mapping[str, Any]
-) -> tuple[Receipt, dict[str, bytes]]:
+def _measured(setup: Setup, subject: Subject, request: Request) -> tuple[Receipt, dict[str, bytes]]:
     """The numbers with their receipt, and figures by file name."""
     logger.info("measuring %s", request.metric)
+    metric = setup.metrics[request.metric]
     started = time.perf_counter()
     subject.drawn.clear()
     numbers = {name: asdict(number) for name, number in metric(subject).items()}
     picture = metric.picture(subject)
     if metric.looks_at == "samples":
-        extractor = {"extractor": None, "extractor_sha256": None}
+        request = replace(request, extractor=ExtractorIdentity())
     else:
-        extractor = {**extractor, "extractor_sha256": experiment.real.extractor.digest()}
+        request = replace(request, extractor=replace(request.extractor, extractor_sha256=setup.extractor.digest()))
     if not metric.uses_split:
         request = replace(request, split=None)
-    receipt = _receipt(experiment, request, extractor, numbers=numbers, samples=dict(subject.drawn))
+    receipt = _receipt(setup, request, numbers=numbers, samples=dict(subject.drawn))
     receipt["seconds"] = round(time.perf_counter() - started, 2)
-    return receipt, {} if picture is None else {f"{request.metric}.png": picture}
+    return receipt, {} if picture is None else {f"{request.metric}.png": pictures.gallery(picture)}
 
 
 def _receipt(
-    experiment: GameJob,
+    setup: Setup,
     request: Request,
-    extractor: Mapping[str, Any],
     *,
     numbers: Mapping[str, Any] | None = None,
     samples: Mapping[str, int] | None = None,
     refused: str | None = None,
 ) -> Receipt:
+    asked = asdict(request)
     return {
-        **asdict(request),
-        **extractor,
+        **asked,
+        **asked["extractor"],
         "numbers": numbers or {},
         "samples": samples or {},
         "refused": refused,
         "dtype": "float32",
-        **record.circumstances(experiment.device),
+        **record.circumstances(setup.device),
         "made": record.now(),
     }
 

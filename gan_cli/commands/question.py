@@ -19,3 +19,5 @@ class Question:
     seed: int
     extractor: str | None
     device: str
+    allow: Sequence[str] = ()
+    """Modules, beside our own, that the run's config may name classes of."""

@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from gan_cli.errors import DivergedError
 from gan_cli.jobs import Job
+from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training.loop import Terms
 
@@ -114,7 +115,7 @@ class Reporter:
             finite = ", ".join(f"{name} {value:.4g}" for name, value in self._metrics[-1].items())
         else:
             finite = "none"
-        checkpoints = self._folder.checkpoints()
+        checkpoints = read.checkpoints(self._folder.path)
         good = checkpoints[-1] if checkpoints else "none"
         raise DivergedError(f"diverged: {what}; last finite numbers: {finite}; last good checkpoint: {good}")
 

@@ -1,6 +1,8 @@
 """What `gan-sample` writes: grids, folders of pictures, walks through the latents, points."""
 
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,11 @@ import torch
 from torch import Tensor
 from torchvision.utils import make_grid
 
-from gan_cli import sampling
-from gan_cli.config.build import build
-from gan_cli.datasets.base import Dataset, as_uint8
+from gan_cli import files, sampling
+from gan_cli.config import parts
+from gan_cli.datasets.base import as_uint8
 from gan_cli.errors import ConfigError
+from gan_cli.models.base import Generator
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.show import pictures, samples
 
@@ -20,81 +23,101 @@ WALK_STOPS = 8
 
 
 def write_samples(
-    run: Path, out: Path, n: int | None, seed: int, step: int | None = None, weights: str = "average"
+    run: Path,
+    out: Path,
+    n: int | None,
+    seed: int,
+    step: int | None = None,
+    weights: str = "average",
+    allow: Sequence[str] = (),
 ) -> None:
     """Write what the suffix of `out` asks for. Raises `ConfigError` for anything it cannot be."""
     if n is not None and n < 1:
         raise ConfigError(f"-n {n} must be at least 1")
-    trained = load_run(run, step, weights)
-    writers: dict[str, Callable[[TrainedRun, Path, int | None, int], None]] = (
-        {".png": _grid, ".gif": _walk, ".npy": _array, "": _folder}
+    trained = load_run(run, step, allow=allow)
+    samples = Drawn(trained, trained.sampler(weights), n, seed)
+    files_by_suffix: dict[str, Callable[[], bytes]] = (
+        {".png": samples.grid, ".gif": samples.walk, ".npy": samples.array}
         if trained.draws_images
-        else {".png": _points, ".npy": _array}
+        else {".png": samples.points, ".npy": samples.array}
     )
-    if out.suffix not in writers:
-        known = ", ".join(suffix or "a folder without a suffix" for suffix in writers)
+    is_folder = out.suffix == "" and trained.draws_images
+    if not is_folder and out.suffix not in files_by_suffix:
+        known = ", ".join([*files_by_suffix, *(["a folder without a suffix"] if trained.draws_images else [])])
         raise ConfigError(f"--out {out}: samples of {run} can be written as {known}")
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        writers[out.suffix](trained, out, n, seed)
+        if is_folder:
+            samples.write_pictures(out)
+        else:
+            files.write_named(out, files_by_suffix[out.suffix]())
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
 
 
-def _generate(trained: TrainedRun, n: int, seed: int) -> Tensor:
-    return sampling.generate(trained.generator, sampling.latents(trained.generator, n, seed))
+@dataclass(frozen=True)
+class Drawn:
+    """Samples of a generator, in the forms that files have."""
 
+    trained: TrainedRun
+    generator: Generator
+    n: int | None
+    """As many as were asked for."""
+    seed: int
 
-def _grid(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
-    out.write_bytes(pictures.image_grid(_generate(trained, n or sampling.GRID_IMAGES, seed)))
+    def grid(self) -> bytes:
+        return pictures.image_grid(self._samples(sampling.GRID_IMAGES))
 
+    def points(self) -> bytes:
+        title = f"step {self.trained.step}"
+        dataset = parts.dataset(self.trained.config)
+        return samples.picture(self.generator, dataset, seed=self.seed, title=title, n=self.n)
 
-def _points(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
-    dataset: Dataset = build(trained.config.dataset, Dataset, "dataset")
-    title = f"step {trained.step}"
-    out.write_bytes(samples.picture(trained.generator, dataset, seed=seed, title=title, n=n))
+    def array(self) -> bytes:
+        """Points as float32; images as uint8 of shape `(n, channels, height, width)`."""
+        if self.trained.draws_images:
+            drawn = as_uint8(self._samples(sampling.GRID_IMAGES))
+        else:
+            drawn = self._samples(sampling.PLOTTED_POINTS)
+        buffer = io.BytesIO()
+        np.save(buffer, drawn.numpy())
+        return buffer.getvalue()
 
+    def write_pictures(self, out: Path) -> None:
+        """Write each image into a file of its own in a new folder."""
+        n = self.n or sampling.GRID_IMAGES
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            raise ConfigError(f"--out {out} is not empty: choose another folder")
+        digits = max(5, len(str(n - 1)))
+        index = 0
+        # Part by part, so that a folder may hold more samples than memory.
+        for latents in sampling.latents(self.generator, n, self.seed).split(500):
+            for image in as_uint8(sampling.generate(self.generator, latents)):
+                pictures.as_picture(image).save(out / f"{index:0{digits}d}.png")
+                index += 1
 
-def _array(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
-    """Points as float32; images as uint8 of shape `(n, channels, height, width)`."""
-    if trained.draws_images:
-        samples = as_uint8(_generate(trained, n or sampling.GRID_IMAGES, seed))
-    else:
-        samples = _generate(trained, n or sampling.PLOTTED_POINTS, seed)
-    np.save(out, samples.numpy())
+    def walk(self) -> bytes:
+        """An endless film of walks side by side, each along great arcs between random latents and back to the first.
 
+        A walk stays in the Gaussian of a mixture that it begins in: no latent lies between two of them.
+        """
+        frames = self.n or 96
+        size = self.generator.latent_size
+        stops = sampling.latents(self.generator, WALKS * WALK_STOPS, self.seed).reshape(WALKS, WALK_STOPS, size)
+        centres = self.generator.centre(stops)
+        stops, middle = stops - centres, centres[:, 0]
+        film = []
+        for frame in range(frames):
+            leg, position = divmod(frame * WALK_STOPS / frames, 1)
+            start, end = stops[:, int(leg)], stops[:, (int(leg) + 1) % WALK_STOPS]
+            images = sampling.generate(self.generator, middle + slerp(start, end, position))
+            film.append(pictures.enlarged(make_grid(as_uint8(images), nrow=4, padding=2, pad_value=255), 480))
+        buffer = io.BytesIO()
+        film[0].save(buffer, format="gif", save_all=True, append_images=film[1:], duration=80, loop=0)
+        return buffer.getvalue()
 
-def _folder(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
-    n = n or sampling.GRID_IMAGES
-    out.mkdir(exist_ok=True)
-    if any(out.iterdir()):
-        raise ConfigError(f"--out {out} is not empty: choose another folder")
-    digits = max(5, len(str(n - 1)))
-    index = 0
-    # Part by part, so that a folder may hold more samples than memory.
-    for latents in sampling.latents(trained.generator, n, seed).split(500):
-        for image in as_uint8(sampling.generate(trained.generator, latents)):
-            pictures.as_picture(image).save(out / f"{index:0{digits}d}.png")
-            index += 1
-
-
-def _walk(trained: TrainedRun, out: Path, n: int | None, seed: int) -> None:
-    """An endless film of walks side by side, each along great arcs between random latents and back to the first.
-
-    A walk stays in the Gaussian of a mixture that it begins in: no latent lies between two of them.
-    """
-    frames = n or 96
-    size = trained.generator.latent_size
-    stops = sampling.latents(trained.generator, WALKS * WALK_STOPS, seed).reshape(WALKS, WALK_STOPS, size)
-    centres = trained.generator.centre(stops)
-    stops, middle = stops - centres, centres[:, 0]
-    film = []
-    for frame in range(frames):
-        leg, position = divmod(frame * WALK_STOPS / frames, 1)
-        start, end = stops[:, int(leg)], stops[:, (int(leg) + 1) % WALK_STOPS]
-        images = sampling.generate(trained.generator, middle + slerp(start, end, position))
-        film.append(pictures.enlarged(make_grid(as_uint8(images), nrow=4, padding=2, pad_value=255), 480))
-    film[0].save(out, save_all=True, append_images=film[1:], duration=80, loop=0)
+    def _samples(self, default: int) -> Tensor:
+        return sampling.generate(self.generator, sampling.latents(self.generator, self.n or default, self.seed))
 
 
 def slerp(start: Tensor, end: Tensor, position: float) -> Tensor:

@@ -14,14 +14,14 @@ from gan_cli.config.build import build, naming
 from gan_cli.config.schema import validate
 from gan_cli.errors import ConfigError, DivergedError
 from gan_cli.jobs import GameJob
-from gan_cli.runs import record
+from gan_cli.runs import checkpoints, read, record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.studies.base import Study
 
 logger = logging.getLogger(__name__)
 
 Compose = Callable[[Mapping[str, Sequence[str]]], dict[str, DictConfig]]
-"""From the overrides of each member to the configs of its runs, by name."""
+"""A function from the overrides of each member to the configs of its runs, by name."""
 
 MEMBERS = "members"
 
@@ -46,9 +46,8 @@ class Members(Mapping[str, GameJob]):
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
         if self._trained:
-            found = folder.load_checkpoint(device=member.device)
-            assert found is not None
-            member.state.load_state_dict(found[1])
+            _, saved = checkpoints.newest(folder.path, device=member.device)
+            member.state.load_state_dict(saved)
         return member
 
     def __iter__(self) -> Iterator[str]:
@@ -58,7 +57,7 @@ class Members(Mapping[str, GameJob]):
         return len(self._configs)
 
     def folder(self, name: str) -> RunFolder:
-        """Where a member is trained."""
+        """The folder that a member is trained in."""
         return RunFolder(self._path / MEMBERS / name)
 
     def train(self) -> tuple["Members", list[str]]:
@@ -97,7 +96,7 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
             "seed": config.seed,
             "members": list(members),
             **record.circumstances(devices[0] if devices else torch.device("cpu")),
-            "started": record.read(path).get("started", record.now()),
+            "started": read.record(path).get("started", record.now()),
         }
         with recorded(folder, summary):
             trained, diverged = members.train()

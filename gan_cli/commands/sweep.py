@@ -3,23 +3,22 @@
 from pathlib import Path
 from typing import Any
 
-from gan_cli.runs import record
+from gan_cli.runs import find, read, record
 from gan_cli.runs.folder import RunFolder
-from gan_cli.show import wording
+from gan_cli.show.tables import aligned
 
 
 def runs(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     """The runs of a sweep by name, each with its run.json."""
-    return [
-        (str(path.parent.relative_to(folder)), record.read(path.parent)) for path in sorted(folder.rglob("run.json"))
-    ]
+    top = folder.resolve()
+    return [(str(path.relative_to(top)), read.record(path)) for path in find.below(top)]
 
 
 COLUMNS = {"estimate": ".4f", "seconds": ".1f", "images_per_second": ".0f"}
 """The final numbers that the table shows, and how."""
 
 
-def table(folder: Path) -> str:
+def as_text(folder: Path) -> str:
     """Status, final estimate and time of every run; a run goes by the overrides that not all of them have."""
     found = runs(folder)
     shared = set.intersection(*(set(name.split(",")) for name, _ in found)) if len(found) > 1 else set()
@@ -29,7 +28,7 @@ def table(folder: Path) -> str:
         final = run.get("final", {})
         numbers = [format(final[key], form) if key in final else "" for key, form in COLUMNS.items()]
         rows.append((label, run.get("status", "unreadable"), str(run.get("step", "")), *numbers))
-    return wording.aligned(rows, words=2)
+    return aligned(rows, words=2)
 
 
 def exit_code(folder: Path) -> int:
@@ -40,7 +39,7 @@ def exit_code(folder: Path) -> int:
 
 def record_failure(folder: Path, error: Exception) -> None:
     """Leave a trace in run.json of a run that was refused before it could start; one that ran has its own."""
-    known = record.read(folder)
+    known = read.record(folder)
     failure = record.of_failure(error)
     if not known:
         RunFolder(folder).write_record(failure)

@@ -13,10 +13,10 @@ from omegaconf import DictConfig
 from gan_cli.assembly import assemble
 from gan_cli.commands.reporter import Reporter
 from gan_cli.commands.signals import StopSignals
-from gan_cli.config.schema import differences
+from gan_cli.config.identity import differences
 from gan_cli.errors import ConfigError, InterruptedRunError
 from gan_cli.jobs import Job
-from gan_cli.runs import record
+from gan_cli.runs import checkpoints, read, record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training.execution import Plan
 
@@ -30,7 +30,7 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     """
     folder = RunFolder(path)
     refuse_changes(folder, config)
-    carry_out(assemble(config, Plan.recorded(record.read(path).get("execution"))), folder, config_files)
+    carry_out(assemble(config, Plan.recorded(read.record(path).get("execution"))), folder, config_files)
 
 
 def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> None:
@@ -41,7 +41,7 @@ def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> N
     """
     with folder.claimed():
         _resume(job, folder)
-        if job.state.step == job.steps and record.read(folder.path).get("status") == "done":
+        if job.state.step == job.steps and read.record(folder.path).get("status") == "done":
             logger.info("%s is done; train.steps=… beyond %d continues it", folder.path, job.state.step)
             return
         folder.write_config(config_files)
@@ -55,7 +55,7 @@ def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> N
 
 def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
     """Raise `ConfigError`, listing each difference, where the folder holds a run of another config."""
-    before = folder.read_config()
+    before = read.config(folder.path)
     if before is None:
         return
     changed = differences(before, config)
@@ -69,15 +69,14 @@ def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
 def _resume(job: Job, folder: RunFolder) -> None:
     """Bring the state to that of the newest good checkpoint."""
     state = job.state
-    before = record.read(folder.path)
+    before = read.record(folder.path)
     if before.get("dataset") not in (None, job.dataset.fingerprint()):
         raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
-    found = folder.load_checkpoint(device=job.device)
-    if found is None and before.get("status") == "done":
+    if not (kept := read.checkpoints(folder.path)) and before.get("status") == "done":
         raise ConfigError(f"{folder.path} is done, but has no checkpoint: restore one, or choose another name=…")
-    if found is None:
+    if not kept:
         return
-    path, saved = found
+    path, saved = checkpoints.newest(folder.path, device=job.device)
     try:
         state.load_state_dict(saved)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
@@ -107,7 +106,7 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
         "parameters": {name: sum(p.numel() for p in network.parameters()) for name, network in networks},
         "execution": job.plan.record(job.mode),
         **record.circumstances(job.device),
-        "started": record.read(folder.path).get("started", record.now()),
+        "started": read.record(folder.path).get("started", record.now()),
     }
     if metrics:
         summary["final"] = metrics[-1]
@@ -153,7 +152,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
             if due(every.checkpoint):
                 reporter.check()
                 folder.write_record(summary)
-                folder.save_checkpoint(state, every.keep)
+                checkpoints.save(folder, state.state_dict(), every.keep)
 
             # Stop?
             if signal_number is not None:

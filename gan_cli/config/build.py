@@ -1,29 +1,64 @@
 """From config nodes to checked objects: every message names the config key that is at fault."""
 
+import functools
 import inspect
-import math
+import operator
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pydoc import ErrorDuringImport, locate
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
-import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from gan_cli.errors import ConfigError, did_you_mean
+from gan_cli.config.foreign import PACKAGES, is_within
+from gan_cli.config.remedies import choices
+from gan_cli.config.renamed import todays
+from gan_cli.config.values import checked, shown
+from gan_cli.errors import ConfigError, NeedsError, did_you_mean
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A part that can be built: its class is of the kind, and its values are of the types and within the ranges."""
+
+    key: str
+    constructor: Any
+    arguments: Mapping[str, Any]
+    """Values, and in the place of parts their plans."""
+    injected: Mapping[str, Any]
 
 
 def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
     """The object that a `_target_` node describes, an instance of `expected`; the injected complete a partial node.
 
-    Classes are checked before they are called, so a config can start nothing but this project's parts and torch's
-    optimizers; arguments are checked against the annotations of the constructor.
+    The annotations of a constructor say what its node may hold: plain values with their types and ranges, and parts,
+    which are nodes of their own, wherever a class of this project or an abstract one is annotated: alone, as a member
+    of a union (`Part | None`, `float | Part`), or as the items of a list or of a mapping. No class is called before
+    all nodes are checked, and only classes of the annotated kinds are: this project's parts and torch's optimizers.
     """
-    constructor = _target(node, expected, key)
+    return _started(_plan(node, (expected,), key, injected))
+
+
+@contextmanager
+def naming(key: str) -> Iterator[None]:
+    """Turn what a constructor raises for values it cannot take into a `ConfigError` that begins with the config key."""
+    try:
+        yield
+    except (ValueError, TypeError, RuntimeError, MemoryError, OverflowError) as error:
+        message = (str(error) or type(error).__name__).splitlines()[0]
+        if isinstance(error, NeedsError):
+            message += f": choose {choices(error.group, error.fits)}"
+        names_option = "=" in message.split(" ", 1)[0]
+        raise ConfigError(f"{key}.{message}" if names_option else f"{key}: {message}") from error
+
+
+def _plan(node: Any, kinds: tuple[type, ...], key: str, injected: dict[str, Any]) -> _Plan:
+    constructor = _class(node, kinds, key)
     parameters = inspect.signature(constructor).parameters
-    hints = typing.get_type_hints(constructor.__init__)
+    hints = typing.get_type_hints(constructor.__init__, include_extras=True)
     arguments = {}
     for name in node:
         if name in ("_target_", "_partial_"):
@@ -37,82 +72,89 @@ def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in arguments | injected:
             raise ConfigError(f"{key}.{name} is missing: {constructor.__name__} needs it")
-    with naming(key):
-        return constructor(**arguments, **injected)
+    return _Plan(key, constructor, arguments, injected)
 
 
-@contextmanager
-def naming(key: str) -> Iterator[None]:
-    """Turn what a constructor raises for values it cannot take into a `ConfigError` that begins with the config key."""
-    try:
-        yield
-    except (ValueError, TypeError, RuntimeError, MemoryError, OverflowError) as error:
-        message = (str(error) or type(error).__name__).splitlines()[0]
-        names_option = "=" in message.split(" ", 1)[0]
-        raise ConfigError(f"{key}.{message}" if names_option else f"{key}: {message}") from error
+def _started(plan: Any) -> Any:
+    """The parts that are planned, those within others first; plain values as they are."""
+    match plan:
+        case _Plan():
+            arguments = {name: _started(argument) for name, argument in plan.arguments.items()}
+            with naming(plan.key):
+                return plan.constructor(**arguments, **plan.injected)
+        case list():
+            return [_started(item) for item in plan]
+        case dict():
+            return {name: _started(item) for name, item in plan.items()}
+        case _:
+            return plan
 
 
-def _target(node: Any, expected: type, key: str) -> Any:
+def _class(node: Any, kinds: tuple[type, ...], key: str) -> Any:
     target = node.get("_target_") if isinstance(node, DictConfig) else None
     if not isinstance(target, str):
         raise ConfigError(f"{key} must be a node with a _target_: choose an option of the group with {key}=…")
     try:
-        found = locate(target)
+        found: Any = locate(todays(target))
     except ErrorDuringImport as error:
         raise ConfigError(f"{key}._target_={target} cannot be imported: {error}") from error
     if found is None:
         raise ConfigError(f"{key}._target_={target} is not found: is its folder on PYTHONPATH?")
-    if not (isinstance(found, type) and issubclass(found, expected)) or inspect.isabstract(found):
+    is_concrete = isinstance(found, type) and issubclass(found, kinds) and not inspect.isabstract(found)
+    if not is_concrete or not _is_at_home(found, todays(target)):
+        names = " or ".join(kind.__name__ for kind in kinds)
         raise ConfigError(
-            f"{key}._target_={target} is not a concrete {expected.__name__}: choose an option of the group with {key}=…"
+            f"{key}._target_={target} is not a concrete {names}: choose an option of the group with {key}=…"
         )
     return found
 
 
+def _is_at_home(found: type, target: str) -> bool:
+    """Whether a path into a package leads to a class of it, and not through it to what it imports from elsewhere."""
+    home = f"{found.__module__}.{found.__name__}"
+    return all(is_within(home, [package]) for package in PACKAGES if is_within(target, [package]))
+
+
 def _argument(value: Any, hint: Any, key: str) -> Any:
-    if isinstance(value, DictConfig) and get_origin(hint) is not Mapping:
-        if not inspect.isabstract(hint):
-            raise ConfigError(f"{key} must be {_in_words(hint)}, and not a node of its own")
-        return build(value, hint, key)
+    """A plain value as `hint` annotates it, or the plan of a part, or plans in a list or a mapping."""
+    alternatives = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    with_parts = [alternative for alternative in alternatives if _has_parts(alternative)]
+    kinds = tuple(filter(_is_kind, with_parts))
+    if isinstance(value, DictConfig) and "_target_" in value:
+        if not kinds:
+            wanted = _in_words(with_parts) or ["a plain value, and not a node with a _target_"]
+            raise ConfigError(f"{key} must be {' or '.join(wanted)}")
+        return _plan(value, kinds, key, {})
+    for alternative in with_parts:
+        if isinstance(value, ListConfig) and get_origin(alternative) in (Sequence, list):
+            items = get_args(alternative)[0]
+            return [_argument(item, items, f"{key}[{index}]") for index, item in enumerate(value)]
+        if isinstance(value, DictConfig) and get_origin(alternative) in (Mapping, dict):
+            items = get_args(alternative)[1]
+            return {str(name): _argument(item, items, f"{key}.{name!s}") for name, item in value.items()}
     if isinstance(value, DictConfig | ListConfig):
         value = OmegaConf.to_container(value, resolve=True)
-    if not _fits(value, hint):
-        shown = "null" if value is None else value
-        raise ConfigError(f"{key}={shown} must be {_in_words(hint)}")
-    return value
+    plain = [alternative for alternative in alternatives if alternative not in with_parts]
+    if not plain:
+        raise ConfigError(f"{key}={shown(value)} must be {' or '.join(_in_words(with_parts))}")
+    return checked(value, functools.reduce(operator.or_, plain), key, *_in_words(with_parts))
 
 
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value read from yaml can be passed where `hint` is annotated."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin is Literal:
-        return value in arguments
-    if origin in (Union, types.UnionType):
-        return any(_fits(value, argument) for argument in arguments)
-    if origin is tuple and Ellipsis not in arguments:
-        return isinstance(value, list) and len(value) == len(arguments) and all(map(_fits, value, arguments))
-    if origin is Mapping:
-        return isinstance(value, dict) and all(_fits(item, arguments[1]) for item in value.values())
-    if origin in (Sequence, list, tuple):
-        return isinstance(value, list) and all(_fits(item, arguments[0]) for item in value)
-    if hint in (int, float):
-        is_number = isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
-        return is_number and math.isfinite(value)
-    return not isinstance(hint, type) or isinstance(value, hint)
+def _is_kind(hint: Any) -> bool:
+    """Whether a part is annotated: by a class of this project, or by an abstract one of anybody."""
+    if not isinstance(hint, type):
+        return False
+    is_ours = hint.__module__.partition(".")[0] == __package__.partition(".")[0]
+    return is_ours or (inspect.isabstract(hint) and hint.__module__ != "collections.abc")
 
 
-def _in_words(hint: Any) -> str:
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, arguments))
-    if origin in (Union, types.UnionType):
-        return " or ".join(_in_words(argument) for argument in arguments if argument is not torch.Tensor)
-    if origin in (Sequence, list, tuple):
-        length = f" of {len(arguments)}" if origin is tuple and Ellipsis not in arguments else ""
-        return f"a list{length}, each item {_in_words(arguments[0])}"
-    if origin is Mapping:
-        return f"a mapping, each value {_in_words(arguments[1])}"
-    words = {int: "a whole number", float: "a finite number", bool: "true or false", str: "text", type(None): "null"}
-    return words.get(hint, f"a {getattr(hint, '__name__', hint)}")
+def _has_parts(hint: Any) -> bool:
+    return _is_kind(hint) or any(map(_has_parts, get_args(hint)))
+
+
+def _in_words(with_parts: Sequence[Any]) -> list[str]:
+    """What a part, or several of them, look like in a config."""
+    kinds = [hint.__name__ for hint in with_parts if _is_kind(hint)]
+    holders = [get_origin(hint) for hint in with_parts if not _is_kind(hint)]
+    words = [f"{'a list' if of in (Sequence, list) else 'a mapping'} of nodes with a _target_" for of in holders]
+    return [f"a node with a _target_ ({' or '.join(kinds)})", *words] if kinds else words

@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 from gan_cli.config.build import build, naming
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
+from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.models.base import Critic, Generator
@@ -48,8 +49,12 @@ def metric(node: Any, key: str, data: Dataset, game: Divergence, features: Extra
     with naming(key):
         built.check(data, game)
         if built.looks_at == "classes" and not features.classifies:
-            raise ValueError("needs class probabilities: choose metric/extractor=mnist, fashion_mnist or inception")
+            raise NeedsError("needs class probabilities", "metric/extractor", _classifies)
     if built.looks_at != "samples":
         with naming("metric.extractor"):
             features.check(data)
     return built
+
+
+def _classifies(kind: type) -> bool:
+    return issubclass(kind, Extractor) and kind.classifies

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Ge, Lt
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
+from gan_cli.config.values import checked
 from gan_cli.errors import ConfigError, did_you_mean
+from gan_cli.ranges import Count
 
 
 class GeneratorTraining(Enum):
@@ -75,6 +78,16 @@ FREE = re.compile(
 """The keys that a run may change when it resumes, since they do not change what is computed at a step."""
 
 
+RANGES = {
+    "seed": Annotated[int, Ge(0)],
+    "train.steps": Count,
+    "train.batch_size": Count,
+    "train.average_decay": Annotated[float, Ge(0), Lt(1)],
+    **{f"every.{option.name}": Count | None for option in fields(EveryConfig)},
+}
+"""What numbers the spine takes: OmegaConf knows types only."""
+
+
 def register() -> None:
     """Make the schema and the resolvers of names known to Hydra and OmegaConf."""
     ConfigStore.instance().store(name="schema", node=Config)
@@ -117,46 +130,12 @@ def validate(config: DictConfig) -> None:
         for key in map(str, node):
             if key not in known:
                 raise ConfigError(f"{prefix}{key} is not a key: {did_you_mean(key, known)}")
-    at_least_one = ["train.steps", "train.batch_size", *(f"every.{key}" for key in config.every)]
-    for key in at_least_one:
-        value = OmegaConf.select(config, key)
-        if value is not None and value < 1:
-            raise ConfigError(f"{key}={value} must be at least 1")
-    decay = config.train.average_decay
-    if not isinstance(decay, DictConfig) and not (isinstance(decay, int | float) and 0 <= decay < 1):
-        raise ConfigError(f"train.average_decay={decay} must be at least 0 and below 1, or a schedule")
-    if config.seed < 0:
-        raise ConfigError(f"seed={config.seed} must be at least 0")
+    for key, numbers in RANGES.items():
+        value = OmegaConf.select(config, key, throw_on_missing=True)
+        if not isinstance(value, DictConfig):  # a schedule is a part
+            checked(value, numbers, key)
     name = PurePath(config.name)
     if name.is_absolute() or ".." in name.parts or not name.parts or name.parts[0] == "sweeps":
         raise ConfigError(
             f"name={config.name} must be a path below outputs, other than sweeps: to write elsewhere set outputs=…"
         )
-
-
-def differences(old: DictConfig, new: DictConfig) -> list[str]:
-    """The keys that a run may not change when it resumes, each with its old and its new value."""
-    before, after = _identity(old), _identity(new)
-    return [
-        f"{key}={before.get(key, '(none)')} (now {after.get(key, '(none)')})"
-        for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
-    ]
-
-
-def _identity(config: DictConfig) -> dict[str, Any]:
-    """The leaves of a config by dotted key, less those that do not change what is computed at a step."""
-    # A setting that came later has a default, which is what runs before it did.
-    leaves: dict[str, Any] = {
-        f"train.{option.name}": option.default for option in fields(TrainConfig) if option.default is not MISSING
-    }
-
-    def walk(node: Any, key: str) -> None:
-        if isinstance(node, dict) and node:
-            for name, child in node.items():
-                walk(child, f"{key}.{name}" if key else str(name))
-        else:
-            leaves[key] = node
-
-    walk(OmegaConf.to_container(config, resolve=True, enum_to_str=True), "")
-    return {key: value for key, value in leaves.items() if not FREE.fullmatch(key)}

@@ -110,6 +110,15 @@ class Images(Dataset):
         return hashlib.sha256(self.images.contiguous().numpy().data).hexdigest()
 
 
+def resized(images: Tensor, resolution: int) -> Tensor:
+    """uint8 images of shape `(n, channels, height, width)` as squares of `resolution` pixels."""
+    # Here, since torchvision, which brings Pillow along, is needed by few who import this.
+    from torchvision.transforms.v2.functional import resize
+
+    small: Tensor = resize(images, [resolution, resolution], antialias=True)
+    return small
+
+
 def to_unit_range(images: Tensor) -> Tensor:
     """uint8 images as float32 in [−1, 1]."""
     return images.float().div_(127.5).sub_(1)

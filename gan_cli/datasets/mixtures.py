@@ -2,11 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from typing import Annotated
 
 import torch
+from annotated_types import Le, MinLen
 from torch import Tensor
 
 from gan_cli.datasets.base import Density
+from gan_cli.ranges import Count, Positive
 
 REACH = 8.0
 """Standard deviations beyond which a Gaussian's mass, 1e-15, is negligible in float64."""
@@ -46,24 +49,10 @@ class Mixture(Density):
         return self.deviations.min().item()
 
 
-def _positive(**sizes: float) -> None:
-    for name, value in sizes.items():
-        if not 0 < value < math.inf:
-            raise ValueError(f"{name}={value} must be above 0")
-
-
-def _at_most(limit: int, **counts: int) -> None:
-    for name, count in counts.items():
-        if count > limit:
-            raise ValueError(f"{name}={count} must be at most {limit}")
-
-
 class Ring(Mixture):
     """`modes` Gaussians evenly on a circle (Metz 2017, arXiv 1611.02163, whose demo counts one mode twice)."""
 
-    def __init__(self, modes: int, radius: float, deviation: float) -> None:
-        _positive(modes=modes, radius=radius, deviation=deviation)
-        _at_most(MODES, modes=modes)
+    def __init__(self, modes: Annotated[Count, Le(MODES)], radius: Positive, deviation: Positive) -> None:
         angles = [2 * math.pi * mode / modes for mode in range(modes)]
         means = [[radius * math.cos(angle), radius * math.sin(angle)] for angle in angles]
         super().__init__(means, [deviation] * modes, [1 / modes] * modes)
@@ -72,9 +61,7 @@ class Ring(Mixture):
 class Grid(Mixture):
     """`side` × `side` Gaussians on a square lattice about the origin (PacGAN, arXiv 1712.04086 §4.1)."""
 
-    def __init__(self, side: int, spacing: float, deviation: float) -> None:
-        _positive(side=side, spacing=spacing, deviation=deviation)
-        _at_most(math.isqrt(MODES), side=side)
+    def __init__(self, side: Annotated[Count, Le(math.isqrt(MODES))], spacing: Positive, deviation: Positive) -> None:
         line = [spacing * (index - (side - 1) / 2) for index in range(side)]
         means = [[x, y] for x in line for y in line]
         super().__init__(means, [deviation] * side**2, [1 / side**2] * side**2)
@@ -83,10 +70,7 @@ class Grid(Mixture):
 class Gaussian(Mixture):
     """N(mean, deviation²) in each coordinate."""
 
-    def __init__(self, mean: Sequence[float], deviation: float) -> None:
-        _positive(deviation=deviation)
-        if not mean:
-            raise ValueError("mean=[] must have an entry for each dimension")
+    def __init__(self, mean: Annotated[Sequence[float], MinLen(1)], deviation: Positive) -> None:
         super().__init__([mean], [deviation], [1.0])
 
 
@@ -97,13 +81,11 @@ class Mixture1d(Mixture):
     optima, which they reproduce to 1e-3.
     """
 
-    def __init__(self, means: Sequence[float], deviations: Sequence[float], weights: Sequence[float]) -> None:
+    def __init__(self, means: Sequence[float], deviations: Sequence[Positive], weights: Sequence[Positive]) -> None:
         if not len(means) == len(deviations) == len(weights) > 0:
             raise ValueError("means, deviations and weights must have one entry for each mode")
-        if not all(deviation > 0 for deviation in deviations):
-            raise ValueError(f"deviations={list(deviations)} must all be above 0")
-        if min(weights) <= 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
-            raise ValueError(f"weights={list(weights)} must be above 0 and add up to 1")
+        if not math.isclose(sum(weights), 1, abs_tol=1e-6):
+            raise ValueError(f"weights={list(weights)} must add up to 1")
         super().__init__([[mean] for mean in means], deviations, weights)
 
 
@@ -115,8 +97,7 @@ class SwissRoll(Density):
 
     sample_shape = (2,)
 
-    def __init__(self, noise: float, scale: float) -> None:
-        _positive(noise=noise, scale=scale)
+    def __init__(self, noise: Positive, scale: Positive) -> None:
         self.noise = noise
         self.scale = scale
         # The Gaussians along the curve lie closer together than their deviation: the error is near 1e-8.

@@ -9,6 +9,7 @@ from torch import Tensor
 from gan_cli.datasets.base import Endless, to_unit_range
 from gan_cli.datasets.idx import SplitName
 from gan_cli.datasets.images import DIGITS, Mnist, Split
+from gan_cli.ranges import Count
 
 
 class StackedMnist(Split, Endless):
@@ -16,7 +17,7 @@ class StackedMnist(Split, Endless):
 
     classes: ClassVar = ["".join(digits) for digits in product(DIGITS, repeat=3)]
 
-    def __init__(self, root: str, split: SplitName, resolution: int) -> None:
+    def __init__(self, root: str, split: SplitName, resolution: Count) -> None:
         self.root, self.split, self.resolution = root, split, resolution
         self._digits = Mnist(root, split, resolution).images[:, 0]
         self.sample_shape = (3, resolution, resolution)

@@ -7,6 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gan_cli.divergences.penalties import NoPenalty, Penalty
+from gan_cli.ranges import Count
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +17,7 @@ class Divergence(ABC):
     `real` and `fake` are the critic's raw scores of samples from P and Q, each of shape `(batch,)`.
     """
 
-    critic_steps: int = 1
+    critic_steps: Count = 1
     """Critic updates for each generator update."""
 
     penalty: Penalty = field(default_factory=NoPenalty)
@@ -26,10 +27,6 @@ class Divergence(ABC):
 
     pairs_samples: ClassVar[bool] = False
     """Whether the generator's objective compares fake scores with real ones."""
-
-    def __post_init__(self) -> None:
-        if self.critic_steps < 1:
-            raise ValueError(f"critic_steps={self.critic_steps} must be at least 1")
 
     @abstractmethod
     def estimate(self, real: Tensor, fake: Tensor) -> Tensor:

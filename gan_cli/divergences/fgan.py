@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.ranges import Share
 
 LOG_2 = math.log(2)
 
@@ -197,12 +198,7 @@ class WeightedJensenShannon(FDivergence):
 
     unit: ClassVar[str] = "nats"
 
-    weight: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not 0 < self.weight < 1:
-            raise ValueError(f"weight={self.weight} must lie between 0 and 1")
+    weight: Share
 
     def f(self, u: Tensor) -> Tensor:
         mixed = 1 - self.weight + self.weight * u
@@ -413,10 +409,9 @@ class Alpha(FDivergence):
     alpha: float
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.alpha in (0, 1):
             name = "reverse_kl" if self.alpha == 0 else "kl"
-            raise ValueError(f"alpha={self.alpha} is a limit: use divergence={name}, or any other value")
+            raise ValueError(f"alpha={self.alpha:g} is a limit: use divergence={name}, or any other value")
 
     def f(self, u: Tensor) -> Tensor:
         a = self.alpha

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.models.base import Scoring
+from gan_cli.ranges import NonNegative
 from gan_cli.schedules import Schedule, now
 
 Score = Callable[[Tensor], Tensor]
@@ -78,11 +79,7 @@ class NoPenalty(Penalty):
 class Weighted(Penalty):
     """A penalty with a weight."""
 
-    weight: float | Schedule
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.weight, Schedule) and not self.weight >= 0:
-            raise ValueError(f"weight={self.weight} must be 0 or more")
+    weight: NonNegative | Schedule
 
 
 class Interpolate(Weighted):

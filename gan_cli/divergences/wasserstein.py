@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
 from gan_cli.divergences.base import Divergence
+from gan_cli.ranges import Positive
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +53,7 @@ class WeightClippedWasserstein(Wasserstein):
 
     unit: ClassVar[str] = "units of the data × unknown slope"
 
-    clip: float
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.clip > 0:
-            raise ValueError(f"clip={self.clip} must be above 0")
+    clip: Positive
 
     @torch.no_grad()
     def constrain(self, critic: nn.Module) -> None:

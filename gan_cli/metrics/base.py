@@ -1,8 +1,11 @@
 """What metrics are to the rest of the program."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+
+from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
@@ -23,6 +26,17 @@ class Measured:
     """The same number with held-out real samples in place of generated ones: for a distance, its floor."""
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """Images in rows, to be drawn beside the numbers."""
+
+    title: str
+    rows: Mapping[str, Tensor]
+    """By what stands before the row: uint8, shape `(columns, channels, height, width)`."""
+    captions: Mapping[str, Sequence[str]]
+    """What stands above the images of a row, if anything does."""
+
+
 class Metric(ABC):
     """Named numbers about the players."""
 
@@ -39,8 +53,8 @@ class Metric(ABC):
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         """The numbers by name."""
 
-    def picture(self, subject: Subject) -> bytes | None:
-        """A PNG that goes with the numbers, if there is one."""
+    def picture(self, subject: Subject) -> Gallery | None:
+        """What there is to see of the numbers."""
         return None
 
 

@@ -1,16 +1,18 @@
 """What a classifier says of samples: the score of Salimans 2016, and how they spread over the classes."""
 
 import math
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
-from gan_cli.metrics.arguments import at_least, needs_samples
 from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.needs import needs_samples
 from gan_cli.metrics.standard_errors import mean_of, share_error, share_of
 from gan_cli.metrics.subject import Samples, Subject
 
@@ -18,7 +20,6 @@ NAMED = 20
 """The most classes that have a number each."""
 PER_CLASS = 15
 """Samples needed per class: with 15, fewer than 1 in 1,000 real sets misses a class; with 10, 1 in 14."""
-CLASSIFIERS = "metric/extractor=mnist, fashion_mnist or inception"
 
 
 def classifier_score(log_probabilities: Tensor) -> Measured:
@@ -67,7 +68,7 @@ def largest_share_difference(counts: Tensor, reference: Tensor) -> Measured:
 def log_probabilities_of(samples: Samples) -> Tensor:
     """Log probabilities, shape `(n, classes)`. Raises `ConfigError` if the extractor does not classify."""
     if samples.features.log_probabilities is None:
-        raise ConfigError(f"metric.extractor does not classify: choose {CLASSIFIERS}, or metric=[]")
+        raise ConfigError("metric.extractor does not classify: choose another, or metric=[]")
     return samples.features.log_probabilities
 
 
@@ -82,8 +83,7 @@ class _OfClasses(Metric):
 
     looks_at = "classes"
 
-    def __init__(self, samples: int) -> None:
-        at_least(2, samples=samples)
+    def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
         self.samples = samples
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:

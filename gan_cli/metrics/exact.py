@@ -2,14 +2,16 @@
 
 import logging
 import math
+from typing import Annotated
 
+from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli import sampling
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.divergences.base import Divergence
+from gan_cli.errors import NeedsError
 from gan_cli.exact.truth import truth_of
-from gan_cli.metrics.arguments import at_least
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.subject import Subject
 
@@ -29,13 +31,12 @@ class ExactDivergence(Metric):
     enough.
     """
 
-    def __init__(self, samples: int) -> None:
-        at_least(1000, samples=samples)
+    def __init__(self, samples: Annotated[int, Ge(1000)]) -> None:
         self.samples = samples
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
         if not isinstance(dataset, Density):
-            raise ValueError("needs data with a known density: a toy such as dataset=ring, or metric=[]")
+            raise NeedsError("needs data with a known density", "dataset", lambda of: issubclass(of, Density))
         if dataset.support is None and len(dataset.box()[0]) > 2:
             raise ValueError("needs data of one or two dimensions: choose metric=[]")
 

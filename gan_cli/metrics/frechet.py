@@ -1,15 +1,16 @@
 """The Fréchet distance between Gaussians fitted to features (Heusel 2017, arXiv 1706.08500, eq. 6)."""
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import at_least, needs_samples
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import needs_finite
+from gan_cli.metrics.needs import needs_samples
 from gan_cli.metrics.standard_errors import bootstrap
 from gan_cli.metrics.subject import Subject
 
@@ -71,9 +72,8 @@ class FrechetDistance(Metric):
 
     looks_at = "features"
 
-    def __init__(self, samples: int, bootstraps: int) -> None:
-        at_least(2, samples=samples)
-        if bootstraps < 0 or bootstraps == 1:
+    def __init__(self, samples: Annotated[int, Ge(2)], bootstraps: Annotated[int, Ge(0)]) -> None:
+        if bootstraps == 1:
             raise ValueError(f"bootstraps={bootstraps} must be 0 or at least 2")
         self.samples = samples
         self.bootstraps = bootstraps

@@ -1,15 +1,17 @@
 """The kernel distance between features: squared maximum mean discrepancy (Bińkowski 2018, arXiv 1801.01401, §4)."""
 
 import math
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import at_least, needs_samples
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import needs_finite, row_blocks
+from gan_cli.metrics.needs import needs_samples
 from gan_cli.metrics.subject import Subject
 
 
@@ -71,8 +73,7 @@ class KernelDistance(Metric):
 
     looks_at = "features"
 
-    def __init__(self, samples: int) -> None:
-        at_least(2, samples=samples)
+    def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
         self.samples = samples
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:

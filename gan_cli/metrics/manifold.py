@@ -5,11 +5,12 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import at_least, needs_samples
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import needs_finite, row_blocks, squared_distances
+from gan_cli.metrics.needs import needs_samples
 from gan_cli.metrics.standard_errors import mean_of, share_of
 from gan_cli.metrics.subject import Subject
+from gan_cli.ranges import Count
 
 TIE = 1e-12
 """Squared distances that differ by less, in units of the two vectors' squared norms, are equal but for rounding."""
@@ -66,8 +67,7 @@ class PrecisionRecall(Metric):
 
     looks_at = "features"
 
-    def __init__(self, samples: int, neighbours: int) -> None:
-        at_least(1, neighbours=neighbours)
+    def __init__(self, samples: Count, neighbours: Count) -> None:
         if samples <= neighbours:
             raise ValueError(f"samples={samples} must be more than neighbours={neighbours}")
         self.samples = samples

@@ -6,10 +6,11 @@ from torch import Tensor
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.mixtures import Mixture
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import at_least
+from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.standard_errors import share_of
 from gan_cli.metrics.subject import Subject
+from gan_cli.ranges import Count, Positive
 
 
 def mode_coverage(points: Tensor, means: Tensor, deviations: Tensor, radius: float) -> tuple[int, float]:
@@ -26,16 +27,13 @@ def mode_coverage(points: Tensor, means: Tensor, deviations: Tensor, radius: flo
 class ModeCoverage(Metric):
     """`modes` captured and `high_quality_share` for data that are a mixture of Gaussians."""
 
-    def __init__(self, samples: int, radius: float) -> None:
-        at_least(1, samples=samples)
-        if not radius > 0:
-            raise ValueError(f"radius={radius} must be above 0")
+    def __init__(self, samples: Count, radius: Positive) -> None:
         self.samples = samples
         self.radius = radius
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
         if not isinstance(dataset, Mixture):
-            raise ValueError("needs a mixture of Gaussians: dataset=ring, grid, mixture1d or gaussian")
+            raise NeedsError("needs a mixture of Gaussians", "dataset", lambda of: issubclass(of, Mixture))
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         modes, share = self._of(subject, subject.fake(self.samples).raw)

@@ -4,17 +4,16 @@ import math
 from weakref import WeakKeyDictionary
 
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Images
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import at_least, needs_images
-from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.base import Gallery, Measured, Metric
 from gan_cli.metrics.distances import centred_pixels, row_blocks, squared_pixel_distances
+from gan_cli.metrics.needs import needs_images
 from gan_cli.metrics.standard_errors import bootstrap
 from gan_cli.metrics.subject import Samples, Subject
-from gan_cli.show import pictures
+from gan_cli.ranges import Count, Share
 
 SHOWN, BESIDE = 16, 3
 """Samples in the picture, and the nearest training images of each."""
@@ -71,10 +70,7 @@ class Neighbours(Metric):
 
     uses_split = False
 
-    def __init__(self, samples: int, quantile: float) -> None:
-        at_least(1, samples=samples)
-        if not 0 < quantile < 1:
-            raise ValueError(f"quantile={quantile} must be between 0 and 1")
+    def __init__(self, samples: Count, quantile: Share) -> None:
         self.samples = samples
         self.quantile = quantile
         # The distances of held-out images are the same at every step, and the picture asks again for the others.
@@ -116,14 +112,22 @@ class Neighbours(Metric):
         errors: list[float] = bootstrap(resampled, sizes, BOOTSTRAPS, seed, fake.device).tolist()
         return errors
 
-    def picture(self, subject: Subject) -> bytes:
+    def picture(self, subject: Subject) -> Gallery:
         """The samples nearest to training images, each over the training images nearest to it."""
         distances = self._of_fake(subject)
         _, suspects = distances.topk(min(SHOWN, len(distances)), largest=False)
         images, training = subject.fake(self.samples).raw[suspects], subject.real.trained_on()
         distances, at = nearest(images, training, BESIDE)
-        title = f"the {len(images)} of {self.samples:,} samples that are nearest to training images"
-        return _columns(images, training[at], distances, title)
+        labels = ["nearest", *(f"{rank}." for rank in range(2, at.shape[1] + 1))]
+        return Gallery(
+            f"the {len(images)} of {self.samples:,} samples that are nearest to training images;"
+            " L2 distance of pixels in [0, 1]",
+            {"sample": images} | dict(zip(labels, training[at].unbind(1), strict=True)),
+            {
+                label: [f"{distance:.2f}" for distance in column]
+                for label, column in zip(labels, distances.T.tolist(), strict=True)
+            },
+        )
 
     def _of_fake(self, subject: Subject) -> Tensor:
         return self._distances(subject.fake(self.samples), subject.real.trained_on(), 1)
@@ -141,20 +145,3 @@ class Neighbours(Metric):
         if samples not in self._known:
             self._known[samples] = nearest(samples.raw, training, rank)[0][:, -1].contiguous()
         return self._known[samples]
-
-
-def _columns(samples: Tensor, beside: Tensor, distances: Tensor, title: str) -> bytes:
-    """A PNG: each sample, `(n, channels, h, w)`, over its nearest `(n, k, channels, h, w)` with their distances."""
-    figure = Figure(figsize=(0.7 * len(samples) + 1.2, 0.95 * (1 + beside.shape[1]) + 0.6), layout="constrained")
-    figure.suptitle(f"{title}; L2 distance of pixels in [0, 1]", fontsize=9)
-    panels = figure.subplots(1 + beside.shape[1], len(samples), squeeze=False)
-    for row, images in enumerate([samples, *beside.unbind(1)]):
-        for column, image in enumerate(images):
-            axes = panels[row, column]
-            axes.imshow(pictures.as_picture(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-            axes.set(xticks=[], yticks=[])
-            if row:
-                axes.set_title(f"{distances[column, row - 1]:.2f}", fontsize=7, pad=2)
-        label = "sample" if row == 0 else "nearest" if row == 1 else f"{row}."
-        panels[row, 0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
-    return pictures.png(figure)

@@ -2,15 +2,18 @@
 
 import logging
 import math
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Images
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import at_least, needs_images
+from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import centred_pixels, row_blocks, squared_pixel_distances
+from gan_cli.metrics.needs import needs_images
 from gan_cli.metrics.standard_errors import mean_of
 from gan_cli.metrics.subject import Subject
 
@@ -56,6 +59,10 @@ def best_of_folds(centres: Tensor) -> float:
     return FGAN_BANDWIDTHS[int(torch.cat(likelihoods).mean(0).argmax())]
 
 
+def _has_test_images(kind: type) -> bool:
+    return issubclass(kind, Images) and kind.other_split is not Dataset.other_split
+
+
 class _Parzen(Metric):
     """The mean over test images; the error is the standard error of that mean, for the samples and the bandwidth given.
 
@@ -64,13 +71,12 @@ class _Parzen(Metric):
 
     uses_split = False
 
-    def __init__(self, samples: int) -> None:
-        at_least(FOLDS, samples=samples)
+    def __init__(self, samples: Annotated[int, Ge(FOLDS)]) -> None:
         self.samples = samples
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
         if not isinstance(needs_images(dataset).other_split(), Images):
-            raise ValueError("needs images with a test split: dataset=mnist or fashion_mnist, or metric=[]")
+            raise NeedsError("needs images with a test split", "dataset", _has_test_images)
 
     @staticmethod
     def _measured(

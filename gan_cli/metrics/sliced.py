@@ -1,17 +1,20 @@
 """The sliced Wasserstein distance between points (Bonneel 2015, doi 10.1007/s10851-014-0506-3, definition 8)."""
 
 import math
+from typing import Annotated
 
 import torch
+from annotated_types import Ge
 from torch import Tensor
 
-from gan_cli.datasets.base import Dataset, Endless
+from gan_cli.datasets.base import Dataset, Density, Endless
 from gan_cli.divergences.base import Divergence
-from gan_cli.metrics.arguments import at_least
+from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import row_blocks
 from gan_cli.metrics.subject import Subject
 from gan_cli.randomness import stream
+from gan_cli.ranges import Count
 
 PARTS = 20
 """Parts of the samples, whose spread gives the standard error."""
@@ -50,15 +53,13 @@ def sliced_wasserstein(x: Tensor, y: Tensor, onto: Tensor) -> Measured:
 class SlicedWasserstein(Metric):
     """`sliced_wasserstein`: the mean W₁ along random directions between equally many generated and real points."""
 
-    def __init__(self, samples: int, projections: int) -> None:
-        at_least(2 * PARTS, samples=samples)
-        at_least(1, projections=projections)
+    def __init__(self, samples: Annotated[int, Ge(2 * PARTS)], projections: Count) -> None:
         self.samples = samples
         self.projections = projections
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
         if not isinstance(dataset, Endless) or len(dataset.sample_shape) != 1:
-            raise ValueError("needs points: a toy such as dataset=ring, or metric=frechet")
+            raise NeedsError("needs points", "dataset", lambda of: issubclass(of, Density))
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         onto = directions(self.projections, subject.dataset.sample_shape[0], subject.seed)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gan_cli.augmentations.base import Augmentation, NoAugmentation
 from gan_cli.datasets.base import Density
+from gan_cli.ranges import Count
 
 Latent = Literal["normal", "uniform", "mixture"]
 """N(0, 1) in each coordinate; uniform on [−1, 1]; or a mixture of as many Gaussians as there are coordinates.
@@ -27,10 +28,8 @@ class Generator(nn.Module, ABC):
     Images lie in [−1, 1]; points of toy data are unbounded.
     """
 
-    def __init__(self, latent_size: int, latent: Latent) -> None:
+    def __init__(self, latent_size: Count, latent: Latent) -> None:
         super().__init__()
-        if latent_size < 1:
-            raise ValueError(f"latent_size={latent_size} must be at least 1")
         if latent == "mixture" and latent_size < 2:
             raise ValueError("latent=mixture has as many Gaussians as latent_size, which must be at least 2")
         self.latent_size = latent_size

@@ -18,6 +18,7 @@ from gan_cli.models.layers import (
     normalized,
     weights_only,
 )
+from gan_cli.ranges import Count
 
 Upsampling = Literal["transposed", "resize"]
 
@@ -31,8 +32,6 @@ def _pyramid(sample_shape: tuple[int, ...], width: int) -> list[tuple[int, int]]
         raise ValueError(
             f"takes sides divisible by 4 from 8 to 128, not {side}: choose another dataset.resolution, or model=mlp"
         )
-    if width < 1:
-        raise ValueError(f"width={width} must be at least 1")
     levels = [(channels, side)]
     while side > 4:
         side = (side + 1) // 2
@@ -54,9 +53,9 @@ class Generator(base.Generator):
     def __init__(
         self,
         sample_shape: tuple[int, ...],
-        latent_size: int,
+        latent_size: Count,
         latent: base.Latent,
-        width: int,
+        width: Count,
         activation: Activation,
         normalization: Normalization,
         upsampling: Upsampling,
@@ -88,7 +87,7 @@ class Critic(base.Critic):
     def __init__(
         self,
         sample_shape: tuple[int, ...],
-        width: int,
+        width: Count,
         activation: Activation,
         normalization: Normalization,
     ) -> None:

@@ -12,6 +12,7 @@ from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import AffineGaussian
 from gan_cli.models import base
 from gan_cli.models.layers import Activation, Normalization, nonlinearity, normalized
+from gan_cli.ranges import Count
 
 
 def _hidden_layers(
@@ -20,8 +21,6 @@ def _hidden_layers(
     """The hidden layers, and the number of features that the last of them gives."""
     layers: list[nn.Module] = []
     for width in hidden:
-        if width < 1:
-            raise ValueError(f"hidden={list(hidden)} must hold widths of at least 1")
         layers += [*normalized(nn.Linear(inputs, width), normalization, width), nonlinearity(activation)]
         inputs = width
     return layers, inputs
@@ -36,9 +35,9 @@ class Generator(base.Generator):
     def __init__(
         self,
         sample_shape: tuple[int, ...],
-        latent_size: int,
+        latent_size: Count,
         latent: base.Latent,
-        hidden: Sequence[int],
+        hidden: Sequence[Count],
         activation: Activation,
         normalization: Normalization,
     ) -> None:
@@ -69,7 +68,7 @@ class Critic(base.Critic):
     def __init__(
         self,
         sample_shape: tuple[int, ...],
-        hidden: Sequence[int],
+        hidden: Sequence[Count],
         activation: Activation,
         normalization: Normalization,
     ) -> None:

@@ -20,6 +20,7 @@ from gan_cli.models.layers import (
     normalized,
     weights_only,
 )
+from gan_cli.ranges import Count
 
 SIDES = (16, 32, 64, 128)
 
@@ -31,8 +32,6 @@ def _widths(sample_shape: tuple[int, ...], width: int, max_width: int) -> list[i
     side = sample_shape[1]
     if side not in SIDES:
         raise ValueError(f"takes sides of 16, 32, 64 or 128, not {side}: choose dataset.resolution=32, or model=dcgan")
-    if width < 1:
-        raise ValueError(f"width={width} must be at least 1")
     if max_width < width:
         raise ValueError(f"max_width={max_width} must be at least width={width}")
     return [min(width * 2**level, max_width) for level in range(side.bit_length() - 2)]
@@ -77,10 +76,10 @@ class Generator(base.Generator):
     def __init__(
         self,
         sample_shape: tuple[int, ...],
-        latent_size: int,
+        latent_size: Count,
         latent: base.Latent,
-        width: int,
-        max_width: int,
+        width: Count,
+        max_width: Count,
         activation: Activation,
         normalization: Normalization,
     ) -> None:
@@ -119,8 +118,8 @@ class Critic(base.Critic):
     def __init__(
         self,
         sample_shape: tuple[int, ...],
-        width: int,
-        max_width: int,
+        width: Count,
+        max_width: Count,
         activation: Activation,
         normalization: Normalization,
     ) -> None:

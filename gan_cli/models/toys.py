@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import Gaussian, Mixture, ParallelLines, SwissRoll
+from gan_cli.errors import NeedsError
 from gan_cli.models import base
+from gan_cli.ranges import Positive
 
 
 class GaussianGenerator(base.Generator):
     """g(z) = μ + σz for z ~ N(0, 1): f-GAN's univariate model (arXiv 1606.00709 §2.4), in any number of dimensions."""
 
-    def __init__(self, sample_shape: tuple[int, ...], mean: float, deviation: float) -> None:
+    def __init__(self, sample_shape: tuple[int, ...], mean: float, deviation: Positive) -> None:
         """μ begins at `mean` in every dimension, σ at `deviation`."""
         if len(sample_shape) != 1:
-            raise ValueError("a Gaussian models points and no images: choose dataset=mixture1d or another toy")
-        if not deviation > 0:
-            raise ValueError(f"deviation={deviation} must be above 0")
+            raise NeedsError("a Gaussian models points and no images", "dataset", lambda of: issubclass(of, Density))
         super().__init__(sample_shape[0], "normal")
         self.mean = nn.Parameter(torch.full(sample_shape, float(mean)))
         self.deviation = nn.Parameter(torch.tensor(float(deviation)))
@@ -26,8 +26,9 @@ class GaussianGenerator(base.Generator):
     def forward(self, latent: Tensor) -> Tensor:
         return self.mean + self.deviation * latent
 
-    def density(self) -> Density:
-        return Gaussian(self.mean.tolist(), abs(self.deviation.item()))
+    def density(self) -> Density | None:
+        deviation = abs(self.deviation.item())
+        return Gaussian(self.mean.tolist(), deviation) if deviation > 0 else None
 
 
 class LineGenerator(base.Generator):
@@ -51,12 +52,10 @@ class LineGenerator(base.Generator):
 class NoisyData(base.Generator):
     """g(x, z) = x + σz for x from the data and z ~ N(0, 1): the fixed generator of WGAN-GP's toys (1704.00028 §3)."""
 
-    def __init__(self, sample_shape: tuple[int, ...], data: Density, deviation: float) -> None:
+    def __init__(self, sample_shape: tuple[int, ...], data: Density, deviation: Positive) -> None:
         """σ begins at `deviation`."""
         if len(sample_shape) != 1 or data.sample_shape != sample_shape:
             raise ValueError("data must be those of the run, which are points: leave data=${dataset}, choose a toy")
-        if not deviation > 0:
-            raise ValueError(f"deviation={deviation} must be above 0")
         super().__init__(2 * sample_shape[0], "normal")
         self.data = data
         self.deviation = nn.Parameter(torch.tensor(float(deviation)))

@@ -1,50 +1,98 @@
 """What a run has learned, from its folder."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
-from omegaconf import DictConfig
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from gan_cli.config import parts
+from gan_cli.config.foreign import refuse_foreign
 from gan_cli.errors import ConfigError
-from gan_cli.models.base import Generator
-from gan_cli.runs import record
-from gan_cli.runs.folder import RunFolder
+from gan_cli.models.base import Critic, Generator
+from gan_cli.runs import checkpoints, read
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What a run has learned."""
+    """What a run had learned at some step. Its networks are built when they are asked for, and learn no more.
 
+    Asking for one raises `ConfigError` where the checkpoint does not fit the config.
+    """
+
+    path: Path
     config: DictConfig
     step: int
-    generator: Generator
+    seed: int
     sample_shape: tuple[int, ...]
+    checkpoint: Path
+    checkpoint_sha256: str
+    state: dict[str, Any]
+    """All that the checkpoint holds."""
+    device: torch.device | str = "cpu"
 
     @property
     def draws_images(self) -> bool:
         """Whether its samples are images and not points."""
         return len(self.sample_shape) == 3
 
+    @cached_property
+    def average(self) -> Generator:
+        """The averaged generator."""
+        return self._network(parts.generator, "average")
 
-def load_run(path: Path, step: int | None = None, weights: str = "average") -> TrainedRun:
-    """The generator of a run from its newest whole checkpoint, or from that of `step`. Raises `ConfigError`."""
-    folder = RunFolder(path)
-    config = folder.read_config()
-    if config is None:
-        raise ConfigError(f"{path} is not the folder of a run: it has no .hydra/config.yaml")
-    if config.get("study"):
-        raise ConfigError(f"{path} is a study of several runs: choose one in {path / 'members'}")
-    found = folder.load_checkpoint(step)
-    if found is None:
-        raise ConfigError(f"{path} has no checkpoint yet: wait for its first, or set every.checkpoint")
-    sample_shape = tuple(record.read(path).get("sample_shape", ()))
+    @cached_property
+    def generator(self) -> Generator:
+        """The raw generator."""
+        return self._network(parts.generator, "generator")
+
+    @cached_property
+    def critic(self) -> Critic:
+        return self._network(parts.critic, "critic")
+
+    def sampler(self, weights: str) -> Generator:
+        """The generator with the `average` or the `raw` weights."""
+        return self.average if weights == "average" else self.generator
+
+    def _network(self, build: Callable[[DictConfig, tuple[int, ...]], Network], name: str) -> Network:
+        try:
+            network = build(self.config, self.sample_shape).to(self.device)
+            network.load_state_dict(self.state[name])
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise ConfigError(
+                f"{self.checkpoint} does not fit the model that {self.path / read.CONFIG} describes"
+            ) from error
+        return network.requires_grad_(False).eval()
+
+
+def load_run(
+    path: Path, step: int | None = None, device: torch.device | str = "cpu", allow: Sequence[str] = ()
+) -> TrainedRun:
+    """A run at its newest whole checkpoint, or at that of `step`. Raises `ConfigError`.
+
+    `allow` are the modules, beside our own, that the config may name classes of.
+    """
+    config = read.config_of_run(path)
+    # No metric of the run is built; those that are asked for are checked by who builds them.
+    refuse_foreign(OmegaConf.masked_copy(config, [str(key) for key in config if key != "metric"]), allow)
+    checkpoint, state = checkpoints.newest(path, step, device)
+    sample_shape = tuple(read.record(path).get("sample_shape", ()))
     if not sample_shape:
         raise ConfigError(f"{path}/run.json is missing or damaged: the same gan-train command writes it anew")
-    checkpoint, state = found
-    try:
-        generator = parts.generator(config, sample_shape)
-        generator.load_state_dict(state["average" if weights == "average" else "generator"])
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise ConfigError(f"{checkpoint} does not fit the model that {path}/.hydra/config.yaml describes") from error
-    return TrainedRun(config, state["step"], generator.requires_grad_(False).eval(), sample_shape)
+    return TrainedRun(
+        path=path,
+        config=config,
+        step=state["step"],
+        seed=config.seed,
+        sample_shape=sample_shape,
+        checkpoint=checkpoint,
+        checkpoint_sha256=read.digest_of(checkpoint),
+        state=state,
+        device=device,
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli import sources
 from gan_cli.files import file_digest
 
 Receipt = dict[str, Any]
@@ -21,12 +22,35 @@ COMPARABLE = (
     "split",
     "extractor",
     "extractor_sha256",
+    "extractor_code_sha256",
     "weights",
     "seed",
     "dtype",
     "dataset_sha256",
 )
 """What must be equal for two numbers of a name to be comparable, beside the version of this program."""
+
+
+@dataclass(frozen=True)
+class ExtractorIdentity:
+    """What a receipt says of an extractor; nothing where a metric does not look at features."""
+
+    extractor: str | None = None
+    """Its name and options."""
+    extractor_sha256: str | None = None
+    """Of its weights."""
+    extractor_code_sha256: str | None = None
+    """Of the module that defines it, and all that this imports."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a question says of things that not every metric looks at, so that an answer does not tell it."""
+
+    split: str | None
+    """None: that of the training."""
+    extractor: str | None
+    extractor_sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -37,7 +61,7 @@ class Request:
     target: str
     """The dotted path of its class."""
     code_sha256: str | None
-    """Of the module that defines it."""
+    """Of the module that defines it, and all that this imports."""
     options: dict[str, Any]
     split: str | None
     """Of the real data; None where they have one part only, and in the receipts of metrics that do not look at it."""
@@ -46,17 +70,25 @@ class Request:
     step: int
     checkpoint_sha256: str
     dataset_sha256: str | None
+    extractor: ExtractorIdentity
+    asked: Asked
 
-    def is_answered_by(self, receipt: Receipt, extractor: Mapping[str, Any]) -> bool:
-        """Whether a receipt of this version tells what is asked, by this extractor or without any."""
-        asked = asdict(self)
+    def is_answered_by(self, receipt: Receipt) -> bool:
+        """Whether a receipt of this version tells what is asked, if that can be asked of the run at all."""
+        expected = asdict(self)
+        del expected["asked"]
+        extractor = expected.pop("extractor")
         if receipt.get("split") is None:
-            del asked["split"]
+            del expected["split"]
         if receipt.get("extractor") is not None:
             # The digest of weights that would have to be downloaded first is not known.
-            asked |= {name: value for name, value in extractor.items() if value is not None}
-        same = all(receipt.get(name) == value for name, value in asked.items())
+            expected |= {name: value for name, value in extractor.items() if value is not None}
+        same = all(receipt.get(name) == value for name, value in expected.items())
         return same and _version(receipt) == version("gan-cli")
+
+    def is_repeated_by(self, receipt: Receipt) -> bool:
+        """Whether a receipt tells what is asked and came of the same question, which therefore can be asked."""
+        return receipt.get("asked") == asdict(self.asked) and self.is_answered_by(receipt)
 
 
 def is_receipt(value: object) -> bool:
@@ -87,8 +119,8 @@ def _version(receipt: Mapping[str, Any]) -> str | None:
     return versions.get("gan-cli")
 
 
-def identity(extractor: DictConfig) -> dict[str, Any]:
-    """What a receipt says of the extractor that a config node describes: its name, and the digest of its weights.
+def identity(extractor: DictConfig) -> ExtractorIdentity:
+    """What a receipt says of the extractor that a config node describes.
 
     The weights are those of the option `sha256`, else the file that an option names.
     """
@@ -101,4 +133,4 @@ def identity(extractor: DictConfig) -> dict[str, Any]:
             digest = file_digest(Path(value).expanduser())
             del options[option]  # the same weights elsewhere are the same extractor
     given = ", ".join(f"{option}={value}" for option, value in options.items() if value is not None)
-    return {"extractor": f"{name}({given})" if given else name, "extractor_sha256": digest}
+    return ExtractorIdentity(f"{name}({given})" if given else name, digest, sources.code_digest(target))

@@ -1,6 +1,5 @@
 """What run.json says about a run: how it stands, and the circumstances of its numbers."""
 
-import json
 import platform
 import subprocess
 from datetime import UTC, datetime
@@ -58,15 +57,6 @@ def git_commit() -> str | None:
 def now() -> str:
     """The time in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def read(folder: Path) -> dict[str, Any]:
-    """run.json of a folder; empty where there is none that can be read."""
-    try:
-        record = json.loads((folder / "run.json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}
 
 
 def of_failure(error: BaseException) -> dict[str, Any]:

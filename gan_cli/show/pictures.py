@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan_cli.datasets.base import as_uint8
+from gan_cli.metrics.base import Gallery
 
 Curves = Sequence[Mapping[str, float]]
 
@@ -129,6 +130,23 @@ def _draw_curves(axes: Axes, metrics: Curves, names: Mapping[str, str], label: s
     axes.grid(alpha=0.3)
     if len(names) > 1 and axes.lines:
         axes.legend()
+
+
+def gallery(shown: Gallery) -> bytes:
+    """The PNG of images in rows, each with its caption."""
+    columns = max(map(len, shown.rows.values()))
+    figure = Figure(figsize=(0.7 * columns + 1.2, 0.95 * len(shown.rows) + 0.6), layout="constrained")
+    figure.suptitle(shown.title, fontsize=9)
+    panels = figure.subplots(len(shown.rows), columns, squeeze=False)
+    for line, (label, images) in zip(panels, shown.rows.items(), strict=True):
+        captions = shown.captions.get(label, [""] * len(images))
+        for axes, image, caption in zip(line, images, captions, strict=True):
+            axes.imshow(as_picture(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            if caption:
+                axes.set_title(caption, fontsize=7, pad=2)
+        line[0].set_ylabel(label, fontsize=8, rotation=0, ha="right", va="center")
+    return png(figure)
 
 
 def heat_map(matrices: Mapping[str, Mapping[str, Mapping[str, float]]], rows: str, columns: str) -> bytes:

@@ -1,7 +1,6 @@
 """How numbers, times and values of a config are written."""
 
 import math
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,19 +52,6 @@ def duration(seconds: float) -> str:
 def moment(time: datetime) -> str:
     """A date and time, in UTC."""
     return f"{time:%Y-%m-%d %H:%M} UTC"
-
-
-def aligned(rows: Sequence[Sequence[str]], words: int = 1) -> str:
-    """A table in columns: the first `words` are aligned to the left, the others, numbers, to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column < words else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def setting(value: Any) -> str:

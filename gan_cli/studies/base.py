@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from gan_cli.jobs import GameJob
-from gan_cli.show import wording
 
 
 @dataclass(frozen=True)
@@ -14,9 +13,9 @@ class Findings:
     """The answer."""
 
     table: str
-    """For the terminal: a few aligned lines."""
+    """A few aligned lines for the terminal."""
     numbers: dict[str, Any]
-    """For run.json: names to numbers, lists of numbers, or mappings of these."""
+    """What run.json keeps: numbers, lists of numbers, or mappings of these, by name."""
     figures: dict[str, bytes] = field(default_factory=dict)
     """PNG files by name."""
 
@@ -37,9 +36,3 @@ class Study(ABC):
     @abstractmethod
     def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         """The findings from the members as they stand after training, by name, less those that diverged."""
-
-
-def table(rows: Sequence[Sequence[object]], digits: int = 4) -> str:
-    """Rows under each other, the first column to the left and the others to the right; floats with `digits`."""
-    cells = [[f"{cell:.{digits}f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    return wording.aligned(cells)

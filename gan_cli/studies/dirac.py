@@ -17,8 +17,10 @@ from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
 from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic
+from gan_cli.ranges import Count, Positive
+from gan_cli.show.tables import aligned
 from gan_cli.studies import dirac_figures
-from gan_cli.studies.base import Findings, Study, table
+from gan_cli.studies.base import Findings, Study
 
 Point = tuple[float, float]
 """θ and ψ."""
@@ -96,7 +98,7 @@ class DiracGame:
             self._critic.slope.fill_(point[1])
 
     def path(self, start: Point, step_size: float, steps: int, *, alternating: bool) -> Tensor:
-        """Where `steps` updates lead, shape `(steps + 1, 2)`."""
+        """The points that `steps` updates lead to, the start included, shape `(steps + 1, 2)`."""
         step = self.alternating if alternating else self.simultaneous
         points = [start]
         for _ in range(steps):
@@ -128,13 +130,13 @@ class Behaviour:
 
     verdict: str
     eigenvalues: list[complex] | None
-    """Of the Jacobian, where there is one."""
+    """Those of the Jacobian; None without one."""
     predicted: dict[str, float] | None
     """The spectral radius of an update at the equilibrium: `alternating` and `simultaneous`."""
     measured: dict[str, float]
-    """By how much an update multiplies the distance to the equilibrium, near it."""
+    """The factor by which an update multiplies the distance to the equilibrium, near it."""
     path: Tensor
-    """Of alternating updates, shape `(steps + 1, 2)`."""
+    """The points of alternating updates, shape `(steps + 1, 2)`."""
 
     def numbers(self) -> dict[str, object]:
         return {
@@ -155,10 +157,10 @@ class Dirac(Study):
     def __init__(
         self,
         members: Mapping[str, Sequence[str]],
-        step_size: float,
-        steps: int,
+        step_size: Positive,
+        steps: Count,
         weight: float,
-        start: float,
+        start: Positive,
         more: Sequence[str],
     ) -> None:
         """Paths take `steps` updates from (start, start); `weight` is that of every penalty that has one.
@@ -166,12 +168,6 @@ class Dirac(Study):
         `more` are divergences with values of their keys, such as `gan:generator_loss=minimax`.
         """
         super().__init__(members)
-        if not step_size > 0:
-            raise ValueError(f"step_size={step_size} must be above 0")
-        if steps < 1:
-            raise ValueError(f"steps={steps} must be at least 1")
-        if not start > 0:
-            raise ValueError(f"start={start} must be above 0")
         self.step_size = step_size
         self.steps = steps
         self.weight = weight
@@ -190,7 +186,7 @@ class Dirac(Study):
             rows.append([row, *(f"{cell.measured['alternating']:.4f} {cell.verdict}" for cell in cells.values())])
         numbers = {row: {name: cell.numbers() for name, cell in cells.items()} for row, cells in found.items()}
         paths = dirac_figures.paths(self.games, found, reach=1.9 * self.start)
-        return Findings(table(rows), numbers, {"dirac.png": paths, "dirac_table.png": dirac_figures.verdicts(found)})
+        return Findings(aligned(rows), numbers, {"dirac.png": paths, "dirac_table.png": dirac_figures.verdicts(found)})
 
     def _game(self, divergence: str, penalty: str) -> DiracGame:
         node: DictConfig = options.option("divergence", divergence)

@@ -10,7 +10,8 @@ from gan_cli.exact.samples import Estimated
 from gan_cli.exact.truth import Truth
 from gan_cli.jobs import GameJob
 from gan_cli.show.pictures import heat_map
-from gan_cli.studies.base import Findings, Study, table
+from gan_cli.show.tables import aligned
+from gan_cli.studies.base import Findings, Study
 
 SAMPLES = 131_072
 
@@ -33,7 +34,7 @@ class DivergenceMatrix(Study):
         rows: list[list[object]] = [["trained / measured under", *columns]]
         rows += [[name, *(f"{value:.4g}" for value in row.values())] for name, row in values.items()]
         figure = heat_map({"exact divergence from the data": values}, rows="trained under", columns="measured under")
-        return Findings(table(rows), {"matrix": values, "errors": errors}, {"divergence_matrix.png": figure})
+        return Findings(aligned(rows), {"matrix": values, "errors": errors}, {"divergence_matrix.png": figure})
 
 
 def _scores(member: GameJob, divergences: Mapping[str, Divergence]) -> dict[str, Estimated]:

@@ -21,14 +21,16 @@ from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator
 from gan_cli.randomness import stream
+from gan_cli.ranges import Count
 from gan_cli.schedules import Cosine
 from gan_cli.show.pictures import heat_map, png
-from gan_cli.studies.base import Findings, Study, table
+from gan_cli.show.tables import aligned
+from gan_cli.studies.base import Findings, Study
 from gan_cli.training.loop import Game, train
 from gan_cli.training.scheduling import Scheduling
 
 Matrix = dict[str, dict[str, float]]
-"""By the divergence of training, then by that of the measurement."""
+"""Numbers by the divergence of training, then by that of the measurement."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,9 @@ class FGanUnivariate(Study):
     """Each member's fit beside the best one there is, and how each fit fares under the divergence of every other."""
 
     def __init__(
-        self, members: Mapping[str, Sequence[str]], critic_steps: int, published: Mapping[str, Sequence[float]]
+        self, members: Mapping[str, Sequence[str]], critic_steps: Count, published: Mapping[str, Sequence[float]]
     ) -> None:
         super().__init__(members)
-        if critic_steps < 1:
-            raise ValueError(f"critic_steps={critic_steps} must be at least 1")
         self.critic_steps = critic_steps
         self.published = published
 
@@ -96,10 +96,10 @@ class FGanUnivariate(Study):
             lines += [[name, *vars(row).values()]]
             if name in self.published:
                 lines += [["  published", *self.published[name]]]
-        tables = [table(lines)]
+        tables = [aligned(lines)]
         for title, matrix in zip(("exact", "learned"), matrices, strict=True):
             tables.append(
-                table([[f"{title}: trained / under", *matrix], *([i, *row.values()] for i, row in matrix.items())])
+                aligned([[f"{title}: trained / under", *matrix], *([i, *row.values()] for i, row in matrix.items())])
             )
         return "\n\n".join(tables)
 

@@ -22,7 +22,8 @@ from gan_cli.jobs import GameJob
 from gan_cli.metrics.exact import held_out_estimate
 from gan_cli.models.toys import LineGenerator
 from gan_cli.show.pictures import png
-from gan_cli.studies.base import Findings, Study, table
+from gan_cli.show.tables import aligned
+from gan_cli.studies.base import Findings, Study
 
 SAMPLES = 20_000
 LOG_2 = math.log(2)
@@ -72,7 +73,7 @@ class JensenShannonSaturation(Study):
         ]
         numbers: dict[str, Any] = {name: [getattr(at, name) for at in lines] for name in _At.__annotations__}
         numbers |= {"exact": _exact(next(iter(members.values())))}
-        return Findings(table(rows), numbers, {"js_saturation.png": png(_figure(lines))})
+        return Findings(aligned(rows), numbers, {"js_saturation.png": png(_figure(lines))})
 
 
 def _exact(member: GameJob) -> dict[str, float]:

@@ -13,7 +13,8 @@ from gan_cli.divergences.fgan import Gan
 from gan_cli.exact import densities
 from gan_cli.jobs import GameJob
 from gan_cli.show.pictures import png
-from gan_cli.studies.base import Findings, Study, table
+from gan_cli.show.tables import aligned
+from gan_cli.studies.base import Findings, Study
 
 SAMPLES = 100_000
 
@@ -35,7 +36,7 @@ class OptimalDiscriminator(Study):
         rows: list[list[object]] = [["", "mean |D − p/(p+q)| under P + Q", "value of the game", "−log 4 + 2·JSD"]]
         rows += [[name, *numbers.values()] for name, numbers in found.items()]
         figure = _figure(members, {name: numbers["mean_absolute_error"] for name, numbers in found.items()})
-        return Findings(table(rows), found, {"optimal_discriminator.png": png(figure)})
+        return Findings(aligned(rows), found, {"optimal_discriminator.png": png(figure)})
 
 
 def _measure(member: GameJob) -> dict[str, float]:

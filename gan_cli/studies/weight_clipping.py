@@ -23,7 +23,8 @@ from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
 from gan_cli.show.pictures import png
-from gan_cli.studies.base import Findings, Study, table
+from gan_cli.show.tables import aligned
+from gan_cli.studies.base import Findings, Study
 
 SAMPLES = 2000
 
@@ -34,14 +35,14 @@ DIRECTIONS = 64
 
 
 @dataclass(frozen=True)
-class Measured:
+class Critique:
     """What is said of one critic; layers are linear ones, from that next to the sample to the score."""
 
     clip: float | None
     share_at_the_bounds: float | None
-    """Of all weights and biases, those beyond 0.99 clip."""
+    """The share of weights and biases beyond 0.99 clip."""
     mean_slope: float
-    """Of the critic along lines from real to fake samples."""
+    """The mean gradient norm of the critic on lines from real to fake samples."""
     peaks: int | None
     """Modes of the data that are hills of the critic, where the data have modes."""
     modes: int | None
@@ -71,7 +72,7 @@ class WeightClipping(Study):
         deep = {name: measured for name, measured in found.items() if len(measured.gradient_norms) == depth}
         shallow = {name: member for name, member in members.items() if name not in deep} or members
         return Findings(
-            table(rows, digits=3),
+            aligned(rows, digits=3),
             {name: asdict(measured) for name, measured in found.items()},
             {
                 "weight_clipping.png": png(_surfaces(shallow, found)),
@@ -80,7 +81,7 @@ class WeightClipping(Study):
         )
 
 
-def _cells(measured: Measured) -> list[object]:
+def _cells(measured: Critique) -> list[object]:
     share, best = measured.share_at_the_bounds, measured.ranked_at_best
     return [
         "–" if share is None else share,
@@ -92,7 +93,7 @@ def _cells(measured: Measured) -> list[object]:
     ]
 
 
-def _measure(member: GameJob) -> Measured:
+def _measure(member: GameJob) -> Critique:
     dataset, generator = member.dataset, member.state.generator
     assert isinstance(dataset, Density)
     real, fake = (x.double() for x in member.subject.fresh_points(SAMPLES))
@@ -104,7 +105,7 @@ def _measure(member: GameJob) -> Measured:
     torch.manual_seed(stream(member.seed, "weight clipping"))
     with torch.no_grad():
         scores = critic(real), critic(fake)
-    return Measured(
+    return Critique(
         clip=clip,
         share_at_the_bounds=None if clip is None else share_at_the_bounds(critic, clip),
         mean_slope=gradient_norm(critic, between(real, fake)).mean().item(),
@@ -118,7 +119,7 @@ def _measure(member: GameJob) -> Measured:
 
 
 def share_at_the_bounds(critic: nn.Module, clip: float) -> float:
-    """Of the critic's parameters, those that clipping holds back."""
+    """The share of the critic's parameters that clipping holds back."""
     return (weights(critic).abs() > AT_THE_BOUND * clip).double().mean().item()
 
 
@@ -164,13 +165,13 @@ def ranked(real: Tensor, fake: Tensor) -> float:
 
 
 def _ranked_at_best(p: Density, q: Density | None, real: Tensor, fake: Tensor) -> float | None:
-    """By p/q, which no other score surpasses (Neyman and Pearson)."""
+    """The share for the score p/q, which no other surpasses (Neyman and Pearson)."""
     if q is None:
         return None
     return ranked(*(p.log_density(x.cpu()) - q.log_density(x.cpu()) for x in (real, fake)))
 
 
-def _surfaces(members: Mapping[str, GameJob], found: Mapping[str, Measured]) -> Figure:
+def _surfaces(members: Mapping[str, GameJob], found: Mapping[str, Critique]) -> Figure:
     """Level lines, a row for each data set."""
     rows: dict[str, list[str]] = {}
     for name, member in members.items():
@@ -187,7 +188,7 @@ def _surfaces(members: Mapping[str, GameJob], found: Mapping[str, Measured]) -> 
     return figure
 
 
-def _caption(measured: Measured) -> str:
+def _caption(measured: Critique) -> str:
     modes = "" if measured.modes is None else f"{measured.peaks} of {measured.modes} modes are peaks, "
     return f"{modes}{measured.ranked:.0%} of pairs ranked"
 
@@ -206,7 +207,7 @@ def _draw_surface(axes: Axes, member: GameJob) -> None:
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
 
 
-def _weights_and_layers(shallow: Mapping[str, GameJob], deep: Mapping[str, Measured]) -> Figure:
+def _weights_and_layers(shallow: Mapping[str, GameJob], deep: Mapping[str, Critique]) -> Figure:
     """Histograms of the weights of the first data set's critics, and the gradients of the deepest critics."""
     dataset = type(next(iter(shallow.values())).dataset)
     shown = {name: member for name, member in shallow.items() if type(member.dataset) is dataset}

@@ -8,7 +8,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 KEPT = 2**31 - 1
 LARGEST_KEPT = (2**30, 2**25)
-"""In bytes, in order of preference: an older glibc takes the second at most (mallopt(3))."""
+"""Sizes in bytes, in order of preference: an older glibc takes the second at most (mallopt(3))."""
 
 
 def keep_freed_memory() -> None:

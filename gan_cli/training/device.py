@@ -2,11 +2,13 @@
 
 import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from annotated_types import Le
 
 from gan_cli.errors import ConfigError
+from gan_cli.ranges import Count
 from gan_cli.training.allocator import keep_freed_memory
 
 # What torch chose, for the runs of a sweep that follow one with another setting.
@@ -25,18 +27,12 @@ class Device:
     """What the `device` group chooses."""
 
     kind: Literal["auto", "cpu", "cuda"]
-    threads: int | None
+    threads: Annotated[Count, Le(MOST_THREADS)] | None
     deterministic: bool
     precision: Literal["auto", "float32", "tf32", "bf16"] = "float32"
     accelerate: Literal["auto", "eager", "graph", "compile"] = "auto"
     data: Literal["auto", "resident", "streamed"] = "auto"
-    workers: int = 2
-
-    def __post_init__(self) -> None:
-        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
-            raise ValueError(f"threads={self.threads} must be at least 1 and at most {MOST_THREADS}")
-        if not 1 <= self.workers <= MOST_WORKERS:
-            raise ValueError(f"workers={self.workers} must be at least 1 and at most {MOST_WORKERS}")
+    workers: Annotated[Count, Le(MOST_WORKERS)] = 2
 
     def activate(self) -> torch.device:
         """Set torch up for this process, and return the device."""

@@ -25,7 +25,7 @@ class Plan:
     precision: str
     """`float32`, `tf32` or `bf16`."""
     reasons: tuple[str, ...] = ()
-    """In words, a line for each choice."""
+    """A line in words for each choice."""
 
     @classmethod
     def recorded(cls, entry: object) -> "Plan | None":

@@ -159,7 +159,7 @@ def iteration(state: TrainState, game: Game, real: Batch, average_weight: Tensor
 
 
 def draw(game: Game, real: Batch) -> Tensor:
-    """As many fresh samples of the generator as it stands, each with the label of the real sample of its place."""
+    """Fresh samples of the generator as it stands, one for each real sample and with its label."""
     return game.fake(game.generator.sample_latent(len(real.samples)), real.labels)
 
 

@@ -1,22 +1,16 @@
-"""Everything that training changes, in one file on disk that holds tensors and plain containers only."""
+"""Everything that training changes."""
 
 import copy
 import hashlib
-import io
-import os
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gan_cli.errors import CheckpointError, DamagedCheckpointError
-from gan_cli.files import digest_path, file_digest
 from gan_cli.models.base import Critic, Generator
 
 
@@ -93,48 +87,3 @@ def _tensors(tree: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
                 yield from _tensors(item, f"{name}.{index}")
         case int() | float():
             yield name, torch.tensor(tree, dtype=torch.float64)
-
-
-def save(state: State, path: Path) -> str:
-    """Write `state` so that a crash leaves either the whole file or none; returns its SHA-256.
-
-    The digest goes to `path` + ".sha256" in the form that `sha256sum -c` reads.
-    """
-    # By way of memory: of a disk that is full, torch's own writer tells in a RuntimeError.
-    content = io.BytesIO()
-    torch.save(state.state_dict(), content)
-    digest = hashlib.sha256(content.getbuffer()).hexdigest()
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        digest_path(path).write_text(f"{digest}  {path.name}\n")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return digest
-
-
-def load(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
-    """The state that `save` wrote to `path`, verified against its digest; no code in the file is run.
-
-    Raises `DamagedCheckpointError` when the file is not what was written, `CheckpointError` when it never was a
-    checkpoint.
-    """
-    try:
-        expected = digest_path(path).read_text().split()[0]
-        actual = file_digest(path)
-    except (OSError, IndexError, UnicodeDecodeError) as error:
-        raise DamagedCheckpointError(f"{path} or its .sha256 file cannot be read: {error}") from error
-    if actual != expected:
-        raise DamagedCheckpointError(f"{path} is damaged: its SHA-256 is not the one in {path.name}.sha256")
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            state = torch.load(path, map_location=device, weights_only=True)
-    except Exception as error:  # whatever the unpickler trips over
-        raise CheckpointError(f"{path} is not a checkpoint of tensors alone, so it was not loaded") from error
-    if not isinstance(state, dict) or "step" not in state:
-        raise CheckpointError(f"{path} is not a checkpoint of a run")
-    return state

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from gan_cli import sources
 from gan_cli.files import file_digest
 from gan_cli.metrics import sliced, subject
-from gan_cli.runs import receipts
+from gan_cli.runs import read, receipts
 from gan_cli.runs.folder import RunFolder
 from tests.helpers.commands import Command, call
 from tests.helpers.configs import TINY
@@ -72,7 +73,7 @@ def test_all_metrics_that_apply_are_measured_and_leave_receipts(ring: Path, insi
     assert finished.code == 0, finished.err
     of_toys = {"modes", "high_quality_share", "exact", "sliced_wasserstein", "frechet_distance", "precision"}
     assert of_toys <= shown(finished.out)
-    found = {receipt["metric"]: receipt for receipt in RunFolder(ring).read_receipts()}
+    found = {receipt["metric"]: receipt for receipt in read.receipts(ring)}
     assert found["modes"]["options"] == {"samples": 2000, "radius": 3.0}
     assert found["modes"]["samples"]["generated"] == 2000
     assert found["modes"]["extractor"] is None
@@ -91,7 +92,7 @@ def test_images_are_measured_by_the_classifier_of_their_data_set(digits: Path, i
     assert finished.code == 0, finished.err
     of_images = {"frechet_distance", "kernel_distance", "recall", "coverage", "classifier_score", "memorised_share"}
     assert of_images <= shown(finished.out)
-    found = {receipt["metric"]: receipt for receipt in RunFolder(digits).read_receipts()}
+    found = {receipt["metric"]: receipt for receipt in read.receipts(digits)}
     assert found["frechet"]["extractor"] == "Classifier(weights=mnist)"
     assert len(found["frechet"]["extractor_sha256"]) == 64
     assert found["frechet"]["samples"] == {"generated": 200, "real": 200, "held_out": 200}
@@ -103,7 +104,7 @@ def test_a_metric_gives_the_same_numbers_alone_and_among_all(ring: Path, inside:
     again = Path(shutil.copytree(ring, tmp_path / "again"))
     inside("gan-eval", str(ring), "--n", "500")
     inside("gan-eval", str(again), "--n", "500", "--metric", "sliced_wasserstein", "--metric", "frechet")
-    every, two = ({r["metric"]: r["numbers"] for r in RunFolder(folder).read_receipts()} for folder in (ring, again))
+    every, two = ({r["metric"]: r["numbers"] for r in read.receipts(folder)} for folder in (ring, again))
     assert two.keys() == {"sliced_wasserstein", "frechet"}
     assert {name: every[name] for name in two} == two
 
@@ -115,11 +116,7 @@ def numbers_of(folder: Path, tmp_path: Path, inside: Command, *more: str) -> dic
     ]
     finished = inside("gan-eval", str(copy), "--n=300", *metrics, *more)
     assert finished.code == 0, finished.err
-    return {
-        name: number["value"]
-        for receipt in RunFolder(copy).read_receipts()
-        for name, number in receipt["numbers"].items()
-    }
+    return {name: number["value"] for receipt in read.receipts(copy) for name, number in receipt["numbers"].items()}
 
 
 def test_the_numbers_do_not_depend_on_the_batch_size(
@@ -161,12 +158,12 @@ assert "torch" not in sys.modules
 def test_another_question_is_a_new_receipt(other: list[str], asked: Path, tmp_path: Path, inside: Command) -> None:
     digits = Path(shutil.copytree(asked, tmp_path / "digits"))
     ask = [str(digits), *QUESTION]
-    assert len(RunFolder(digits).read_receipts()) == 1
+    assert len(read.receipts(digits)) == 1
     for question, count in ((ask + other, 2), (ask + other, 2), (ask, 2)):
         finished = inside("gan-eval", *question)
         assert finished.code == 0, finished.err
-        assert len(RunFolder(digits).read_receipts()) == count
-    first, second = RunFolder(digits).read_receipts()
+        assert len(read.receipts(digits)) == count
+    first, second = read.receipts(digits)
     assert first["numbers"] != second["numbers"]
     unlike = receipts.circumstances(first) != receipts.circumstances(second)
     assert unlike == (other != ["--step=1"])
@@ -175,7 +172,7 @@ def test_another_question_is_a_new_receipt(other: list[str], asked: Path, tmp_pa
 def test_no_extractor_is_asked_where_none_is_used(digits: Path, inside: Command) -> None:
     for extractor in ("mnist", "raw"):
         assert inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", f"--extractor={extractor}").code == 0
-    assert len(RunFolder(digits).read_receipts()) == 1
+    assert len(read.receipts(digits)) == 1
 
 
 def test_receipts_of_processes_side_by_side_are_all_kept(ring: Path) -> None:
@@ -187,13 +184,13 @@ def test_receipts_of_processes_side_by_side_are_all_kept(ring: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert {receipt["metric"] for receipt in RunFolder(ring).read_receipts()} == {str(i) for i in range(20)}
+    assert {receipt["metric"] for receipt in read.receipts(ring)} == {str(i) for i in range(20)}
 
 
 def test_a_number_that_is_infinite_survives_its_receipt(ring: Path) -> None:
     numbers = {"exact": {"value": float("inf"), "error": None}}
     RunFolder(ring).add_receipt({"metric": "exact", "numbers": numbers, "samples": {}}, {})
-    assert RunFolder(ring).read_receipts()[0]["numbers"]["exact"] == {"value": float("inf"), "error": None}
+    assert read.receipts(ring)[0]["numbers"]["exact"] == {"value": float("inf"), "error": None}
 
 
 # What goes wrong
@@ -205,7 +202,7 @@ def test_the_checkpoint_before_a_damaged_one_is_measured_and_named(ring: Path, i
     assert finished.code == 0
     assert "step-0000002.pt is damaged" in finished.err
     assert inside("gan-eval", str(ring), "--metric=modes").out == finished.out
-    assert [receipt["step"] for receipt in RunFolder(ring).read_receipts()] == [1]
+    assert [receipt["step"] for receipt in read.receipts(ring)] == [1]
 
 
 def test_without_the_weights_of_an_extractor_the_other_numbers_still_come(
@@ -257,6 +254,80 @@ def test_bad_input_is_refused_in_one_line_and_nothing_is_written(case: str, digi
     assert tree(run_folder) == before
 
 
+REFUSED = {
+    "split": (["--split=test"], "--split=test is not one of the data: Mnist5k has one part only: leave --split out"),
+    "split that is the default's": (["--split=train"], "--split=train is not one of the data"),
+    "weights": (["--extractor=inception:weights=W.pth"], "metric.extractor.weights=W.pth is not a file"),
+    "option": (["--extractor=mnist:weights=letters"], "metric.extractor.weights=letters must be one of mnist"),
+    "step": (["--step=7"], "has no checkpoint of step 7, only of: 1, 2"),
+    "metric": (["--metric=modes"], "metric.modes: needs a mixture of Gaussians"),
+    "device": (["--device=cuda"], "device.kind=cuda, but torch finds no CUDA device"),
+}
+"""What is asked beside two metrics that are known, one of which looks neither at features nor at the split."""
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_question_that_cannot_be_asked_is_refused_though_there_are_receipts(
+    case: str, digits: Path, inside: Command
+) -> None:
+    if case == "device" and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    known = ["gan-eval", str(digits), "--n=200", "--metric=frechet", "--metric=neighbours"]
+    assert inside(*known).code == 0
+    if case == "metric":
+        assert inside("gan-eval", str(digits), "--n=200").code == 0
+    more, message = REFUSED[case]
+    before = tree(digits)
+    finished = inside(*known, *more)
+    assert (finished.code, finished.out) == (2, "")
+    assert message in finished.err
+    assert tree(digits) == before
+    assert inside(*known).code == 0
+
+
+def test_a_damaged_checkpoint_is_not_vouched_for_by_receipts(ring: Path, inside: Command) -> None:
+    ask = ["gan-eval", str(ring), "--metric=modes"]
+    assert inside(*ask).out.startswith("step 2,")
+    (ring / "checkpoints" / "step-0000002.pt").write_bytes(b"damaged")
+    assert inside(*ask).out.startswith("step 1,")
+    finished = inside(*ask, "--step=2")
+    assert (finished.code, finished.out) == (2, "")
+    assert "step-0000002.pt is damaged" in finished.err
+
+
+def test_what_a_question_says_beside_a_number_costs_no_new_measurement(digits: Path, inside: Command) -> None:
+    assert inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", "--device=cpu").code == 0
+    (receipt,) = read.receipts(digits)
+    assert receipt["asked"] == {"split": None, "extractor": "Classifier(weights=mnist)"} | {
+        "extractor_sha256": receipt["asked"]["extractor_sha256"]
+    }
+    for more in (["--extractor=raw"], ["--extractor=mnist"], ["--device=auto"]):
+        finished = inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", *more)
+        assert "measuring" not in finished.err
+        assert "memorised_share" in shown(finished.out)
+    assert read.receipts(digits) == [receipt]
+
+
+def test_a_receipt_of_other_code_does_not_answer(ring: Path, inside: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither that of the metric, nor that of what it imports, nor that of the extractor."""
+    ask = ["gan-eval", str(ring), "--n=200", "--metric=frechet", "--metric=modes"]
+    for changed, measured in (("distances", ["frechet"]), ("raw", ["frechet"]), ("modes", ["modes"]), ("parzen", [])):
+        assert inside(*ask).code == 0
+        assert "measuring" not in inside(*ask).err
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                sources, "file_digest", lambda path, name=changed: "0" * 64 if path.stem == name else file_digest(path)
+            )
+            said = inside(*ask).err.splitlines()
+        assert said == [f"measuring {metric}" for metric in measured]
+
+
+def test_no_optimizer_is_built_to_measure(ring: Path, inside: Command) -> None:
+    config = ring / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("torch.optim.Adam", "torch.optim.Nothing"))
+    assert inside("gan-eval", str(ring), "--metric=modes").code == 0
+
+
 @pytest.mark.parametrize("damage", ['{"receipts": [', "[" * 100_000, '{"receipts": [{"metric": "modes"}]}', "[]"])
 def test_damaged_receipts_are_neither_used_nor_overwritten(damage: str, ring: Path, inside: Command) -> None:
     (ring / "evaluation.json").write_text(damage)
@@ -300,7 +371,7 @@ def test_a_number_whose_receipt_cannot_be_kept_is_shown(
         raise OSError(28, "No space left on device")
 
     before = tree(ring)
-    monkeypatch.setattr(RunFolder, "_write", full)
+    monkeypatch.setattr("gan_cli.files.os.fsync", full)
     finished = inside("gan-eval", str(ring), "--metric=modes")
     assert finished.code == 1
     assert "evaluation.json cannot be written (No space left on device): free some space" in finished.err
@@ -338,10 +409,10 @@ def test_a_metric_whose_code_has_changed_is_measured_again(
     module.write_text(MINE)
     config = ring / ".hydra" / "config.yaml"
     config.write_text(config.read_text().replace("metric:\n", "metric:\n  one:\n    _target_: metric_of_mine.One\n"))
-    inside("gan-eval", str(ring), "--metric=one")
+    inside("gan-eval", str(ring), "--metric=one", "--allow=metric_of_mine")
     module.write_text(MINE.replace("1.0", "-2.5"))
     sys.modules.pop("metric_of_mine")
     importlib.invalidate_caches()
-    assert "-2.5" in inside("gan-eval", str(ring), "--metric=one").out
-    first, second = RunFolder(ring).read_receipts()
+    assert "-2.5" in inside("gan-eval", str(ring), "--metric=one", "--allow=metric_of_mine").out
+    first, second = read.receipts(ring)
     assert receipts.circumstances(first) != receipts.circumstances(second)

@@ -13,6 +13,7 @@ from gan_cli.config.schema import EveryConfig
 from gan_cli.datasets.mixtures import Gaussian
 from gan_cli.errors import ConfigError, DivergedError
 from gan_cli.jobs import Job
+from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 from gan_cli.trackers import NoTracker
 from gan_cli.training.execution import Plan
@@ -103,14 +104,14 @@ def test_a_job_leaves_what_every_run_leaves(tmp_path):
     carry_out(fitting(10), folder, FILES)
     assert record(folder).items() >= {"status": "done", "step": 10, "parameters": {"line": 2}}.items()
     assert record(folder)["execution"] == Plan("cpu", 1, "eager", "float32").record("eager")
-    lines = folder.read_metrics()
+    lines = read.metrics(folder.path)
     assert [line["step"] for line in lines] == [2, 4, 6, 8, 10]
     assert [line["images_seen"] for line in lines] == [16, 32, 48, 64, 80]
     assert lines[-1]["slope"] == pytest.approx(2, abs=0.2)
     assert all(line["learning_rate"] == 0.1 for line in lines)
     assert (folder.path / "samples.png").read_bytes() == b"a picture"
     assert (folder.path / "curves.png").read_bytes() == b"5 lines"
-    assert [path.name for path in folder.checkpoints()] == ["step-0000008.pt", "step-0000010.pt"]
+    assert [path.name for path in read.checkpoints(folder.path)] == ["step-0000008.pt", "step-0000010.pt"]
 
 
 def test_a_job_goes_on_where_it_was_and_ends_as_one_that_never_stopped(tmp_path):
@@ -119,7 +120,7 @@ def test_a_job_goes_on_where_it_was_and_ends_as_one_that_never_stopped(tmp_path)
     for steps in (10, 20):
         carry_out(fitting(steps), halves, FILES)
     assert record(halves)["fingerprint"] == record(whole)["fingerprint"]
-    assert [line["error"] for line in halves.read_metrics()] == [line["error"] for line in whole.read_metrics()]
+    assert [line["error"] for line in read.metrics(halves.path)] == [line["error"] for line in read.metrics(whole.path)]
     before = tree(tmp_path)
     carry_out(fitting(20), halves, FILES)  # done already
     assert {name for name, content in tree(tmp_path).items() if before[name] != content} <= {"halves/train.log"}

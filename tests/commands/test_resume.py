@@ -16,8 +16,8 @@ from PIL import Image
 from gan_cli.assembly import assemble
 from gan_cli.config.options import CONFIGS
 from gan_cli.errors import ConfigError
+from gan_cli.runs import checkpoints, read
 from gan_cli.runs.folder import RunFolder
-from gan_cli.training import state as checkpoints
 from tests.helpers import runs
 from tests.helpers.configs import DIVERGENCES, TINY, compose
 from tests.helpers.resuming import advance, assert_resumes_exactly
@@ -46,20 +46,20 @@ def flip_a_bit(path: Path) -> None:
 
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_every_divergence_resumes_bit_for_bit(divergence, tmp_path):
-    assert_resumes_exactly(20, tmp_path / "half.pt", *TINY, f"divergence={divergence}")
+    assert_resumes_exactly(20, tmp_path, *TINY, f"divergence={divergence}")
 
 
 @pytest.mark.parametrize("optimizer", sorted(path.stem for path in (CONFIGS / "optimizer").glob("*.yaml")))
 def test_every_optimizer_resumes_bit_for_bit(optimizer, tmp_path):
     changes = ["train.schedule=linear", "divergence=relativistic", "divergence/penalty=r1_r2"]
-    assert_resumes_exactly(5, tmp_path / "half.pt", *TINY, f"optimizer={optimizer}", *changes)
+    assert_resumes_exactly(5, tmp_path, *TINY, f"optimizer={optimizer}", *changes)
 
 
 def test_running_statistics_and_power_iterations_resume_bit_for_bit(tmp_path):
     """Batch norm in the generator, spectral norm in the critic."""
     assert_resumes_exactly(
         20,
-        tmp_path / "half.pt",
+        tmp_path,
         "dataset=mnist5k",
         "dataset.resolution=8",
         "model.generator.width=4",
@@ -227,7 +227,7 @@ def test_steps_intervals_metrics_and_trackers_may_change(tmp_path):
     assert train(folder, "train.steps=4", "metric=[modes]", *changes) != first
     assert [line["step"] for line in metrics(folder)] == [2, 3, 4]
     assert "modes" in metrics(folder)[-1]
-    assert [path.stem for path in RunFolder(folder).checkpoints()] == ["step-0000003", "step-0000004"]
+    assert [path.stem for path in read.checkpoints(folder)] == ["step-0000003", "step-0000004"]
 
 
 class Killed:
@@ -262,14 +262,14 @@ class Killed:
         assert process.returncode == -signal.SIGKILL
 
     def assert_ends_as_an_uninterrupted_run(self) -> None:
-        newest = RunFolder(self.folder).checkpoints()[-1]
+        newest = read.checkpoints(self.folder)[-1]
         steps = int(newest.stem.removeprefix("step-")) + 6
         for folder in (self.folder, self.root / "whole"):
             runs.train(folder, *self.ARGUMENTS, f"train.steps={steps}")
         assert record(self.folder)["fingerprint"] == record(self.root / "whole")["fingerprint"]
         assert numbers(self.folder) == numbers(self.root / "whole")
         assert not list(self.folder.rglob("*.tmp"))
-        for path in RunFolder(self.folder).checkpoints():
+        for path in read.checkpoints(self.folder):
             checkpoints.load(path)
 
 

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from gan_cli.divergences.f_divergence import FDivergence
-from gan_cli.runs.folder import RunFolder
+from gan_cli.runs import read
 from tests.helpers.configs import DIVERGENCES, divergence
 from tests.helpers.runs import record, train
 
@@ -14,7 +14,7 @@ F_DIVERGENCES = [name for name in DIVERGENCES if isinstance(divergence(name), FD
 
 def excesses(folder) -> list[float]:
     """By how many standard errors the estimate of fresh samples exceeds the exact value, at each evaluation."""
-    lines = [line for line in RunFolder(folder).read_metrics() if "exact" in line]
+    lines = [line for line in read.metrics(folder) if "exact" in line]
     assert len(lines) == 10
     # An infinite value has an infinite error: only a finite estimate is certain to fall short of it.
     return [
@@ -45,7 +45,7 @@ def test_the_estimate_comes_near_the_exact_value_from_below(name, tmp_path):
         "every.evaluate=40",
     )
     assert max(excesses(folder)) < 4
-    last = RunFolder(folder).read_metrics()[-1]
+    last = read.metrics(folder)[-1]
     at_equality = 2 * math.log(2) if name == "gan" else 0.0
     # Total variation's critic ½ tanh v may be stuck at ±½ everywhere, where it has no gradient and an estimate of 0.
     share = 0.0 if name == "total_variation" else 0.5

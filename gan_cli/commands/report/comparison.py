@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_cli.commands.report.columns import brief
-from gan_cli.commands.report.reading import Run, leaves
+from gan_cli.config.identity import leaves
+from gan_cli.runs.run import Run
 from gan_cli.show import wording
 
 RECORDED = ("device", "threads", "git_commit", "dataset", "versions")

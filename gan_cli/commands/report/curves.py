@@ -8,8 +8,9 @@ from typing import Any
 
 from gan_cli.commands.report import quantity
 from gan_cli.commands.report.columns import families, logged_names
-from gan_cli.commands.report.reading import Numbers, Run
-from gan_cli.runs.folder import in_json
+from gan_cli.runs.numbers import in_json
+from gan_cli.runs.read import Numbers
+from gan_cli.runs.run import Run
 
 POINTS = 60_000
 """Points on a page, at most."""

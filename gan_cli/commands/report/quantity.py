@@ -1,6 +1,6 @@
 """Which divergence a run's critic estimates: estimates of different divergences are different quantities."""
 
-from gan_cli.commands.report.reading import Run
+from gan_cli.runs.run import Run
 from gan_cli.show.wording import setting
 
 ESTIMATES = {"estimate", "exact", "held_out_estimate"}

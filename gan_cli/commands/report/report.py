@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gan_cli.commands.report import comparison, reading, seeds, status
+from gan_cli.commands.report import comparison, seeds, status
 from gan_cli.commands.report.columns import Column, columns, refusals
 from gan_cli.commands.report.comparison import Comparison
-from gan_cli.commands.report.finding import find
-from gan_cli.commands.report.reading import Run
 from gan_cli.commands.report.seeds import Group
 from gan_cli.commands.report.status import Status
 from gan_cli.errors import ConfigError
+from gan_cli.runs.find import find
+from gan_cli.runs.run import Run, told
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Report:
 def make(folders: Sequence[Path]) -> Report:
     """Read the runs in or below the folders. Raises `ConfigError` if there are none."""
     now = datetime.now(UTC)
-    found = [reading.read(place) for place in find(folders)]
+    found = [told(place) for place in find(folders)]
     studies = [run for run in found if run.is_study]
     runs = [run for run in found if not run.is_study]
     if not runs:

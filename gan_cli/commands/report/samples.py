@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image, ImageChops
 
-from gan_cli.commands.report.reading import Run
+from gan_cli.runs.run import Run
 
 BUDGET = 2_800_000
 """Bytes for all pictures of a page; in base64 they take a third more."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gan_cli.commands.report.columns import Column
-from gan_cli.commands.report.reading import Run
+from gan_cli.runs.run import Run
 
 IMMATERIAL = ("seed", "name", "outputs", "every.", "tracker.")
 """Keys, or beginnings of keys, that may differ between runs of one config."""

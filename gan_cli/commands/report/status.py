@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from gan_cli.commands.report.reading import Run
+from gan_cli.runs.run import Run
 from gan_cli.show import wording
 
 SILENCE = 600

@@ -10,8 +10,8 @@ from typing import Any
 from gan_cli.commands.report.columns import Cell, Column
 from gan_cli.commands.report.report import Report, Row
 from gan_cli.commands.report.seeds import Mean
-from gan_cli.runs.folder import in_json
-from gan_cli.show import wording
+from gan_cli.runs.numbers import in_json
+from gan_cli.show import tables, wording
 
 
 def markdown(report: Report) -> str:
@@ -151,8 +151,7 @@ def _groups(report: Report) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+    return tables.markdown([*map(_escaped, head)], [[*map(_escaped, row)] for row in rows])
 
 
 def _escaped(text: str) -> str:

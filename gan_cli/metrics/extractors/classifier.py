@@ -8,9 +8,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from torchvision.transforms.v2.functional import resize
 
-from gan_cli.datasets.base import Dataset, to_unit_range
+from gan_cli.datasets.base import Dataset, resized, to_unit_range
 from gan_cli.errors import ConfigError
 from gan_cli.files import file_digest
 from gan_cli.metrics.extractors.base import Extractor, Features
@@ -61,7 +60,7 @@ class Classifier(Extractor):
         n, channels, *_ = samples.shape
         pictures = samples.reshape(n * channels, 1, *samples.shape[2:])
         if pictures.shape[-1] != SIDE:
-            pictures = resize(pictures, [SIDE, SIDE], antialias=True)
+            pictures = resized(pictures, SIDE)
         network = self._network.to(samples.device)
         vectors = network.features(to_unit_range(pictures))
         logs = network.head(vectors).log_softmax(1).reshape(n, channels, -1)

@@ -1,19 +1,13 @@
-"""What constructors and checks of several metrics have in common."""
+"""What several metrics ask of the data."""
 
 from gan_cli.datasets.base import Dataset, Images
-
-
-def at_least(limit: int, **counts: int) -> None:
-    """Raise `ValueError` for a count below the limit."""
-    for name, count in counts.items():
-        if count < limit:
-            raise ValueError(f"{name}={count} must be at least {limit}")
+from gan_cli.errors import NeedsError
 
 
 def needs_images(dataset: Dataset) -> Images:
     """The data set, if it holds images in memory. Raises `ValueError` otherwise."""
     if not isinstance(dataset, Images):
-        raise ValueError("needs images in memory: dataset=mnist, mnist5k, fashion_mnist or folder, or metric=[]")
+        raise NeedsError("needs images in memory", "dataset", lambda of: issubclass(of, Images))
     return dataset
 
 

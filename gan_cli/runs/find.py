@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gan_cli.errors import ConfigError
+from gan_cli.runs.read import CONFIG, RECORD
 
-MARKS = (Path("run.json"), Path(".hydra", "config.yaml"))
+MARKS = (RECORD, CONFIG)
 """Either file makes a folder that of a run."""
 
 MEMBERS = "members"
@@ -38,7 +39,7 @@ def find(arguments: Sequence[Path]) -> list[Found]:
         if not argument.is_dir():
             raise ConfigError(f"{argument} is not a folder: name that of a run, such as outputs/default, or of a sweep")
         root = argument.resolve()
-        paths = sorted(_below(root, seen), key=lambda path: _natural(str(path)))
+        paths = _sorted(_below(root, seen))
         if not paths and not any(path.is_relative_to(root) for path in found):
             raise ConfigError(f"{argument} holds no runs: name the folder of a run, such as outputs/default")
         for path in paths:
@@ -48,6 +49,20 @@ def find(arguments: Sequence[Path]) -> list[Found]:
     return _named_apart(list(found.values()))
 
 
+def below(folder: Path) -> list[Path]:
+    """Every run and study in or below a folder, in the order of names; none where there is no such folder."""
+    return _sorted(_below(folder, set())) if folder.is_dir() else []
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run or of a study."""
+    return any((folder / mark).is_file() for mark in MARKS)
+
+
+def _sorted(paths: Iterable[Path]) -> list[Path]:
+    return sorted(paths, key=lambda path: _natural(str(path)))
+
+
 def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
     """The folders of runs; links are followed, each folder is visited once."""
     folder = folder.resolve()
@@ -55,14 +70,14 @@ def _below(folder: Path, seen: set[Path]) -> Iterator[Path]:
         return
     seen.add(folder)
     try:
-        is_run = any((folder / mark).is_file() for mark in MARKS)
         children = [path for path in folder.iterdir() if path.is_dir()]
     except OSError as error:
         raise ConfigError(f"{folder} cannot be read ({error.strerror}): permit it, or name other folders") from error
-    if is_run:
+    of_run = is_run(folder)
+    if of_run:
         yield folder
     for child in children:
-        if not (is_run and child.name in INSIDE):
+        if not (of_run and child.name in INSIDE):
             yield from _below(child, seen)
 
 

@@ -1,0 +1,14 @@
+"""Numbers with a range, for the annotations of constructors: the gate checks them, and nothing else has to."""
+
+from typing import Annotated
+
+from annotated_types import Ge, Gt, Lt
+
+Count = Annotated[int, Ge(1)]
+
+Positive = Annotated[float, Gt(0)]
+
+NonNegative = Annotated[float, Ge(0)]
+
+Share = Annotated[float, Gt(0), Lt(1)]
+"""Neither nothing nor all."""

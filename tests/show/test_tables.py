@@ -1,0 +1,32 @@
+"""Tables of text."""
+
+from gan_cli.show.tables import aligned, markdown
+
+
+def test_words_stand_to_the_left_and_numbers_to_the_right():
+    rows = [("run", "estimate", "n"), ("a", 0.5, 12), ("longer", -10.0, None)]
+    assert aligned(rows).splitlines() == [
+        "run     estimate     n",
+        "a         0.5000    12",
+        "longer  -10.0000  None",
+    ]
+
+
+def test_several_columns_of_words_and_other_digits():
+    assert aligned([("a", "bc", 1.0), ("de", "f", 2.25)], words=2, digits=1).splitlines() == [
+        "a   bc  1.0",
+        "de  f   2.2",
+    ]
+
+
+def test_no_line_ends_in_spaces():
+    assert aligned([("a", "b"), ("cc", "")]).splitlines() == ["a   b", "cc"]
+
+
+def test_markdown_has_a_rule_below_its_head():
+    assert markdown(["run", "n"], [["a", "1"], ["b", ""]]).splitlines() == [
+        "| run | n |",
+        "|---|---|",
+        "| a | 1 |",
+        "| b |  |",
+    ]
