@@ -49,21 +49,6 @@ def test_the_page_works_as_written(elsewhere, inside, choice, picture):
     assert (elsewhere / "outputs" / name / picture).exists()
 
 
-@pytest.mark.usefixtures("elsewhere")
-def test_the_pages_metric_is_measured_of_a_run_where_its_module_is_allowed(inside):
-    choice = ["dataset=ring", "metric=[spread]", "train.steps=3", "name=of-mine"]
-    trained = inside("gan-train", "--config-dir=conf", *choice)
-    assert trained.code == 0, trained.err
-    words = ["gan-eval", "outputs/of-mine", "--metric=spread"]
-    refused = inside(*words)
-    assert (refused.code, refused.out) == (2, "")
-    assert "metric.spread._target_=mine_metric.Spread" in refused.err
-    assert "add --allow mine_metric" in refused.err
-    measured = inside(*words, "--allow", "mine_metric")
-    assert measured.code == 0, measured.err
-    assert "spread" in measured.out
-
-
 def test_the_pages_command_line_finds_its_modules(elsewhere):
     """PYTHONPATH is read by a process when it starts."""
     command = [sys.executable, "-c", "from gan_cli.cli import divergence; divergence()", "list", "--config-dir=conf"]
@@ -86,3 +71,17 @@ def test_the_pages_density_is_that_of_its_samples():
 
     x = torch.linspace(-5, 5, 11, dtype=torch.float64)[:, None]
     torch.testing.assert_close(Cauchy(2.0).log_density(x), torch.distributions.Cauchy(0.0, 2.0).log_prob(x[:, 0]))
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_pages_metric_is_measured_of_a_run_if_its_module_is_allowed(inside):
+    choice = ["dataset=ring", "metric=[spread]", "train.steps=3", "name=of-mine"]
+    trained = inside("gan-train", "--config-dir=conf", *choice)
+    assert trained.code == 0, trained.err
+    refused = inside("gan-eval", "outputs/of-mine", "--metric=spread")
+    assert (refused.code, refused.out) == (2, "")
+    assert "metric.spread._target_=mine_metric.Spread" in refused.err
+    assert "add --allow mine_metric" in refused.err
+    measured = inside("gan-eval", "outputs/of-mine", "--metric=spread", "--allow", "mine_metric")
+    assert measured.code == 0, measured.err
+    assert "spread" in measured.out

@@ -29,7 +29,7 @@ def ring(trained: Path, tmp_path: Path) -> Path:
     return shutil.copytree(trained, tmp_path / "ring")
 
 
-def name_in(folder: Path, key: str, target: object) -> None:
+def name_in(folder: Path, key: str, target: str | dict[str, str]) -> None:
     path = folder / ".hydra" / "config.yaml"
     config = OmegaConf.load(path)
     OmegaConf.update(config, key, target, force_add=True)

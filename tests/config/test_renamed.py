@@ -39,7 +39,7 @@ def test_the_new_places_are_modules(module):
 
 
 def test_every_target_of_a_tree_is_renewed_and_nothing_else():
-    tree: Any = {
+    tree: dict[str, Any] = {
         "a": {"_target_": "gan_cli.device.Device", "name": "gan_cli.device.Device"},
         "b": [{"_target_": None}, 3],
     }
