@@ -41,11 +41,11 @@ def test_a_change_in_anything_that_is_imported_is_seen(name: str, package: Path)
 def test_our_own_modules_count_and_those_of_others_do_not(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def digest(path: Path) -> str:
+    def reading(path: Path) -> str:
         read.append(path.as_posix())
         return file_digest(path)
 
-    monkeypatch.setattr(sources, "file_digest", digest)
+    monkeypatch.setattr(sources, "file_digest", reading)
     sources.code_digest("mine.metric.Metric")
     assert any(path.endswith("gan_cli/metrics/distances.py") for path in read)
     assert not any("numpy" in path for path in read)
@@ -55,10 +55,10 @@ def test_our_own_modules_count_and_those_of_others_do_not(package: Path, monkeyp
 @pytest.mark.parametrize("metric", ["frechet.FrechetDistance", "manifold.PrecisionRecall", "kernel.KernelDistance"])
 def test_a_change_in_distances_changes_the_metrics_that_use_them(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
     target = f"gan_cli.metrics.{metric}"
-    before, digest = sources.code_digest(target), file_digest
+    before = sources.code_digest(target)
     for name, is_used in (("distances", True), ("parzen", False)):
         monkeypatch.setattr(
-            sources, "file_digest", lambda path, name=name: "0" * 64 if path.stem == name else digest(path)
+            sources, "file_digest", lambda path, name=name: "0" * 64 if path.stem == name else file_digest(path)
         )
         assert (sources.code_digest(target) != before) is is_used
 
@@ -76,6 +76,7 @@ def test_nothing_is_imported_to_get_it(package: Path) -> None:
 import sys
 sys.path.insert(0, {str(package)!r})
 from gan_cli import sources
+from gan_cli.files import file_digest
 assert sources.code_digest("mine.metric.Metric")
 assert sources.code_digest("this.s")
 assert not {{"mine", "this", "torch", "numpy"}} & set(sys.modules)

@@ -29,7 +29,7 @@ from gan_cli.training.device import Device
 logger = logging.getLogger(__name__)
 
 Failures = dict[str, CommandError]
-"""By metric, what went wrong."""
+"""What went wrong, by metric."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ class Question:
 
     run: Path
     metrics: Sequence[str]
-    """By name; none: all that apply."""
+    """The names of metrics; none: all that apply."""
     n: int | None
     split: str | None
     weights: str

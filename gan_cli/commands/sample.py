@@ -61,7 +61,7 @@ class Drawn:
     trained: TrainedRun
     generator: Generator
     n: int | None
-    """As many as were asked for."""
+    """The number of samples that was asked for; None: the usual one."""
     seed: int
 
     def grid(self) -> bytes:

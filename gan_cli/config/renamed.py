@@ -1,4 +1,4 @@
-"""Where classes were before their modules moved, so that yamls and runs from then keep their meaning."""
+"""The old places of classes whose modules moved, so that yamls and runs from then keep their meaning."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ MOVED = {
     "gan_cli.extractors": "gan_cli.metrics.extractors",
     "gan_cli.penalties": "gan_cli.divergences.penalties",
 }
-"""Of modules that yamls named: the old place and today's."""
+"""Today's place of each module that yamls named, by the old one."""
 
 
 def todays(target: str) -> str:

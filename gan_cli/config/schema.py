@@ -97,7 +97,9 @@ def register() -> None:
 
 def run_name(overrides: Sequence[str]) -> str:
     """The name of the folder of a run with these overrides; runs that continue one another share it."""
-    return folder_name(sorted(override for override in overrides if not FREE.fullmatch(override.split("=")[0])))
+    return folder_name(
+        sorted(override for override in overrides if not FREE.fullmatch(override.lstrip("+").split("=")[0]))
+    )
 
 
 def member_name(overrides: Sequence[str], name: str) -> str:

@@ -32,7 +32,7 @@ class Gallery:
 
     title: str
     rows: Mapping[str, Tensor]
-    """By what stands before the row: uint8, shape `(columns, channels, height, width)`."""
+    """Rows of uint8 images, shape `(columns, channels, height, width)`, by what stands before the row."""
     captions: Mapping[str, Sequence[str]]
     """What stands above the images of a row, if anything does."""
 

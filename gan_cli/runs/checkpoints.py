@@ -17,7 +17,7 @@ from gan_cli.runs.folder import RunFolder
 logger = logging.getLogger(__name__)
 
 State = Mapping[str, Any]
-"""Under "step" the number of steps taken; under every other name tensors and numbers in plain containers."""
+"""The number of steps taken under "step"; tensors and numbers in plain containers under every other name."""
 
 
 def save(folder: RunFolder, state: State, keep: int) -> Path:

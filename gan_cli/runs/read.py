@@ -94,7 +94,7 @@ def checkpoint_of(folder: Path, step: int) -> Path:
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step is kept."""
+    """The path of the checkpoint of a step."""
     return folder / CHECKPOINTS / f"step-{step:07d}.pt"
 
 
@@ -104,7 +104,7 @@ def step_of(checkpoint: Path) -> int:
 
 
 def digest_path(checkpoint: Path) -> Path:
-    """Where the digest of a checkpoint is kept."""
+    """The path of the digest of a checkpoint."""
     return checkpoint.with_name(checkpoint.name + ".sha256")
 
 

@@ -38,9 +38,9 @@ class ExtractorIdentity:
     extractor: str | None = None
     """Its name and options."""
     extractor_sha256: str | None = None
-    """Of its weights."""
+    """The digest of its weights."""
     extractor_code_sha256: str | None = None
-    """Of the module that defines it, and all that this imports."""
+    """The digest of the module that defines it, and of all that this imports."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ class Request:
     target: str
     """The dotted path of its class."""
     code_sha256: str | None
-    """Of the module that defines it, and all that this imports."""
+    """The digest of the module that defines it, and of all that this imports."""
     options: dict[str, Any]
     split: str | None
-    """Of the real data; None where they have one part only, and in the receipts of metrics that do not look at it."""
+    """The part of the real data; None if they have one part only, and in receipts of metrics that do not look at it."""
     weights: str
     seed: int
     step: int
@@ -114,7 +114,7 @@ def circumstances(receipt: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _version(receipt: Mapping[str, Any]) -> str | None:
-    """Of this program, when the number was measured."""
+    """The version of this program that measured the number."""
     versions: Mapping[str, str] = receipt.get("versions") or {}
     return versions.get("gan-cli")
 

@@ -311,13 +311,12 @@ def test_what_a_question_says_beside_a_number_costs_no_new_measurement(digits: P
 def test_a_receipt_of_other_code_does_not_answer(ring: Path, inside: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither that of the metric, nor that of what it imports, nor that of the extractor."""
     ask = ["gan-eval", str(ring), "--n=200", "--metric=frechet", "--metric=modes"]
-    digest = file_digest
     for changed, measured in (("distances", ["frechet"]), ("raw", ["frechet"]), ("modes", ["modes"]), ("parzen", [])):
         assert inside(*ask).code == 0
         assert "measuring" not in inside(*ask).err
         with monkeypatch.context() as patched:
             patched.setattr(
-                sources, "file_digest", lambda path, name=changed: "0" * 64 if path.stem == name else digest(path)
+                sources, "file_digest", lambda path, name=changed: "0" * 64 if path.stem == name else file_digest(path)
             )
             said = inside(*ask).err.splitlines()
         assert said == [f"measuring {metric}" for metric in measured]

@@ -60,6 +60,7 @@ def test_a_sweep_over_nothing_is_refused(swept):
 def test_names_leave_out_what_may_change_and_stay_short():
     assert run_name(["train.steps=5", "seed=1", "every.log=3", "divergence=kl"]) == "divergence=kl,seed=1"
     assert run_name(["divergence/penalty=r1"]) == "divergence-penalty=r1"
+    assert run_name(["+tracker.x=1", "seed=1"]) == run_name(["tracker.x=1", "seed=1"]) == "seed=1"
     assert run_name([]) == "default"
     assert member_name(["train.steps=5", "seed=1"], "x") == "seed=1,train.steps=5"
     assert member_name(["seed=1", "name=a/b"], "a/b") == "a-b"

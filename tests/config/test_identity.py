@@ -119,9 +119,7 @@ def test_a_class_that_is_not_found_has_no_defaults() -> None:
 
 def plain() -> DictConfig:
     """The config of a run as its folder has it."""
-    content = OmegaConf.to_container(compose(*TINY), resolve=True, enum_to_str=True)
-    assert isinstance(content, dict)
-    return OmegaConf.create(content)
+    return DictConfig(OmegaConf.to_container(compose(*TINY), resolve=True, enum_to_str=True))
 
 
 def test_the_spine_has_defaults_too() -> None:

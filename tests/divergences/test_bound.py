@@ -40,9 +40,9 @@ def test_the_estimate_comes_near_the_exact_value_from_below(name, tmp_path):
         "metric.exact.samples=10000",
         "optimizer.critic.lr=5e-3",
         "optimizer.generator.lr=1e-3",
-        "train.steps=600",
+        "train.steps=400",
         "train.batch_size=256",
-        "every.evaluate=60",
+        "every.evaluate=40",
     )
     assert max(excesses(folder)) < 4
     last = read.metrics(folder)[-1]

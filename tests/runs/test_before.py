@@ -15,21 +15,9 @@ from tests.helpers.commands import Command
 
 BEFORE = Path(__file__).parent / "before"
 
-TOY: tuple[str, ...] = (
-    "dataset=ring",
-    "model.generator.hidden=[4]",
-    "model.critic.hidden=[4]",
-    "model.generator.latent_size=2",
-)
-RUN: tuple[str, ...] = (
-    *TOY,
-    "train.batch_size=16",
-    "every.checkpoint=10",
-    "every.log=5",
-    "every.samples=20",
-    "every.evaluate=20",
-)
-RUN = (*RUN, "metric=[modes]", "name=old", "seed=1")
+TOY = ("dataset=ring", "model.generator.hidden=[4]", "model.critic.hidden=[4]", "model.generator.latent_size=2")
+EVERY = ("every.checkpoint=10", "every.log=5", "every.samples=20", "every.evaluate=20")
+RUN = (*TOY, *EVERY, "train.batch_size=16", "metric=[modes]", "name=old", "seed=1")
 SWEEP = (*TOY, "train.batch_size=16", "every.log=5", "metric=[]")
 
 FINGERPRINT = "4e0b0fe026d47ffda4163bc5a0dc02f379262d9a3f3e20de4c03d9d141bdcbfb"
