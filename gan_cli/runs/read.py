@@ -61,8 +61,11 @@ def record(folder: Path) -> dict[str, Any]:
 
 
 def metrics(folder: Path) -> list[Numbers]:
-    """The lines of metrics.jsonl, in the order of their steps and without those that are damaged."""
-    return lines(text_of(folder / METRICS) or "")[0]
+    """The lines of metrics.jsonl, in the order of their steps and without those that are damaged. Raises `ConfigError`."""
+    try:
+        return lines(text_of(folder / METRICS) or "")[0]
+    except UnreadableError as error:
+        raise ConfigError(f"{folder / METRICS} {error}: mend that") from error
 
 
 def receipts(folder: Path) -> list[Receipt]:
@@ -117,27 +120,32 @@ def digest_of(checkpoint: Path) -> str:
 
 
 def text_of(path: Path) -> str | None:
-    """The text of a file; None where there is no such file. Raises `UnreadableError`."""
-    try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise UnreadableError(f"cannot be read ({error.strerror})") from error
+    """The text of a file, damaged letters replaced; None if there is no such file. Raises `UnreadableError`."""
+    content = _bytes_of(path)
+    return None if content is None else content.decode(errors="replace")
 
 
 def mapping(path: Path, parse: Callable[[str], Any]) -> Any:
-    """The mapping in a file; None where there is no such file. Raises `UnreadableError`."""
-    text = text_of(path)
-    if text is None:
+    """The mapping in a file; None if there is no such file. Raises `UnreadableError`."""
+    written = _bytes_of(path)
+    if written is None:
         return None
     try:
-        content = parse(text)
-    except Exception:  # whatever the parsers of yaml and JSON, and OmegaConf, trip over
+        content = parse(written.decode())
+    except Exception:  # the parsers of yaml and JSON, and OmegaConf, may raise anything
         content = None
     if not isinstance(content, Mapping):
         raise DamagedError
     return content
+
+
+def _bytes_of(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UnreadableError(f"cannot be read ({error.strerror})") from error
 
 
 def _resolved(text: str) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_cli.errors import CommandError
+from gan_cli.errors import CommandError, ConfigError
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 
@@ -94,3 +94,9 @@ def test_lines_beyond_a_step_are_taken_back_and_damaged_ones_dropped(tmp_path):
     assert folder.rewind_metrics(2) == [{"step": 1, "estimate": float("inf")}, {"step": 2, "estimate": float("inf")}]
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 2
     assert read.metrics(tmp_path) == folder.rewind_metrics(9)
+
+
+def test_metrics_that_cannot_be_read_are_named(tmp_path):
+    (tmp_path / "metrics.jsonl").mkdir()
+    with pytest.raises(ConfigError, match=r"metrics\.jsonl cannot be read \(Is a directory\): mend that"):
+        RunFolder(tmp_path).rewind_metrics(1)
