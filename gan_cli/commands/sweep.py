@@ -11,7 +11,7 @@ from gan_cli.show.tables import aligned
 def runs(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     """The runs of a sweep by name, each with its run.json."""
     top = folder.resolve()
-    return [(str(path.relative_to(top)), read.record(path)) for path in find.below(top)]
+    return [(str(path.relative_to(top)), read.record(path)) for path in sorted(find.below(top))]
 
 
 COLUMNS = {"estimate": ".4f", "seconds": ".1f", "images_per_second": ".0f"}

@@ -61,7 +61,7 @@ def record(folder: Path) -> dict[str, Any]:
 
 
 def metrics(folder: Path) -> list[Numbers]:
-    """The lines of metrics.jsonl, in the order of their steps and without those that are damaged. Raises `ConfigError`."""
+    """The lines of metrics.jsonl by step, without those that are damaged. Raises `ConfigError`."""
     try:
         return lines(text_of(folder / METRICS) or "")[0]
     except UnreadableError as error:
