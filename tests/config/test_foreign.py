@@ -1,5 +1,6 @@
 """What a run's folder names is not imported while the run is only read."""
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -89,6 +90,13 @@ def test_an_allowed_module_stands_for_its_submodules_and_for_no_other():
     assert not is_within("mine", ["mine"])
     assert not is_within("mine_too.One", ["mine"])
     assert not is_within("mine.One", ["mine.metrics"])
+
+
+def test_no_module_of_ours_does_anything_when_it_is_imported(monkeypatch):
+    """`gan_cli.__main__.X` is a target of ours too."""
+    monkeypatch.setattr(sys, "argv", ["gan-train", "--help"])
+    sys.modules.pop("gan_cli.__main__", None)
+    importlib.import_module("gan_cli.__main__")
 
 
 READING = {

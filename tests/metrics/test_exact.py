@@ -144,3 +144,11 @@ def test_points_of_three_dimensions_are_refused_and_of_two_are_not():
     with pytest.raises(ValueError, match="one or two dimensions"):
         ExactDivergence(samples=1000).check(Gaussian([0.0] * 3, 1.0), divergence("kl"))
     ExactDivergence(samples=1000).check(Ring(8, 2.0, 0.02), divergence("kl"))
+
+
+def test_a_gaussian_that_has_shrunk_to_a_point_has_no_density():
+    generator = GaussianGenerator((1,), mean=1.0, deviation=1.8)
+    assert generator.density() is not None
+    with torch.no_grad():
+        generator.deviation.zero_()
+    assert generator.density() is None
