@@ -11,13 +11,13 @@ from gan_cli.config import options
 from gan_cli.files import file_digest
 
 FILES = {
-    "mine/__init__.py": "",
-    "mine/metric.py": "from mine import distances\nfrom .helpers import help\n\n\ndef late():\n    import mine.late\n",
-    "mine/distances.py": "import gan_cli.metrics.distances\nimport numpy\n",
-    "mine/helpers/__init__.py": "from ..constants import ONE\n",
-    "mine/constants.py": "ONE = 1\n",
-    "mine/late.py": "",
-    "mine/other.py": "",
+    "measurer/__init__.py": "",
+    "measurer/metric.py": "from measurer import distances\nfrom .helpers import help\n\n\ndef late():\n    import measurer.late\n",
+    "measurer/distances.py": "import gan_cli.metrics.distances\nimport numpy\n",
+    "measurer/helpers/__init__.py": "from ..constants import ONE\n",
+    "measurer/constants.py": "ONE = 1\n",
+    "measurer/late.py": "",
+    "measurer/other.py": "",
 }
 
 
@@ -32,10 +32,10 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_change_in_anything_that_is_imported_is_seen(name: str, package: Path) -> None:
-    before = sources.code_digest("mine.metric.Metric")
+    before = sources.code_digest("measurer.metric.Metric")
     with (package / name).open("a") as file:
         file.write("# changed\n")
-    assert (sources.code_digest("mine.metric.Metric") == before) is (name == "mine/other.py")
+    assert (sources.code_digest("measurer.metric.Metric") == before) is (name == "measurer/other.py")
 
 
 def test_our_own_modules_count_and_those_of_others_do_not(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,7 +46,7 @@ def test_our_own_modules_count_and_those_of_others_do_not(package: Path, monkeyp
         return file_digest(path)
 
     monkeypatch.setattr(sources, "file_digest", reading)
-    sources.code_digest("mine.metric.Metric")
+    sources.code_digest("measurer.metric.Metric")
     assert any(path.endswith("gan_cli/metrics/distances.py") for path in read)
     assert not any("numpy" in path for path in read)
     assert len(read) == len(set(read))
@@ -71,24 +71,24 @@ def test_every_metric_and_extractor_has_a_digest() -> None:
 
 
 def test_nothing_is_imported_to_get_it(package: Path) -> None:
-    (package / "mine" / "__init__.py").write_text("raise SystemExit('imported')\n")
+    (package / "measurer" / "__init__.py").write_text("raise SystemExit('imported')\n")
     program = f"""
 import sys
 sys.path.insert(0, {str(package)!r})
 from gan_cli import sources
 from gan_cli.files import file_digest
-assert sources.code_digest("mine.metric.Metric")
+assert sources.code_digest("measurer.metric.Metric")
 assert sources.code_digest("this.s")
-assert not {{"mine", "this", "torch", "numpy"}} & set(sys.modules)
+assert not {{"measurer", "this", "torch", "numpy"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-@pytest.mark.parametrize("target", ["nowhere.Metric", "mine.nothing.Metric", "Metric", "", "math.sqrt", "..a"])
+@pytest.mark.parametrize("target", ["nowhere.Metric", "measurer.nothing.Metric", "Metric", "", "math.sqrt", "..a"])
 def test_what_is_not_found_has_none(target: str, package: Path) -> None:
     assert sources.code_digest(target) is None
 
 
 def test_a_module_that_is_no_python_has_none(package: Path) -> None:
-    (package / "mine" / "metric.py").write_text("def (")
-    assert sources.code_digest("mine.metric.Metric") is None
+    (package / "measurer" / "metric.py").write_text("def (")
+    assert sources.code_digest("measurer.metric.Metric") is None
