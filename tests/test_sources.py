@@ -12,7 +12,8 @@ from gan_cli.files import file_digest
 
 FILES = {
     "measurer/__init__.py": "",
-    "measurer/metric.py": "from measurer import distances\nfrom .helpers import help\n\n\ndef late():\n    import measurer.late\n",
+    "measurer/metric.py": "from measurer import distances\nfrom .helpers import help\n"
+    "def late():\n    import measurer.late\n",
     "measurer/distances.py": "import gan_cli.metrics.distances\nimport numpy\n",
     "measurer/helpers/__init__.py": "from ..constants import ONE\n",
     "measurer/constants.py": "ONE = 1\n",
