@@ -12,8 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.augmentations.base import Augmentation
 from gan_cli.config import options, parts
-from gan_cli.config.build import build, naming
-from gan_cli.config.schema import EveryConfig, GeneratorTraining, validate
+from gan_cli.config.build import build, in_range, naming
+from gan_cli.config.schema import RANGES, EveryConfig, GeneratorTraining, validate
 from gan_cli.datasets.base import Batch, Dataset
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
@@ -21,6 +21,7 @@ from gan_cli.jobs import GameJob
 from gan_cli.metrics.subject import RealSamples
 from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
+from gan_cli.ranges import NonNegative
 from gan_cli.schedules import Schedule
 from gan_cli.trackers import Tracker
 from gan_cli.training.batches import batches
@@ -73,6 +74,7 @@ def assemble(config: DictConfig, before: Plan | None = None) -> GameJob:
         before=before,
         data=source.description,
     )
+    torch.set_num_threads(planned.threads)
     game.bf16 = planned.precision == "bf16"
     return GameJob(
         seed=config.seed,
@@ -87,8 +89,8 @@ def assemble(config: DictConfig, before: Plan | None = None) -> GameJob:
         game=game,
         batches=source,
         scheduling=Scheduling(
-            rates=_schedule(config.train.schedule, "train.schedule"),
-            average_decay=_number(config.train.average_decay, "train.average_decay"),
+            rates=in_range(_schedule(config.train.schedule, "train.schedule"), NonNegative, "train.schedule"),
+            average_decay=_average_decay(config.train.average_decay),
             **of_optimizers,
         ),
         metrics=metrics,
@@ -115,24 +117,30 @@ def _state(
 def _optimizer(node: DictConfig, key: str, network: nn.Module) -> tuple[Optimizer, Mapping[str, Option]]:
     """The optimizer of a network with the numbers of its start, and those of its options that change over the run."""
     changing: dict[str, Option] = {}
-    at_start = node.copy()
+    at_start, at_end = node.copy(), node.copy()
     for name, value in ((str(name), value) for name, value in node.items()):
         several = value if isinstance(value, ListConfig) else [value]
         if any(isinstance(item, DictConfig) for item in several):
             numbers = [_number(item, f"{key}.{name!s}") for item in several]
-            starts = [number.value if isinstance(number, Schedule) else number for number in numbers]
             changing[name] = numbers if isinstance(value, ListConfig) else numbers[0]
-            at_start[name] = starts if isinstance(value, ListConfig) else starts[0]
+            for end, configured in enumerate((at_start, at_end)):
+                then = [number.ends[end] if isinstance(number, Schedule) else number for number in numbers]
+                configured[name] = then if isinstance(value, ListConfig) else then[0]
     built: Optimizer = build(at_start, Optimizer, key, params=network.parameters())
+    if changing:
+        build(at_end, Optimizer, key, params=network.parameters())  # which checks the numbers
     return built, changing
+
+
+def _average_decay(value: Any) -> float | Schedule:
+    key = "train.average_decay"
+    decay = _number(value, key)
+    return in_range(decay, RANGES[key], key) if isinstance(decay, Schedule) else decay
 
 
 def _number(value: Any, key: str) -> float | Schedule:
     """A number, or the schedule that stands in its place."""
-    if not isinstance(value, DictConfig):
-        return typing.cast(float, value)
-    schedule: Schedule = build(value, Schedule, key)
-    return schedule
+    return _schedule(value, key) if isinstance(value, DictConfig | str) else typing.cast(float, value)
 
 
 def _schedule(value: Any, key: str) -> Schedule:
@@ -141,7 +149,7 @@ def _schedule(value: Any, key: str) -> Schedule:
         try:
             value = options.option("schedule", value)
         except ConfigError as error:
-            raise ConfigError(f"{key}={error}") from error
+            raise ConfigError(f"{key}={error}, or +schedule@{key}=… for one of a --config-dir") from error
     schedule: Schedule = build(value, Schedule, key)
     return schedule
 
@@ -157,8 +165,10 @@ def _check_independence(critic: Critic, divergence: Divergence) -> None:
 @torch.no_grad()
 def _dry_pass(game: Game, real: Batch) -> None:
     """Run both networks once, in evaluation mode so that nothing in them changes, and check the shapes."""
-    game.generator.eval()
-    game.critic.eval()
+    for name, player in (("generator", game.generator), ("critic", game.critic)):
+        player.eval()
+        if player.conditional and real.labels is None:
+            raise ConfigError(f"model.{name} needs the labels of samples, which dataset does not have: choose another")
     fake = draw(game, real)
     if fake.shape != real.samples.shape:
         raise ConfigError(

@@ -53,5 +53,7 @@ class DamagedCheckpointError(CheckpointError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The remedy for a misspelt name: the nearest known one, or all of them."""
     names = sorted(map(str, known))
+    if not names:
+        return "there is none to set"
     close = get_close_matches(name, names, n=1)
     return f"did you mean {close[0]}?" if close else f"choose one of {', '.join(names)}"

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gan_cli.datasets.base import Density
+from gan_cli.datasets.base import Dataset, Density, Endless, Images
+from gan_cli.errors import ConfigError
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
 
@@ -17,6 +18,20 @@ PLOTTED_POINTS = 2500
 def latents(generator: Generator, n: int, seed: int) -> Tensor:
     """`n` latents that depend on the seed and on `n` alone: they are drawn on the CPU, whatever the device."""
     return generator.sample_latent(n, torch.Generator().manual_seed(stream(seed, "samples")))
+
+
+def labels(generator: Generator, dataset: Dataset, n: int, seed: int) -> Tensor | None:
+    """The labels of `n` real samples, which depend on the seed alone; None if the generator or the data know none."""
+    if not generator.conditional:
+        return None
+    source = torch.Generator().manual_seed(stream(seed, "labels of samples"))
+    match dataset:
+        case Images(labels=Tensor() as known):
+            return known[torch.randint(len(known), (n,), generator=source)]
+        case Endless():
+            return dataset.batch(n, source).labels
+        case _:
+            return None
 
 
 @contextmanager
@@ -31,10 +46,17 @@ def evaluating(network: nn.Module) -> Iterator[None]:
         network.train(was_training)
 
 
-def generate(generator: Generator, latent: Tensor, batch_size: int = 500) -> Tensor:
-    """The samples of latents, computed `batch_size` at a time."""
+def generate(generator: Generator, latent: Tensor, labels: Tensor | None = None, batch_size: int = 500) -> Tensor:
+    """The samples of latents, computed `batch_size` at a time.
+
+    Raises `ConfigError` for a conditional generator that is not given a label for each.
+    """
+    if generator.conditional and labels is None:
+        raise ConfigError("model.generator draws samples of given classes, and no classes were given")
+    parts = latent.split(batch_size)
+    given = [None] * len(parts) if labels is None else labels.to(latent.device).split(batch_size)
     with evaluating(generator):
-        return torch.cat([generator(part) for part in latent.split(batch_size)])
+        return torch.cat([generator.draw(*both) for both in zip(parts, given, strict=True)])
 
 
 def scores(critic: Critic, x: Tensor) -> Tensor:

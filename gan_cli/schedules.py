@@ -2,13 +2,13 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
 import torch
 from annotated_types import Ge, Lt
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan_cli.ranges import Count, NonNegative, Positive
 
@@ -50,6 +50,11 @@ class Schedule(ABC):
         """The number that the step after `progress` is computed with."""
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The number before the first step, and at the end of a run that no schedule outlasts."""
+        return self.at(Progress(0, 1, 1)), self.at(Progress(10**12, 10**12, 1))
+
+    @property
     def value(self) -> float | Tensor:
         """The number as it was written last; before the first step that of the beginning."""
         return self.at(Progress(0, 1, 1)) if self._value is None else self._value
@@ -60,11 +65,14 @@ class Schedule(ABC):
         if isinstance(self._value, Tensor):
             self._value.fill_(number)
         else:
-            self._value = number
+            self._hold(number)
 
     def keep_on(self, device: torch.device) -> None:
         """Hold the number in one scalar on a device from now on."""
-        self._value = torch.as_tensor(self.value, dtype=torch.float32, device=device)
+        self._hold(torch.as_tensor(self.value, dtype=torch.float32, device=device))
+
+    def _hold(self, value: float | Tensor) -> None:
+        object.__setattr__(self, "_value", value)  # a part may be a frozen dataclass
 
 
 def now(number: float | Schedule) -> float | Tensor:
@@ -72,16 +80,22 @@ def now(number: float | Schedule) -> float | Tensor:
     return number.value if isinstance(number, Schedule) else number
 
 
-def schedules_in(part: object) -> Iterator[Schedule]:
-    """Every schedule among the attributes of a part and of the parts in it."""
-    if isinstance(part, Schedule):
-        yield part
-    elif isinstance(part, list | tuple):
-        for item in part:
-            yield from schedules_in(item)
-    elif hasattr(part, "__dict__") and not isinstance(part, type | Tensor | nn.Module):
-        for attribute in vars(part).values():
-            yield from schedules_in(attribute)
+def schedules_in(part: object) -> list[Schedule]:
+    """Every schedule among the attributes of a part and of the parts in it, each once."""
+    found: dict[int, object] = {}
+    ahead = [part]
+    while ahead:
+        item = ahead.pop()
+        if id(item) in found or isinstance(item, type | Tensor):
+            continue
+        found[id(item)] = item
+        if isinstance(item, Mapping):
+            ahead += item.values()
+        elif isinstance(item, list | tuple | set):
+            ahead += item
+        elif not isinstance(item, Schedule):
+            ahead += getattr(item, "__dict__", {}).values()
+    return [item for item in found.values() if isinstance(item, Schedule)]
 
 
 class Constant(Schedule):

@@ -30,17 +30,18 @@ def _python(path: Path) -> Path | None:
     return path if path.suffix == ".py" and path.is_file() else None
 
 
-def code_digest(target: str) -> str | None:
-    """A SHA-256 of the module that defines a class, given as a dotted path, and of all that it imports.
+def code_digest(*targets: str) -> str | None:
+    """A SHA-256 of the modules that define classes, given as dotted paths, and of all that these import.
 
-    What it imports from this package and from its own counts, and what these import in turn. None where the module is
+    What they import from this package and from their own counts, and what these import in turn. None if a module is
     not found, or is no Python.
     """
-    module = target.rpartition(".")[0]
-    packages = {PACKAGE, module.partition(".")[0]}
+    ahead = [target.rpartition(".")[0] for target in targets]
+    packages = {PACKAGE, *(module.partition(".")[0] for module in ahead)}
     found: dict[str, str] = {}
-    ahead = [module]
     try:
+        if any(module_file(module) is None for module in ahead):
+            return None
         while ahead:
             name = ahead.pop()
             path = module_file(name)

@@ -123,7 +123,7 @@ def test_every_augmentation_takes_a_step_on_images_or_on_a_toy_that_it_is_for(au
 
 @pytest.mark.parametrize("schedule", options("schedule"))
 def test_every_schedule_takes_a_step_as_a_factor_on_rates_or_as_a_decay(schedule):
-    places = [[f"train.schedule={schedule}"], [f"schedule@train.average_decay={schedule}"]]
+    places = [[f"train.schedule={schedule}"], [f"train.average_decay={schedule}"]]
     assert_takes_a_step(*first_that_fits(places, *TINY))
 
 

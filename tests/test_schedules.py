@@ -1,6 +1,7 @@
 """Numbers that change over a run: their formulas, where they are found, and who writes and reads them."""
 
 import math
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -60,9 +61,29 @@ def test_what_is_written_is_read_as_a_float_or_where_it_lies_on_the_device():
 
 def test_schedules_are_found_in_a_part_and_in_the_parts_of_it():
     weight = Constant(1.0)
-    assert list(schedules_in(Wasserstein(penalty=R1(weight)))) == [weight]
-    assert list(schedules_in(Wasserstein(penalty=R1(1.0)))) == []
-    assert list(schedules_in([NoAugmentation(), Interpolate(weight)])) == [weight]
+    assert schedules_in(Wasserstein(penalty=R1(weight))) == [weight]
+    assert schedules_in(Wasserstein(penalty=R1(1.0))) == []
+    assert schedules_in([NoAugmentation(), Interpolate(weight)]) == [weight]
+    network = torch.nn.Linear(1, 1)
+    vars(network).update(probability={"flip": weight}, itself=[network])
+    assert schedules_in(network) == [weight]
+
+
+@dataclass(frozen=True)
+class Halving(Schedule):
+    """A frozen part, as most are."""
+
+    start: float = 1.0
+
+    def at(self, progress: Progress) -> float:
+        return self.start / 2**progress.step
+
+
+def test_a_frozen_schedule_is_written_like_any_other():
+    schedule = Halving()
+    schedule.write(Progress(3, 4, 1))
+    assert now(schedule) == 0.125
+    assert schedule == Halving()
 
 
 def test_whether_more_steps_change_the_first_ones_is_known():
@@ -96,7 +117,7 @@ def test_a_rate_of_its_own_is_scaled_by_the_factor_of_all():
 
 def test_on_the_device_the_same_numbers_are_followed_and_what_is_saved_is_as_before():
     optimizer = adam(lr=0.1, betas=(0.5, 0.9), fused=True)
-    before = optimizer.state_dict()["param_groups"][0].keys() | {"initial_lr"}
+    before = optimizer.state_dict()["param_groups"][0] | {"lr": 0.05, "betas": (0.5, 0.95), "initial_lr": 0.1}
     changing: dict[str, list[float | Schedule]] = {"betas": [0.5, Linear(0.9, 1.0, None)]}
     keep_on_device(optimizer, changing)
     (group,) = optimizer.param_groups
@@ -107,13 +128,12 @@ def test_on_the_device_the_same_numbers_are_followed_and_what_is_saved_is_as_bef
     assert group["betas"][1] is beta
     torch.testing.assert_close(torch.stack([rate, beta]), torch.tensor([0.05, 0.95]))
     keep_on_host(optimizer)
-    assert (group["lr"], group["betas"], group["capturable"]) == (
-        pytest.approx(0.05),
-        (pytest.approx(0.5), pytest.approx(0.95)),
-        False,
-    )
-    assert optimizer.state_dict()["param_groups"][0].keys() == before
-    assert group["initial_lr"] == 0.1
+    after = optimizer.state_dict()["param_groups"][0]
+    assert after.keys() == before.keys()
+    assert (after["lr"], after["betas"]) == (pytest.approx(before["lr"]), pytest.approx(before["betas"]))
+    assert {name: after[name] for name in after if name not in ("lr", "betas")} == {
+        name: before[name] for name in before if name not in ("lr", "betas")
+    }
 
 
 # In the config
@@ -129,7 +149,11 @@ def node(name: str, **numbers: object) -> str:
         f"optimizer.generator.lr={node('Linear', start=0.01, end=0.0, images=320)}",
         "optimizer.generator.betas=[0.0," + node("Linear", start=0.9, end=0.99, images=320) + "]",
         f"divergence.penalty.weight={node('Cosine', start=1.0, end=0.1, images='null')}",
-        "schedule@train.average_decay=half_life train.average_decay.images=100",
+        "train.average_decay=half_life",
+        'train.average_decay="half_life:images=100"',
+        "+schedule@train.average_decay=half_life train.average_decay.images=100",
+        f"train.average_decay={node('HalfLife', images=100, warm_up='null')}",
+        f"optimizer.critic.weight_decay={node('Linear', start=1.0, end=0.0, images=320)}",
         "train.average_decay=0.5",
         f"train.schedule={node('Cosine', start=1.0, end=0.5, images=64)}",
         "train.schedule=linear",
@@ -157,9 +181,25 @@ def test_a_schedule_stands_in_the_place_of_a_number(override):
 @pytest.mark.parametrize(
     ("override", "said"),
     [
+        (
+            f"divergence.penalty.weight={node('Constant', number=-10)}",
+            "divergence.penalty.weight=-10.0 must be at least 0",
+        ),
+        (
+            f"divergence.penalty.weight={node('Linear', start=1, end=-5, images='null')}",
+            "weight=-5.0 must be at least 0",
+        ),
+        (
+            f"train.average_decay={node('Linear', start=0.9, end=2, images=10)}",
+            "train.average_decay=2.0 must be below 1",
+        ),
+        (f"train.schedule={node('Linear', start=1, end=-2, images='null')}", "train.schedule=-2.0 must be at least 0"),
+        (f"optimizer.generator.lr={node('Linear', start=0.1, end=-1, images='null')}", "Invalid learning rate: -1"),
+        ("optimizer.critic.betas=[0.5," + node("Linear", start=0.9, end=2, images=10) + "]", "Invalid beta parameter"),
         ("train.schedule=sinus", "train.schedule=sinus is not a schedule"),
         (f"train.schedule={node('Linear', start=1.0)}", "train.schedule.end is missing"),
         ("train.average_decay=2", "train.average_decay=2 must be"),
+        ("train.average_decay=fast", "train.average_decay=fast is not a schedule: choose one of constant"),
         (f"train.average_decay={node('WarmUp', decay='fast')}", "train.average_decay.decay=fast must be"),
         ("train.average_decay={_target_:gan_cli.divergences.penalties.NoPenalty}", "is not a concrete Schedule"),
         (f"optimizer.critic.lr={node('Constant', number='x')}", "optimizer.critic.lr.number=x must be"),
@@ -167,7 +207,7 @@ def test_a_schedule_stands_in_the_place_of_a_number(override):
 )
 def test_a_wrong_schedule_is_refused_by_its_key(override, said):
     with pytest.raises(ConfigError) as refused:
-        assemble(compose(*TINY, override))
+        assemble(compose(*TINY, "divergence=wgan_gp", override))
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
 

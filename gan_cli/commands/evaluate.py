@@ -85,6 +85,9 @@ def _requests(config: DictConfig, question: Question) -> list[Request]:
         raise ConfigError(f"{run} has no checkpoint yet: wait for its first, or set every.checkpoint")
     digest, dataset = _digest(checkpoints[-1]), read.record(run).get("dataset")
     extractor = receipts.identity(config.metric.extractor)
+    models = config.model
+    parts = [str(node.get("_target_")) for node in (config.dataset, config.divergence, models.generator, models.critic)]
+    subject = sources.code_digest(*parts)
     asked = Asked(question.split, extractor.extractor, extractor.extractor_sha256)
     return [
         Request(
@@ -98,6 +101,7 @@ def _requests(config: DictConfig, question: Question) -> list[Request]:
             step=read.step_of(checkpoints[-1]),
             checkpoint_sha256=digest,
             dataset_sha256=dataset,
+            subject_code_sha256=subject,
             extractor=extractor,
             asked=asked,
         )

@@ -52,6 +52,10 @@ def write_samples(
             files.write_named(out, files_by_suffix[out.suffix]())
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
+            raise ConfigError(f"-n {n}: not enough memory for so many samples: choose fewer") from error
+        raise
 
 
 @dataclass(frozen=True)

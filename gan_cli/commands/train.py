@@ -88,9 +88,7 @@ def _resume(job: Job, folder: RunFolder) -> None:
         )
     logger.info("continuing %s from step %d", folder.path, state.step)
     if before.get("steps") != job.steps and not job.extends_exactly:
-        logger.warning(
-            "train.schedule depends on train.steps, which was %s: the learning rates jump", before.get("steps")
-        )
+        logger.warning("a schedule depends on train.steps, which was %s: its number jumps", before.get("steps"))
 
 
 def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pydoc import ErrorDuringImport, locate
 from typing import Any, Union, get_args, get_origin
 
@@ -18,6 +18,7 @@ from gan_cli.config.remedies import choices
 from gan_cli.config.renamed import todays
 from gan_cli.config.values import checked, shown
 from gan_cli.errors import ConfigError, NeedsError, did_you_mean
+from gan_cli.schedules import Schedule
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class _Plan:
     arguments: Mapping[str, Any]
     """Values, and in the place of parts their plans."""
     injected: Mapping[str, Any]
+    plain: Any = None
+    """The annotation of the plain values that could stand in its place."""
 
 
 def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
@@ -40,6 +43,13 @@ def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
     all nodes are checked, and only classes of the annotated kinds are: this project's parts and torch's optimizers.
     """
     return _started(_plan(node, (expected,), key, injected))
+
+
+def in_range(schedule: Schedule, hint: Any, key: str) -> Schedule:
+    """The schedule, if the numbers at its ends are what `hint` annotates. Raises `ConfigError`."""
+    for number in schedule.ends:
+        checked(number, hint, key)
+    return schedule
 
 
 @contextmanager
@@ -81,7 +91,10 @@ def _started(plan: Any) -> Any:
         case _Plan():
             arguments = {name: _started(argument) for name, argument in plan.arguments.items()}
             with naming(plan.key):
-                return plan.constructor(**arguments, **plan.injected)
+                part = plan.constructor(**arguments, **plan.injected)
+            if plan.plain is not None and isinstance(part, Schedule):
+                in_range(part, plan.plain, plan.key)
+            return part
         case list():
             return [_started(item) for item in plan]
         case dict():
@@ -124,7 +137,9 @@ def _argument(value: Any, hint: Any, key: str) -> Any:
         if not kinds:
             wanted = _in_words(with_parts) or ["a plain value, and not a node with a _target_"]
             raise ConfigError(f"{key} must be {' or '.join(wanted)}")
-        return _plan(value, kinds, key, {})
+        plain = [alternative for alternative in alternatives if alternative not in with_parts]
+        planned = _plan(value, kinds, key, {})
+        return replace(planned, plain=functools.reduce(operator.or_, plain)) if plain else planned
     for alternative in with_parts:
         if isinstance(value, ListConfig) and get_origin(alternative) in (Sequence, list):
             items = get_args(alternative)[0]

@@ -69,7 +69,9 @@ def composition_error(error: HydraException | OmegaConfBaseException | TypeError
             return ConfigError(" ".join(str(error).split()))
         case _:
             given = [
-                word for word in sys.argv if re.fullmatch(rf"({'|'.join(GROUPS)})=[^a-z]*(null|true|false)?", word)
+                word
+                for word in sys.argv
+                if re.fullmatch(rf"({'|'.join(GROUPS)})=(?!\[\]$)[^a-z]*(null|true|false)?", word)
             ]
             return ConfigError(f"{' '.join(given)} names no option of a group: {error}" if given else str(error))
 

@@ -4,10 +4,8 @@ from typing import Any
 
 from gan_cli.config.renamed import renewed
 
-WARM_UP = "gan_cli.schedules.WarmUp"
 
-
-def todays(config: Any) -> Any:
+def modernised(config: Any) -> Any:
     """The config of a run, as plain mappings and lists, as today's version would say it."""
     renamed = renewed(config)
     train = renamed.get("train") if isinstance(renamed, dict) else None
@@ -15,5 +13,5 @@ def todays(config: Any) -> Any:
     if isinstance(train, dict) and "augmentation" not in renamed:
         decay = train.get("average_decay")
         if isinstance(decay, int | float):
-            renamed["train"] = train | {"average_decay": {"_target_": WARM_UP, "decay": decay}}
+            renamed["train"] = train | {"average_decay": f"warm_up:decay={decay}"}
     return renamed

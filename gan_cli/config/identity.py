@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli.config.renamed import renewed
 from gan_cli.config.schema import FREE, Config
 
 Node = dict[str, Any]
@@ -43,7 +44,7 @@ def leaves(node: Any, key: str = "") -> Node:
 def _plain(config: DictConfig) -> Node:
     content = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
     assert isinstance(content, dict)
-    return {str(key): value for key, value in content.items()}
+    return {str(key): value for key, value in renewed(content).items()}
 
 
 def _without_missing(node: Node) -> Node:

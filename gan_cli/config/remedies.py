@@ -8,7 +8,7 @@ from gan_cli.config import options
 
 def choices(group: str, fits: Callable[[type], bool]) -> str:
     """The options of a group whose class fits, as one would choose them: `dataset=grid, mixture1d or ring`."""
-    *others, last = fitting(group, fits)
+    *others, last = fitting(group, fits) or ["…"]
     return f"{group}={', '.join(others)} or {last}" if others else f"{group}={last}"
 
 

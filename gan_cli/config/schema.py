@@ -31,7 +31,7 @@ class TrainConfig:
     steps: int = MISSING
     batch_size: int = MISSING
     average_decay: Any = MISSING
-    """A number, or the node of a schedule."""
+    """A number, the name of an option of the group `schedule`, or a node of one."""
     schedule: Any = MISSING
     """The name of an option of the group `schedule`, or a node of one."""
     generator: GeneratorTraining = MISSING
@@ -134,7 +134,7 @@ def validate(config: DictConfig) -> None:
                 raise ConfigError(f"{prefix}{key} is not a key: {did_you_mean(key, known)}")
     for key, numbers in RANGES.items():
         value = OmegaConf.select(config, key, throw_on_missing=True)
-        if not isinstance(value, DictConfig):  # a schedule is a part
+        if not isinstance(value, DictConfig | str):  # a schedule is a part, or the name of one
             checked(value, numbers, key)
     name = PurePath(config.name)
     if name.is_absolute() or ".." in name.parts or not name.parts or name.parts[0] == "sweeps":

@@ -57,6 +57,8 @@ class ExactDivergence(Metric):
 
 def held_out_estimate(subject: Subject, real: Tensor, fake: Tensor) -> Measured:
     """The critic's estimate for samples that it did not learn from, and its standard error."""
+    if subject.critic.conditional:
+        raise ValueError("needs a critic that judges samples without labels: choose metric=[]")
     with sampling.evaluating(subject.critic):
         pairs = zip(real.chunk(CHUNKS), fake.chunk(CHUNKS), strict=True)
         values = [subject.divergence.estimate(subject.critic(p), subject.critic(q)).item() for p, q in pairs]

@@ -136,9 +136,12 @@ class Subject:
     def fake(self, n: int) -> Samples:
         """`n` samples of `sampler`, from the same latents at every step."""
         if n not in self._generated:
-            latents = sampling.latents(self.sampler, n, self.seed)
+            latents = sampling.latents(self.sampler, n, self.seed).split(BATCH_SIZE)
+            labels = sampling.labels(self.sampler, self.dataset, n, self.seed)
+            given = [None] * len(latents) if labels is None else labels.split(BATCH_SIZE)
             # Made uint8 part by part: the floats of all of them would take four times the memory.
-            parts = [as_raw(_finite(sampling.generate(self.sampler, part))) for part in latents.split(BATCH_SIZE)]
+            both = zip(latents, given, strict=True)
+            parts = [as_raw(_finite(sampling.generate(self.sampler, *part))) for part in both]
             self._generated[n] = Samples(torch.cat(parts), self.real.extractor)
         self.drawn["generated"] = n
         return self._generated[n]
@@ -158,6 +161,8 @@ class Subject:
     def fresh_points(self, n: int) -> tuple[Tensor, Tensor]:
         """`n` points of the toy data and `n` of `generator`, none of which a batch held."""
         assert isinstance(self.dataset, Density)
-        fake = _finite(sampling.generate(self.generator, sampling.latents(self.generator, n, self.seed)))
+        latents = sampling.latents(self.generator, n, self.seed)
+        labels = sampling.labels(self.generator, self.dataset, n, self.seed)
+        fake = _finite(sampling.generate(self.generator, latents, labels))
         self.drawn.update(generated=n, real=n)
         return sampling.real_points(self.dataset, n, self.seed, fake.device), fake

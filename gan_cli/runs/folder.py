@@ -38,6 +38,7 @@ class RunFolder:
         try:
             if self.path.is_dir() and read.config(self.path) is None and {p.name for p in self.path.iterdir()} - ours:
                 raise ConfigError(f"{self.path} holds files that are not a run's: choose another name=…")
+            self._refuse_strange_places()
             files.make_folder(self.path)
             lock = FileLock(self.path / ".lock", timeout=0)
             lock.acquire()
@@ -55,6 +56,16 @@ class RunFolder:
                 yield
         finally:
             lock.release()
+
+    def _refuse_strange_places(self) -> None:
+        """Raise `ConfigError` for a link or a file in the place of a folder, and for a folder in that of a file."""
+        for name in (read.CONFIG.parent, read.CHECKPOINTS, SAMPLES):
+            path = self.path / name
+            if path.is_symlink() or path.is_file():
+                raise ConfigError(f"{path} is no folder: move it away, or choose another name=…")
+        for name in (read.CONFIG, read.RECORD, read.METRICS, *map(Path, ("curves.png", "samples.png", "train.log"))):
+            if (self.path / name).is_dir():
+                raise ConfigError(f"{self.path / name} is a folder: move it away, or choose another name=…")
 
     def _remove_temporaries(self) -> None:
         """Remove what a process that was killed was writing."""

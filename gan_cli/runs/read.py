@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.config.earlier import todays
+from gan_cli.config.earlier import modernised
 from gan_cli.errors import ConfigError
 from gan_cli.runs.numbers import from_json
 from gan_cli.runs.receipts import Receipt, is_receipt
@@ -152,7 +152,7 @@ def _resolved(text: str) -> Any:
     written = OmegaConf.create(text)
     if not isinstance(written, DictConfig):
         return written
-    config = OmegaConf.create(todays(OmegaConf.to_container(written)))
+    config = OmegaConf.create(modernised(OmegaConf.to_container(written)))
     OmegaConf.resolve(config)
     return config
 

@@ -70,6 +70,8 @@ class Request:
     step: int
     checkpoint_sha256: str
     dataset_sha256: str | None
+    subject_code_sha256: str | None
+    """The digest of the code of what is measured: of the data, the divergence and the models."""
     extractor: ExtractorIdentity
     asked: Asked
 
@@ -84,7 +86,8 @@ class Request:
             # The digest of weights that would have to be downloaded first is not known.
             expected |= {name: value for name, value in extractor.items() if value is not None}
         same = all(receipt.get(name) == value for name, value in expected.items())
-        return same and _version(receipt) == version("gan-cli")
+        known = self.code_sha256 is not None and self.subject_code_sha256 is not None
+        return known and same and _version(receipt) == version("gan-cli")
 
     def is_repeated_by(self, receipt: Receipt) -> bool:
         """Whether a receipt tells what is asked and came of the same question, which therefore can be asked."""

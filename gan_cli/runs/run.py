@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from gan_cli.config.earlier import todays
+from gan_cli.config.earlier import modernised
 from gan_cli.config.identity import leaves
 from gan_cli.runs import read
 from gan_cli.runs.find import Found
@@ -70,7 +70,7 @@ def told(found: Found) -> Run:
     run = Run(found.path, found.name)
     run.record = _mapping(run, read.RECORD, json.loads, missing="there is no run.json")
     composed = _mapping(run, read.CONFIG, _yaml, missing="there is no config")
-    run.config = leaves(todays(composed)) if composed else {}
+    run.config = leaves(modernised(composed)) if composed else {}
     run.choices, run.overridden = _chosen(_mapping(run, read.CONFIG.with_name("hydra.yaml"), _yaml))
     run.metrics = _metrics(run)
     run.receipts = _receipts(run)

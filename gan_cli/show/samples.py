@@ -4,7 +4,7 @@ from functools import partial
 
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.models.base import Critic, Generator
-from gan_cli.sampling import GRID_IMAGES, PLOTTED_POINTS, generate, latents, real_points, scores
+from gan_cli.sampling import GRID_IMAGES, PLOTTED_POINTS, generate, labels, latents, real_points, scores
 from gan_cli.show import pictures
 
 
@@ -17,11 +17,15 @@ def picture(
     critic: Critic | None = None,
     n: int | None = None,
 ) -> bytes:
-    """A PNG of `n` samples: images as a grid, points beside real ones over the level lines of the critic."""
+    """A PNG of `n` samples: images as a grid, points beside real ones over the level lines of the critic.
+
+    A conditional generator draws classes as frequent as in the data; a conditional critic has no level lines.
+    """
+    n = n or (PLOTTED_POINTS if isinstance(dataset, Density) else GRID_IMAGES)
+    fake = generate(generator, latents(generator, n, seed), labels(generator, dataset, n, seed))
     if not isinstance(dataset, Density):
-        return pictures.image_grid(generate(generator, latents(generator, n or GRID_IMAGES, seed)))
-    fake = generate(generator, latents(generator, n or PLOTTED_POINTS, seed))
+        return pictures.image_grid(fake)
     real = real_points(dataset, len(fake), seed, fake.device)
-    if critic is None:
+    if critic is None or critic.conditional:
         return pictures.point_plot(real, fake, title)
     return pictures.point_plot(real, fake, f"{title} (grey: the critic's score)", partial(scores, critic))

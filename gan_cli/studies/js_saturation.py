@@ -52,11 +52,11 @@ class JensenShannonSaturation(Study):
                 raise ValueError(f"{name} must have dataset.position=0, from where the distances are counted")
             if _position(member) == 0:
                 raise ValueError(f"{name} must have another model.generator.position than 0, where nothing is apart")
-        for theta in {_position(member) for member in members.values()} - set(_pairs(members)):
+        for theta in {_position(member) for member in members.values()} - _pairs(members).keys():
             raise ValueError(f"members must be a gan and a Wasserstein divergence at each distance: not at {theta:g}")
 
     def conclude(self, members: Mapping[str, GameJob]) -> Findings:
-        lines = [_line(theta, *pair) for theta, pair in sorted(_pairs(members).items())]
+        lines = [_line(theta, members[one], members[other]) for theta, (one, other) in sorted(_pairs(members).items())]
         if not lines:
             raise DivergedError("diverged: at no distance both critics are left")
         rows: list[list[object]] = [["θ", "JS/log 2", "W₁/|θ|", "∂minimax/∂θ", "∂non-saturating/∂θ", "∂W₁/∂θ"]]
@@ -92,11 +92,15 @@ def _position(member: GameJob) -> float:
     return _generator(member).position.item()
 
 
-def _pairs(members: Mapping[str, GameJob]) -> dict[float, tuple[GameJob, GameJob]]:
-    """The critic of the original GAN and the Wasserstein one by distance, where there are both."""
-    kinds = (Gan, Wasserstein)
-    of_kind = [{_position(m): m for m in members.values() if isinstance(m.divergence, kind)} for kind in kinds]
-    return {theta: (of_kind[0][theta], of_kind[1][theta]) for theta in of_kind[0].keys() & of_kind[1].keys()}
+def _pairs(members: Mapping[str, GameJob]) -> dict[float, tuple[str, str]]:
+    """The names of the original GAN and of the Wasserstein divergence at each distance that has both."""
+    names: dict[type, dict[float, str]] = {Gan: {}, Wasserstein: {}}
+    for name, member in members.items():
+        for kind, at in names.items():
+            if isinstance(member.divergence, kind):
+                at[_position(member)] = name
+    gan, wasserstein = names.values()
+    return {theta: (gan[theta], wasserstein[theta]) for theta in gan.keys() & wasserstein.keys()}
 
 
 def _generator(member: GameJob) -> LineGenerator:

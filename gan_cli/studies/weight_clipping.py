@@ -6,7 +6,7 @@ others what functions they become.
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -70,13 +70,16 @@ class WeightClipping(Study):
         rows += [[name, *_cells(measured)] for name, measured in found.items()]
         depth = max((len(measured.gradient_norms) for measured in found.values()), default=0)
         deep = {name: measured for name, measured in found.items() if len(measured.gradient_norms) == depth}
-        shallow = {name: member for name, member in members.items() if name not in deep} or members
+        shallow = [name for name in members if name not in deep] or list(members)
+        by_data: dict[str, list[str]] = {}
+        for name in shallow:
+            by_data.setdefault(type(members[name].dataset).__name__, []).append(name)
         return Findings(
             aligned(rows, digits=3),
             {name: asdict(measured) for name, measured in found.items()},
             {
-                "weight_clipping.png": png(_surfaces(shallow, found)),
-                "weight_clipping_layers.png": png(_weights_and_layers(shallow, deep)),
+                "weight_clipping.png": png(_surfaces(members, by_data, found)),
+                "weight_clipping_layers.png": png(_weights_and_layers(members, next(iter(by_data.values())), deep)),
             },
         )
 
@@ -171,11 +174,10 @@ def _ranked_at_best(p: Density, q: Density | None, real: Tensor, fake: Tensor) -
     return ranked(*(p.log_density(x.cpu()) - q.log_density(x.cpu()) for x in (real, fake)))
 
 
-def _surfaces(members: Mapping[str, GameJob], found: Mapping[str, Critique]) -> Figure:
-    """Level lines, a row for each data set."""
-    rows: dict[str, list[str]] = {}
-    for name, member in members.items():
-        rows.setdefault(type(member.dataset).__name__, []).append(name)
+def _surfaces(
+    members: Mapping[str, GameJob], rows: Mapping[str, Sequence[str]], found: Mapping[str, Critique]
+) -> Figure:
+    """Level lines, a row for the members with each data set."""
     columns = max(map(len, rows.values()), default=1)
     figure = Figure(figsize=(3.6 * columns, 3.9 * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), columns, squeeze=False)
@@ -207,15 +209,13 @@ def _draw_surface(axes: Axes, member: GameJob) -> None:
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
 
 
-def _weights_and_layers(shallow: Mapping[str, GameJob], deep: Mapping[str, Critique]) -> Figure:
-    """Histograms of the weights of the first data set's critics, and the gradients of the deepest critics."""
-    dataset = type(next(iter(shallow.values())).dataset)
-    shown = {name: member for name, member in shallow.items() if type(member.dataset) is dataset}
+def _weights_and_layers(members: Mapping[str, GameJob], shown: Sequence[str], deep: Mapping[str, Critique]) -> Figure:
+    """Histograms of the weights of some critics, and the gradients of the deepest ones."""
     figure = Figure(figsize=(11, max(4.5, 1.7 * len(shown))), layout="constrained")
     grid = figure.add_gridspec(len(shown), 2, width_ratios=[1, 1.2])
     panels = [figure.add_subplot(grid[row, 0]) for row in range(len(shown))]
-    for axes, (name, member) in zip(panels, shown.items(), strict=True):
-        _draw_histogram(axes, name, member.state.critic)
+    for axes, name in zip(panels, shown, strict=True):
+        _draw_histogram(axes, name, members[name].state.critic)
     panels[-1].set_xlabel("weight")
     axes = figure.add_subplot(grid[:, 1])
     for name, measured in deep.items():

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from gan_cli.datasets.base import Batch
 from gan_cli.training.loop import EagerIteration, Game, Iteration, Terms
-from gan_cli.training.scheduling import Scheduling, keep_on_device, keep_on_host
+from gan_cli.training.scheduling import Scheduling, keep_on_device, keep_on_host, numbers_on_host
 from gan_cli.training.state import TrainState
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,8 @@ class CapturedIteration:
         self._waits = False
         self._until_capture = WARM_UP
         self._graph: torch.cuda.CUDAGraph | None = None
-        for optimizer, options in zip(self._optimizers, (scheduling.generator, scheduling.critic), strict=True):
+        self._options = (scheduling.generator, scheduling.critic)
+        for optimizer, options in zip(self._optimizers, self._options, strict=True):
             keep_on_device(optimizer, options)
         for schedule in game.schedules:
             schedule.keep_on(next(state.critic.parameters()).device)
@@ -139,8 +140,8 @@ class CapturedIteration:
         if self._until_capture == 0:
             self._until_capture = -1
             self._capture(real, average_weight)
-        if self._graph is not None and self._rates != _rates_on_host(self._optimizers):
-            self._give_up("an optimizer that is neither fused nor capturable reads its rates on the host")
+        if self._graph is not None and self._numbers != self._numbers_on_host():
+            self._give_up("an optimizer reads a number that changes, such as its rate, on the host")
         if self._graph is None:
             return self._iterate(real, average_weight)
         self._real.samples.copy_(real.samples)
@@ -182,7 +183,7 @@ class CapturedIteration:
             return
         labels = None if real.labels is None else real.labels.clone()
         self._real, self._average_weight = Batch(real.samples.clone(), labels), average_weight.clone()
-        self._rates = _rates_on_host(self._optimizers)
+        self._numbers = self._numbers_on_host()
         graph = torch.cuda.CUDAGraph()
         cause = None
         try:
@@ -200,18 +201,15 @@ class CapturedIteration:
             self._names = list(terms)
             self._graph = graph
 
+    def _numbers_on_host(self) -> list[float]:
+        both = zip(self._optimizers, self._options, strict=True)
+        return [number for optimizer, options in both for number in numbers_on_host(optimizer, options)]
+
     def _give_up(self, reason: object) -> None:
         _warn("captured", reason)
         self._graph = None
         for optimizer in self._optimizers:
             keep_on_host(optimizer)
-
-
-def _rates_on_host(optimizers: Iterable[Optimizer]) -> list[float]:
-    """The numbers that a graph would keep as they were at its capture."""
-    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-    numbers = [value for group in groups for value in (group["lr"], *group.get("betas", ()))]
-    return [value for value in numbers if not isinstance(value, Tensor)]
 
 
 def _counts_on_host(optimizers: Iterable[Optimizer]) -> bool:

@@ -46,8 +46,7 @@ class Plan:
         return {"device": self.device, "threads": self.threads, "accelerate": mode, "precision": self.precision}
 
     def iteration(self, state: TrainState, game: Game, scheduling: Scheduling) -> Iteration:
-        """The step of a game as planned, from now on with as many threads."""
-        torch.set_num_threads(self.threads)
+        """The step of a game as planned."""
         return accelerated(self.mode, self.device, state, game, scheduling)
 
 

@@ -97,32 +97,39 @@ def keep_on_device(optimizer: Optimizer, options: Mapping[str, Option]) -> None:
     """Move what changes from step to step, rates and counts, to where a graph reads it.
 
     A fused kernel takes the rate from the device, but Adam's β as constants: where one of these changes the optimizer
-    takes its capturable form.
+    takes its capturable form. No optimizer of torch's takes other numbers from there.
     """
     configured_rates(optimizer)  # noted before they are rounded
     for group in optimizer.param_groups:
         device = group["params"][0].device
-        changing = [name for name in options if name != "lr"]
-        if changing and "capturable" in group:
+        if "betas" in options and "capturable" in group:
             group["fused"] = False
             group["foreach"] = True
         if "capturable" in group:
             group["capturable"] = True
         if group.get("capturable") or group.get("fused"):
             group["lr"] = torch.tensor(group["lr"], device=device)
-            for name in changing:
-                group[name] = tuple(torch.tensor(item, device=device) for item in group[name])
+            if "betas" in options:
+                group["betas"] = tuple(torch.tensor(item, device=device) for item in group["betas"])
     for parameter, values in optimizer.state.items():
         if "step" in values:
             values["step"] = torch.as_tensor(values["step"], dtype=torch.float32, device=parameter.device)
+
+
+def numbers_on_host(optimizer: Optimizer, options: Mapping[str, Option]) -> list[float]:
+    """The numbers among those that may change that a graph would keep as they were at its capture."""
+    held = [group.get(name, ()) for group in optimizer.param_groups for name in ("lr", "betas", *options)]
+    numbers = [number for value in held for number in (value if isinstance(value, tuple) else (value,))]
+    return [number for number in numbers if not isinstance(number, Tensor)]
 
 
 def keep_on_host(optimizer: Optimizer) -> None:
     """Undo `keep_on_device`, of which a checkpoint of captured steps holds traces."""
     configured_rates(optimizer)
     for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor) and "capturable" in group:
-            group["capturable"] = False
+        for form in ("fused", "foreach", "capturable"):
+            if form in group:
+                group[form] = optimizer.defaults[form]
         for name, value in group.items():
             if name == "lr":
                 group[name] = float(value)

@@ -312,4 +312,4 @@ def test_a_schedule_that_steps_have_changed_is_said(tmp_path, inside, monkeypatc
         assert inside(*words, "train.steps=2").code == 0
         finished = inside(*words, "train.steps=4")
         assert finished.code == 0
-        assert ("train.schedule depends on train.steps, which was 2" in finished.err) is warned
+        assert ("a schedule depends on train.steps, which was 2" in finished.err) is warned

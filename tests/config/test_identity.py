@@ -139,3 +139,9 @@ def test_every_key_but_those_that_are_free_is_told() -> None:
         told = [difference.partition("=")[0] for difference in differences(plain(), changed)]
         assert told == ([] if schema.FREE.fullmatch(key) else [key])
     assert len(keys) > 30
+
+
+def test_an_old_path_of_a_class_is_no_difference() -> None:
+    old = OmegaConf.create({"divergence": {"penalty": {"_target_": "gan_cli.penalties.R1", "weight": 1.0}}})
+    new = OmegaConf.create({"divergence": {"penalty": {"_target_": "gan_cli.divergences.penalties.R1", "weight": 1.0}}})
+    assert differences(old, new) == differences(new, old) == []

@@ -69,9 +69,9 @@ def test_an_old_runs_config_does_not_differ_from_todays(tmp_path):
 
 def test_an_old_decay_of_the_average_warms_up_as_it_did():
     """Before the warm-up was a schedule, every decay had it; a number is the same at every step since."""
-    warm_up = {"_target_": "gan_cli.schedules.WarmUp", "decay": 0.99}
-    assert earlier.todays({"train": {"average_decay": 0.99}})["train"]["average_decay"] == warm_up
+    then = earlier.modernised({"train": {"average_decay": 0.999}})
+    assert then["train"]["average_decay"] == "warm_up:decay=0.999" == compose(*TINY).train.average_decay
     now = {"train": {"average_decay": 0.99}, "augmentation": {"_target_": "gan_cli.augmentations.base.NoAugmentation"}}
-    assert earlier.todays(now) == now
-    assert earlier.todays({"seed": 0}) == {"seed": 0}
-    assert earlier.todays(["no config"]) == ["no config"]
+    assert earlier.modernised(now) == now
+    assert earlier.modernised({"seed": 0}) == {"seed": 0}
+    assert earlier.modernised(["no config"]) == ["no config"]

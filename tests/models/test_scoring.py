@@ -1,18 +1,24 @@
 """A critic as a function of samples alone: labels given beforehand, an augmentation before it, penalties behind."""
 
+import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
+from PIL import Image
 from torch import Tensor, nn
 
 from gan_cli.assembly import assemble
 from gan_cli.augmentations.base import Augmentation
+from gan_cli.commands.train import run
 from gan_cli.datasets.base import Batch
 from gan_cli.divergences.fgan import Gan
 from gan_cli.divergences.penalties import R1, R1R2, Interpolate, NoPenalty, gradient_norm
+from gan_cli.errors import ConfigError
 from gan_cli.models import base
 from gan_cli.models.base import Scoring
 from gan_cli.training.loop import Game, draw
 from tests.helpers.configs import TINY, compose
+from tests.helpers.runs import record
 
 CLASSES = 3
 
@@ -93,6 +99,55 @@ def test_players_of_a_game_are_given_the_labels_of_the_real_batch():
     torch.testing.assert_close(estimate, expected.detach())
     game.generator_loss(real, fake).backward()
     assert generator.offset.grad is not None
+
+
+def test_a_conditional_player_is_refused_where_the_data_have_no_labels():
+    for part, needs in (("generator", "Labelled"), ("critic", "LabelledJudge")):
+        config = compose("dataset=ring", "model=mlp")
+        config.model[part] = {"_target_": f"{__name__}.{needs}"}
+        with pytest.raises(ConfigError, match=rf"model\.{part} needs the labels of samples"):
+            assemble(config)
+
+
+class Labelled(base.Generator):
+    """A grey value for each digit."""
+
+    conditional = True
+
+    def __init__(self, sample_shape: tuple[int, ...]) -> None:
+        super().__init__(2, "normal")
+        self.sample_shape = sample_shape
+        self.shades = nn.Parameter(torch.linspace(-0.9, 0.9, 10))
+
+    def forward(self, latent: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        return self.shades[labels].reshape(-1, 1, 1, 1).expand(-1, *self.sample_shape)
+
+
+class LabelledJudge(base.Critic):
+    """The mean of a picture, weighed by its class."""
+
+    conditional = True
+
+    def __init__(self, sample_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.ones(10))
+
+    def forward(self, x: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        return self.weights[labels] * x.flatten(1).mean(1)
+
+
+def test_a_conditional_run_is_trained_drawn_and_measured(tmp_path):
+    measured = ["metric=[class_histogram]", "metric.class_histogram.samples=100"]
+    small = ["dataset=mnist5k", "dataset.resolution=8", "model=mlp", "train.batch_size=8", "train.steps=2"]
+    config = compose(*small, *measured)
+    config.model.generator = {"_target_": f"{__name__}.Labelled"}
+    config.model.critic = {"_target_": f"{__name__}.LabelledJudge"}
+    folder = tmp_path / "run"
+    run(config, folder, {"config.yaml": OmegaConf.to_yaml(config)})
+    assert record(folder)["status"] == "done"
+    with Image.open(folder / "samples.png") as picture:
+        shades = np.unique(np.asarray(picture.convert("L")))
+    assert len(shades) >= 10  # of as many digits, and the frame
 
 
 def test_a_strangers_augmentation_is_chosen_by_its_node_and_changes_the_run():

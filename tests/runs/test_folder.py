@@ -100,3 +100,25 @@ def test_metrics_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "metrics.jsonl").mkdir()
     with pytest.raises(ConfigError, match=r"metrics\.jsonl cannot be read \(Is a directory\): mend that"):
         RunFolder(tmp_path).rewind_metrics(1)
+
+
+@pytest.mark.parametrize("name", [".hydra", "checkpoints", "samples"])
+def test_a_link_in_the_place_of_a_folder_of_a_run_is_refused(tmp_path: Path, name: str) -> None:
+    """Else the files of another run would be replaced."""
+    elsewhere, path = tmp_path / "elsewhere", tmp_path / "run"
+    elsewhere.mkdir()
+    path.mkdir()
+    (path / name).symlink_to(elsewhere)
+    with pytest.raises(ConfigError, match=f"{name} is no folder: move it away"), RunFolder(path).claimed():
+        pass
+    assert not any(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "samples.png", "curves.png", "train.log"])
+def test_a_folder_in_the_place_of_a_file_is_told_before_anything_is_trained(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "run"
+    (path / name).mkdir(parents=True)
+    (path / ".hydra").mkdir()
+    (path / ".hydra" / "config.yaml").write_text("seed: 0\n")
+    with pytest.raises(ConfigError, match=f"{name} is a folder: move it away"), RunFolder(path).claimed():
+        pass

@@ -285,11 +285,10 @@ def test_what_another_kind_of_device_chose_is_chosen_anew():
     assert replace(planned(), reasons=()) == Plan("cpu", 1, "compile", "bf16")
 
 
-def test_a_plan_sets_the_threads_where_the_steps_begin(monkeypatch):
+def test_the_threads_of_a_plan_are_set_with_the_job(monkeypatch):
     chosen: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", chosen.append)
-    job = assemble(compose(*TINY), Plan("cpu", 3, "eager", "float32"))
-    next(job.terms())
+    assemble(compose(*TINY), Plan("cpu", 3, "eager", "float32"))
     assert chosen[-1] == 3
 
 
@@ -405,7 +404,25 @@ def test_rates_that_a_graph_cannot_read_end_it_in_one_line(graphs, caplog):
     assert (found - expected).norm().item() / way < 1e-12
     assert [graph.replays for graph in made] == [1]
     (line,) = said(caplog)
-    assert line.endswith("an optimizer that is neither fused nor capturable reads its rates on the host")
+    assert line.endswith("an optimizer reads a number that changes, such as its rate, on the host")
+
+
+@pytest.mark.parametrize("option", ["momentum", "weight_decay"])
+def test_another_number_that_changes_ends_a_graph(option, graphs, caplog):
+    """No optimizer of torch's takes it from where a graph reads."""
+    accelerate, made = graphs
+    changing = Scheduling(critic={option: Linear(0.5, 0.0, None)})
+
+    def finished(captured):
+        state = new_state()
+        game = Game(state.generator, state.critic, divergence_of("gan", "none"))
+        iterate = accelerate(state, game, changing) if captured else None
+        list(train(state, game, batches(RING, 16, 0, CPU), steps=STEPS, seed=0, scheduling=changing, iterate=iterate))
+        return weights(state)
+
+    torch.testing.assert_close(finished(captured=True), finished(captured=False), rtol=0, atol=1e-6)
+    assert [graph.replays for graph in made] == [1]
+    assert said(caplog)[-1].endswith("an optimizer reads a number that changes, such as its rate, on the host")
 
 
 class Waiting(Wasserstein):

@@ -36,7 +36,7 @@ class Inception(Extractor):
 
     def check(self, dataset: Dataset) -> None:
         if len(dataset.sample_shape) != 3 or dataset.sample_shape[0] not in (1, 3):
-            raise ValueError("extractor=inception needs images of one or three channels: choose metric/extractor=raw")
+            raise ValueError("needs images of one or three channels: choose metric/extractor=raw")
 
     @torch.no_grad()
     def __call__(self, samples: Tensor) -> Features:
