@@ -68,9 +68,9 @@ class Mutant:
 
     def __str__(self) -> str:
         before, after = self.source.splitlines(), self.mutated.splitlines()
-        for kind, i, j, k, l in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        for kind, i, j, start, end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
             if kind != "equal":
-                old, new = (" ⏎ ".join(map(str.strip, part)) for part in (before[i:j], after[k:l]))
+                old, new = (" ⏎ ".join(map(str.strip, part)) for part in (before[i:j], after[start:end]))
                 return f"{self.path}:{i + 1}: {old}  →  {new}"
         return self.path
 
