@@ -39,7 +39,13 @@ TESTS = {
     "training": ("tests/training", "tests/commands/test_jobs.py", "tests/commands/test_reporter.py"),
     "divergences": ("tests/divergences", "tests/exact"),
     "metrics": ("tests/metrics", "tests/commands/test_evaluate.py"),
-    "runs": ("tests/runs", "tests/commands/test_jobs.py", "tests/commands/report", "tests/commands/test_resume.py"),
+    "runs": (
+        "tests/runs",
+        "tests/commands/test_jobs.py",
+        *(f"tests/commands/report/test_{name}.py" for name in ("runs", "damage", "numbers")),
+        "tests/commands/test_evaluate.py",
+        "tests/commands/test_resume.py",
+    ),
 }
 """What covers each folder: its own tests, and those of its users."""
 
