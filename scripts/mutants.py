@@ -22,6 +22,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,8 +50,11 @@ TESTS = {
 }
 """What covers each folder: its own tests, and those of its users."""
 
-HEAVY = ("torch._dynamo", "torchvision", "scipy.stats", "matplotlib.figure", "hydra", "mlxtend.data", "pydantic")
+HEAVY = ("torch._dynamo", "torchvision", "scipy.stats", "matplotlib.figure", "omegaconf", "mlxtend.data", "pydantic")
 """What takes long to import and does not change."""
+
+LOG = "pytest.log"
+"""What pytest says, in the copy."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +147,14 @@ def run(files: list[str], limit: float) -> int | None:
     child = os.fork()
     if child == 0:
         os.setsid()
-        silence = os.open(os.devnull, os.O_RDWR)
+        log = os.open(LOG, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         for stream in range(3):
-            os.dup2(silence, stream)
-        code: int = pytest.main([*files, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"])
-        os._exit(code)
+            os.dup2(log, stream)
+        try:
+            os._exit(pytest.main([*files, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]))
+        finally:
+            traceback.print_exc()
+            os._exit(3)
     until = time.monotonic() + limit
     code = None
     while code is None and time.monotonic() < until:
@@ -181,7 +188,7 @@ def measured(files: list[str]) -> dict[str, float]:
     for file in files:
         start = time.monotonic()
         if code := run([file], 600):
-            sys.exit(f"{file} fails without a fault: pytest ends with {code}")
+            sys.exit(f"{file} fails without a fault:\n{Path(LOG).read_text()}")
         seconds[file] = time.monotonic() - start
     return seconds
 
