@@ -151,7 +151,7 @@ def run(files: list[str], limit: float) -> int | None:
         for stream in range(3):
             os.dup2(log, stream)
         try:
-            os._exit(pytest.main([*files, "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]))
+            os._exit(pytest.main([*files, "-x", "-q", "-p", "no:cacheprovider"]))
         finally:
             traceback.print_exc()
             os._exit(3)
@@ -205,6 +205,7 @@ def in_a_copy(folder: Path) -> None:
     sys.path.insert(0, str(folder))
     os.environ["PYTHONPATH"] = str(folder)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # importing the plugins takes a second in each child
 
 
 def main() -> None:
@@ -222,6 +223,7 @@ def main() -> None:
         for name in HEAVY:
             importlib.import_module(name)
         seconds = measured(sorted({file for folder in folders for file in test_files(folder)}))
+        print(f"{sum(seconds.values()):.0f} s for the tests without a fault", flush=True)
         # From now on a file and its compiled form differ.
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
