@@ -10,13 +10,18 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 
-def caught(draw: Callable[[], Any]) -> Figure:
-    """The one figure that `draw` would save; pixels, which take most of the time, are not made."""
+def all_caught(draw: Callable[[], Any]) -> list[Figure]:
+    """The figures that `draw` would save; pixels, which take most of the time, are not made."""
     saved: list[Figure] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Figure, "savefig", lambda figure, *_, **__: saved.append(figure))
         draw()
-    (figure,) = saved
+    return saved
+
+
+def caught(draw: Callable[[], Any]) -> Figure:
+    """The one figure that `draw` would save."""
+    (figure,) = all_caught(draw)
     return figure
 
 
