@@ -7,8 +7,9 @@ The faults are mutmut's: numbers, names, operators and strings changed, argument
 in the code, so that a call of many arguments weighs no more than a comparison. Left alone are words (docstrings,
 messages of errors and of the log, strings outside functions), annotations, decorators, and names of types.
 
-Each fault meets the tests of its folder in a child of a process that has imported torch already, and is caught if one
-of them fails, or does not end in time. All of it happens in a copy of the tree.
+Each fault meets those tests of its folder that execute its line, the fastest first, in a child of a process that has
+imported torch already; it is caught if one of them fails, or does not end in time. All of it happens in a copy of the
+tree.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import contextlib
 import difflib
 import hashlib
 import importlib
+import json
 import os
 import shutil
 import signal
@@ -24,13 +26,14 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import libcst as cst
 import pytest
+from coverage import Coverage
 from mutmut.mutation.mutators import mutation_operators
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +55,8 @@ TESTS = {
 
 HEAVY = ("torch._dynamo", "torchvision", "scipy.stats", "matplotlib.figure", "omegaconf", "mlxtend.data", "pydantic")
 """What takes long to import and does not change."""
+
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider")
 
 LOG = "pytest.log"
 """What pytest says, in the copy."""
@@ -76,13 +81,24 @@ class Mutant:
         assert isinstance(mutated, cst.Module)
         return mutated.code
 
-    def __str__(self) -> str:
+    @cached_property
+    def difference(self) -> tuple[int, list[str], list[str]]:
+        """The first line that differs, counted from 1, and the lines before and after."""
         before, after = self.source.splitlines(), self.mutated.splitlines()
-        for kind, i, j, start, end in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-            if kind != "equal":
-                old, new = (" ⏎ ".join(map(str.strip, part)) for part in (before[i:j], after[start:end]))
-                return f"{self.path}:{i + 1}: {old}  →  {new}"
-        return self.path
+        matches = difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes()
+        _, i, j, k, end = next(match for match in matches if match[0] != "equal")
+        return i + 1, before[i:j], after[k:end]
+
+    @property
+    def lines(self) -> range:
+        """The lines of the file that differ."""
+        first, before, _ = self.difference
+        return range(first, first + len(before))
+
+    def __str__(self) -> str:
+        first, *parts = self.difference
+        before, after = (" ⏎ ".join(map(str.strip, part)) for part in parts)
+        return f"{self.path}:{first}: {before}  →  {after}"
 
 
 def is_left_alone(node: cst.CSTNode) -> bool:
@@ -135,15 +151,54 @@ def drawn(folders: list[str], seed: int) -> list[Mutant]:
     return [mutant for _, mutant in sorted(ordered, key=lambda item: item[0])]
 
 
-def test_files(folder: str) -> list[str]:
-    """The files of tests that a fault in a folder of the package meets."""
-    found = [Path(name) for name in TESTS[folder]]
-    files = [file for path in found for file in (sorted(path.rglob("test_*.py")) if path.is_dir() else [path])]
-    return list(map(str, files))
+class Watch:
+    """A plugin of pytest that notes the seconds of each test, and which lines it executes."""
+
+    def __init__(self, coverage: Coverage) -> None:
+        self.coverage = coverage
+        self.seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Lines are those of the test that begins."""
+        self.coverage.switch_context(nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Setup, call and teardown."""
+        self.seconds[report.nodeid] += report.duration
 
 
-def run(files: list[str], limit: float) -> int | None:
-    """The exit code of pytest over the files in a child of this process; None if it does not end in time."""
+@dataclass(frozen=True)
+class Tests:
+    """What is known of the tests of a folder, all of which pass without a fault."""
+
+    seconds: dict[str, float]
+    """By test."""
+    lines: dict[str, dict[int, list[str]]]
+    """The tests that execute each line of each file."""
+
+    def of(self, mutant: Mutant) -> list[str]:
+        """The tests that execute a line of the fault, or of its file where no test does: imports do; fastest first."""
+        lines = self.lines.get(mutant.path, {})
+        found = {test for line in mutant.lines for test in lines.get(line, ())}
+        found = found or {test for tests in lines.values() for test in tests}
+        return sorted(found & self.seconds.keys(), key=self.seconds.__getitem__)
+
+
+def watched(tests: Sequence[str], into: str) -> int:
+    """Run the tests as they are, and leave in a file what is known of them."""
+    coverage = Coverage(data_file=None, source=["gan_cli"])
+    watch = Watch(coverage)
+    coverage.start()
+    code = pytest.main([*tests, *OPTIONS], plugins=[watch])
+    coverage.stop()
+    data = coverage.get_data()
+    lines = {str(Path(file).relative_to(Path.cwd())): data.contexts_by_lineno(file) for file in data.measured_files()}
+    Path(into).write_text(json.dumps([watch.seconds, lines]))
+    return code
+
+
+def in_child(call: Callable[[], int], limit: float) -> int | None:
+    """What a call in a child of this process returns; None if it does not end in time."""
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -151,7 +206,7 @@ def run(files: list[str], limit: float) -> int | None:
         for stream in range(3):
             os.dup2(log, stream)
         try:
-            os._exit(pytest.main([*files, "-x", "-q", "-p", "no:cacheprovider"]))
+            os._exit(call())
         finally:
             traceback.print_exc()
             os._exit(3)
@@ -170,27 +225,29 @@ def run(files: list[str], limit: float) -> int | None:
     return code
 
 
-def is_caught(mutant: Mutant, files: list[str], limit: float) -> bool:
+def known(folder: str) -> Tests:
+    """What is known of the tests of a folder, once they have passed."""
+    into = f"{folder}.json"
+    if in_child(partial(watched, TESTS[folder], into), 1800) != 0:
+        sys.exit(f"the tests of {folder} fail without a fault:\n{Path(LOG).read_text()}")
+    seconds, lines = json.loads(Path(into).read_text())
+    return Tests(seconds, {file: {int(line): found for line, found in of.items()} for file, of in lines.items()})
+
+
+def is_caught(mutant: Mutant, tests: Tests) -> bool:
     """Whether one of the tests fails on the mutant."""
+    chosen = tests.of(mutant)
+    if not chosen:
+        return False
     path = Path(mutant.path)
     times = path.stat()
     path.write_text(mutant.mutated)
     try:
-        return run(files, limit) != 0
+        limit = 30 + 4 * sum(tests.seconds[test] for test in chosen)
+        return in_child(partial(pytest.main, [*chosen, *OPTIONS]), limit) != 0
     finally:
         path.write_text(mutant.source)
         os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # so that its compiled form holds
-
-
-def measured(files: list[str]) -> dict[str, float]:
-    """The seconds that each file of tests takes on the code as it stands, where all of them must pass."""
-    seconds = {}
-    for file in files:
-        start = time.monotonic()
-        if code := run([file], 600):
-            sys.exit(f"{file} fails without a fault:\n{Path(LOG).read_text()}")
-        seconds[file] = time.monotonic() - start
-    return seconds
 
 
 def in_a_copy(folder: Path) -> None:
@@ -222,18 +279,15 @@ def main() -> None:
         in_a_copy(Path(copy))
         for name in HEAVY:
             importlib.import_module(name)
-        seconds = measured(sorted({file for folder in folders for file in test_files(folder)}))
-        print(f"{sum(seconds.values()):.0f} s for the tests without a fault", flush=True)
+        tests = {folder: known(folder) for folder in folders}
         # From now on a file and its compiled form differ.
         sys.dont_write_bytecode = True
         os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 
         caught: Counter[bool] = Counter()
         for number, mutant in enumerate(mutants, start=1):
-            _, folder, *_, module = Path(mutant.path).with_suffix("").parts
-            files = sorted(test_files(folder), key=lambda file: (Path(file).stem != f"test_{module}", seconds[file]))
             start = time.monotonic()
-            result = is_caught(mutant, files, limit=60 + 3 * sum(seconds[file] for file in files))
+            result = is_caught(mutant, tests[Path(mutant.path).parts[1]])
             caught[result] += 1
             word = "caught  " if result else "SURVIVED"
             print(f"{number:4} {time.monotonic() - start:5.1f} s {word} {mutant}", flush=True)
