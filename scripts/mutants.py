@@ -26,7 +26,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -40,7 +40,12 @@ ROOT = Path(__file__).parent.parent
 COPIED = ("gan_cli", "configs", "tests", "docs", "bench", "scripts", "pyproject.toml", "README.md", "Makefile")
 
 TESTS = {
-    "training": ("tests/training", "tests/commands/test_jobs.py", "tests/commands/test_reporter.py"),
+    "training": (
+        "tests/training",
+        "tests/models/test_scoring.py",
+        "tests/test_schedules.py",
+        *(f"tests/commands/test_{name}.py" for name in ("jobs", "reporter")),
+    ),
     "divergences": ("tests/divergences", "tests/exact"),
     "metrics": ("tests/metrics", "tests/commands/test_evaluate.py"),
     "runs": (
@@ -177,11 +182,17 @@ class Tests:
     """The tests that execute each line of each file."""
 
     def of(self, mutant: Mutant) -> list[str]:
-        """The tests that execute a line of the fault, or of its file where no test does: imports do; fastest first."""
+        """The tests that execute a line of the fault, or one of its file where that is executed by imports alone.
+
+        The fastest come first.
+        """
         lines = self.lines.get(mutant.path, {})
-        found = {test for line in mutant.lines for test in lines.get(line, ())}
-        found = found or {test for tests in lines.values() for test in tests}
-        return sorted(found & self.seconds.keys(), key=self.seconds.__getitem__)
+        found = self._known(test for line in mutant.lines for test in lines.get(line, ()))
+        found = found or self._known(test for tests in lines.values() for test in tests)
+        return sorted(found, key=self.seconds.__getitem__)
+
+    def _known(self, contexts: Iterable[str]) -> set[str]:
+        return self.seconds.keys() & set(contexts)
 
 
 def watched(tests: Sequence[str], into: str) -> int:

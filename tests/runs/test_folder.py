@@ -94,3 +94,13 @@ def test_lines_beyond_a_step_are_taken_back_and_damaged_ones_dropped(tmp_path):
     assert folder.rewind_metrics(2) == [{"step": 1, "estimate": float("inf")}, {"step": 2, "estimate": float("inf")}]
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 2
     assert read.metrics(tmp_path) == folder.rewind_metrics(9)
+
+
+def test_the_log_of_other_programs_is_not_that_of_the_run(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.claimed():
+        logging.getLogger("elsewhere").warning("a stranger's")
+        logging.getLogger("gan_cli.training").warning("ours")
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "ours" in log
+    assert "stranger" not in log

@@ -314,3 +314,8 @@ def test_a_state_with_a_nan_is_not_finite():
     with torch.no_grad():
         next(state.average.parameters()).view(-1)[0] = math.nan
     assert not state.is_finite()
+
+
+def test_a_checkpoint_has_its_parts_under_the_names_that_runs_before_have():
+    names = ("step", "generator", "critic", "average", "generator_optimizer", "critic_optimizer")
+    assert tuple(new_state().state_dict()) == names
