@@ -109,6 +109,6 @@ def test_the_error_is_that_of_a_mean():
 
 
 def test_goodfellows_protocol_is_that_of_his_images():
-    """Validated on 1,000 of the last 10,000 training images, measured on 10,000 test images; three folds of the other."""
+    """Validated on 1,000 of the last 10,000 training images, measured on 10,000 test images."""
     assert (slice(50_000, 51_000), 10_000) == (parzen_module.VALIDATION, parzen_module.TEST)
     assert parzen_module.FOLDS == 3
