@@ -161,7 +161,7 @@ class Watch:
 
     def __init__(self, coverage: Coverage) -> None:
         self.coverage = coverage
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Lines are those of the test that begins."""
@@ -169,7 +169,7 @@ class Watch:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Setup, call and teardown."""
-        self.seconds[report.nodeid] += report.duration
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
 
 
 @dataclass(frozen=True)

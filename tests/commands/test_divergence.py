@@ -253,7 +253,7 @@ def test_a_plot_has_a_row_of_functions_for_each(inside, tmp_path):
     """Those of KL written out; a Wasserstein distance has no f, and its losses are lines."""
     out = tmp_path / "new" / "plot.png"
     figure = figures.caught(lambda: inside("gan-divergence", "plot", "kl", "wgan_gp", "--out", str(out)))
-    kl, wasserstein = np.reshape(figure.axes, (2, 5))
+    kl, wasserstein = figure.axes[:5], figure.axes[5:]
     for axes, title, formula in zip(
         kl[:3],
         ("f(u)", "f*(t)", "g_f(v)"),

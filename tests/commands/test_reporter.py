@@ -1,5 +1,6 @@
 """What a line of metrics.jsonl says of the steps of its interval, beside numbers worked out by hand."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -25,6 +26,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def measuring(self) -> dict[str, float]:
+        """An evaluation that takes its time and finds nothing."""
+        self.now += 1000.0
+        return {}
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ def test_time_is_that_of_steps_alone_and_the_rate_that_of_the_interval(tmp_path,
                 clock.now += seconds_of_a_step
                 take(reporter, job, 1.0)
             clock.now += wait  # for the device, which is still at work on the last step
-            reporter.report(lambda: setattr(clock, "now", clock.now + 1000.0) or {})
+            reporter.report(clock.measuring)
             clock.now += 77.0  # pictures and checkpoints
             reporter.resume_clock()
     assert [line["seconds"] for line in read.metrics(tmp_path)] == [7.0, 9.0]
@@ -90,7 +96,7 @@ def test_what_is_measured_stands_in_the_lines_that_ask_for_it(tmp_path):
     with Reporter(job, RunFolder(tmp_path), []) as reporter:
         for measured in ({"slope": 1.5}, {}):
             take(reporter, job, 1.0)
-            reporter.report(lambda measured=measured: measured)
+            reporter.report(partial(dict, measured))
     first, second = read.metrics(tmp_path)
     assert first["slope"] == 1.5
     assert "slope" not in second
@@ -132,8 +138,8 @@ def test_the_first_bad_number_is_named_with_the_last_good_ones(tmp_path, errors,
 @pytest.mark.parametrize("critic_steps", [1, 3])
 def test_the_lines_of_a_game_are_the_means_of_its_steps(tmp_path, critic_steps):
     """Beside the same game played again, step by step."""
-    asked = (*TINY, "divergence=wgan_gp", f"divergence.critic_steps={critic_steps}", "train.schedule=linear")
-    asked += ("train.steps=5", "every.log=3", "optimizer.critic.lr=0.002")
+    asked = [*TINY, "divergence=wgan_gp", f"divergence.critic_steps={critic_steps}", "train.schedule=linear"]
+    asked += ["train.steps=5", "every.log=3", "optimizer.critic.lr=0.002"]
     lines = metrics(train(tmp_path / "run", *asked))
     job = assemble(compose(*asked))
     taken = [({name: of.item() for name, of in terms.items()}, job.learning_rates()) for terms in job.terms()]

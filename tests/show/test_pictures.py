@@ -2,6 +2,7 @@
 
 import io
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ def test_infinite_truth_is_a_mark_and_a_far_one_keeps_the_estimate_in_sight():
     assert axes.get_yscale() == "linear"
     for exact, scale in ((1.9, "linear"), (2.1, "symlog")):
         metrics = [{"step": 1, "estimate": 0.1, "exact": exact, "exact_error": 0.0}]
-        assert figures.caught(lambda metrics=metrics: pictures.curves(metrics, "")).axes[0].get_yscale() == scale
+        assert figures.caught(partial(pictures.curves, metrics, "")).axes[0].get_yscale() == scale
 
 
 def test_a_gallery_has_its_images_in_rows_with_their_captions():

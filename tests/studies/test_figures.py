@@ -1,6 +1,7 @@
 """The figures of the studies draw the numbers that the studies find."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from matplotlib.colors import to_rgb
 
 from gan_cli import sampling
 from gan_cli.assembly import assemble
-from gan_cli.divergences.penalties import R1, NoPenalty
+from gan_cli.divergences.penalties import R1, NoPenalty, Penalty
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.studies import dirac_figures, fgan_univariate
 from gan_cli.studies.dirac import DiracGame, behaviour
@@ -91,7 +92,8 @@ def test_the_discriminator_is_drawn_beside_the_best_one():
 def test_f_gans_fits_are_drawn_as_densities_learned_and_best():
     of = member("dataset=mixture1d", "model=gaussian", "divergence=kl")
     row = Row(exact=0.2, bound=0.1, best_mean=1.0, mean=1.5, best_deviation=1.8, deviation=0.7)
-    (axes,) = fgan_univariate._figure({"kl": of}, {"kl": row}).axes
+    figure: Any = fgan_univariate._figure({"kl": of}, {"kl": row})
+    (axes,) = figure.axes
     best, learned = axes.lines
     assert (best.get_linestyle(), learned.get_linestyle()) == ("--", "-")
     for line, mean, deviation in ((best, 1.0, 1.8), (learned, 1.5, 0.7)):
@@ -136,12 +138,13 @@ def test_weight_clipping_draws_surfaces_weights_and_gradients():
 
 
 def test_the_dirac_gans_paths_and_verdicts_are_those_of_its_games():
+    of_columns: dict[str, dict[str, Penalty]] = {
+        "wgan": {"none": NoPenalty(), "r1": R1(0.3)},
+        "other": {"none": R1(3.0), "r1": R1(1.0)},
+    }
     games = {
-        name: {column: DiracGame(Wasserstein(penalty=penalty)) for column, penalty in columns.items()}
-        for name, columns in {
-            "wgan": {"none": NoPenalty(), "r1": R1(0.3)},
-            "other": {"none": R1(3.0), "r1": R1(1.0)},
-        }.items()
+        row: {name: DiracGame(Wasserstein(penalty=penalty)) for name, penalty in columns.items()}
+        for row, columns in of_columns.items()
     }
     found = {row: {name: behaviour(game, 0.1, 30, 1.0) for name, game in of.items()} for row, of in games.items()}
     cells = [(row, column) for row in games for column in games[row]]
