@@ -26,7 +26,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -182,17 +182,10 @@ class Tests:
     """The tests that execute each line of each file."""
 
     def of(self, mutant: Mutant) -> list[str]:
-        """The tests that execute a line of the fault, or one of its file where that is executed by imports alone.
-
-        The fastest come first.
-        """
+        """The tests that execute a line of the fault, or all where imports alone do; fastest first."""
         lines = self.lines.get(mutant.path, {})
-        found = self._known(test for line in mutant.lines for test in lines.get(line, ()))
-        found = found or self._known(test for tests in lines.values() for test in tests)
-        return sorted(found, key=self.seconds.__getitem__)
-
-    def _known(self, contexts: Iterable[str]) -> set[str]:
-        return self.seconds.keys() & set(contexts)
+        found = {test for line in mutant.lines for test in lines.get(line, ())} & self.seconds.keys()
+        return sorted(found or self.seconds, key=self.seconds.__getitem__)
 
 
 def watched(tests: Sequence[str], into: str) -> int:
@@ -248,8 +241,6 @@ def known(folder: str) -> Tests:
 def is_caught(mutant: Mutant, tests: Tests) -> bool:
     """Whether one of the tests fails on the mutant."""
     chosen = tests.of(mutant)
-    if not chosen:
-        return False
     path = Path(mutant.path)
     times = path.stat()
     path.write_text(mutant.mutated)
