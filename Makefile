@@ -54,6 +54,10 @@ reproductions: $(READY) ## train and measure what docs/reproductions.md reports:
 bench: $(READY) ## time training beside a tutorial's script: an hour or two on a CPU
 	$(PYTHON) bench/speed.py
 
+.PHONY: mutants
+mutants: $(READY) ## plant 300 faults and count what the tests catch: half an hour
+	$(PYTHON) scripts/mutants.py
+
 .PHONY: clean
 clean: ## remove what the targets above made, but no run
 	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis

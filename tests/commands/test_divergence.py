@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sympy
 import torch
@@ -26,6 +27,7 @@ from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
 from scripts import divergence_tables
+from tests.helpers import figures
 from tests.helpers.runs import tree
 
 NAMES = options.names("divergence")
@@ -247,15 +249,46 @@ def test_the_check_takes_parameters(inside):
     assert "alpha:alpha=1.5 " in checked.out
 
 
-def test_a_plot_has_a_row_for_each(inside, tmp_path):
-    heights = []
-    for names in (["kl"], ["kl", "wgan_gp", "alpha:alpha=-1.0"], ["hinge"]):
-        out = tmp_path / "new" / f"{names[0]}{len(names)}.png"
-        assert inside("gan-divergence", "plot", *names, "--out", str(out)).code == 0
-        with Image.open(out) as picture:
-            heights.append(picture.height)
-            assert len(picture.convert("RGB").getcolors(1 << 20)) > 100
-    assert heights[1] > 2 * heights[0]
+def test_a_plot_has_a_row_of_functions_for_each(inside, tmp_path):
+    """Those of KL written out; a Wasserstein distance has no f, and its losses are lines."""
+    out = tmp_path / "new" / "plot.png"
+    figure = figures.caught(lambda: inside("gan-divergence", "plot", "kl", "wgan_gp", "--out", str(out)))
+    kl, wasserstein = figure.axes[:5], figure.axes[5:]
+    for axes, title, formula in zip(
+        kl[:3],
+        ("f(u)", "f*(t)", "g_f(v)"),
+        (lambda u: u * np.log(u), lambda t: np.exp(t - 1), lambda v: v),
+        strict=True,
+    ):
+        (curve,) = axes.lines
+        np.testing.assert_allclose(curve.get_ydata(), formula(np.asarray(curve.get_xdata())), rtol=1e-12)
+        assert axes.get_title() == title
+    critic, generator = map(figures.lines, kl[3:])
+    for shown, curves in (
+        (critic, {"real: −g_f(v)": lambda v: -v, "fake: f*(g_f(v))": lambda v: np.exp(v - 1)}),
+        (generator, {"non-saturating": lambda v: -v, "minimax": lambda v: -np.exp(v - 1)}),
+    ):
+        assert shown.keys() == curves.keys()
+        for name, formula in curves.items():
+            v, values = shown[name]
+            np.testing.assert_allclose(values, formula(v), rtol=1e-12)
+    assert [axes.axison for axes in wasserstein] == [False, False, False, True, True]
+    real, fake = (np.asarray(line.get_ydata()) for line in wasserstein[3].lines)
+    (line,) = wasserstein[4].lines
+    v = np.asarray(line.get_xdata())
+    for values, factor in ((real, -1), (fake, 1), (np.asarray(line.get_ydata()), -1)):
+        np.testing.assert_allclose(values, factor * v, atol=1e-12)
+    assert [row[0].texts[0].get_text() for row in (kl, wasserstein)] == ["kl", "wgan_gp"]
+
+
+def test_a_plot_is_written_where_it_is_asked_for(inside, tmp_path):
+    out = tmp_path / "new" / "plot.png"
+    assert inside("gan-divergence", "plot", "hinge", "--out", str(out)).code == 0
+    with Image.open(out) as picture:
+        assert picture.format == "PNG"
+        colours = {pixel for _, pixel in picture.convert("RGB").getcolors(1 << 20)}
+    # The losses of the critic and of the generator, in matplotlib's orange, blue and purple.
+    assert {(255, 127, 14), (31, 119, 180), (148, 103, 189)} <= colours
 
 
 def test_exact_values_are_a_table(inside):

@@ -1,96 +1,17 @@
 """How any job is carried out in a folder, shown by one that is no game: a line fitted to points."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import pytest
-import torch
-from torch import nn
 
 from gan_cli.commands.train import carry_out
 from gan_cli.config.schema import EveryConfig
-from gan_cli.datasets.mixtures import Gaussian
 from gan_cli.errors import ConfigError, DivergedError
-from gan_cli.jobs import Job
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
-from gan_cli.trackers import NoTracker
 from gan_cli.training.execution import Plan
-from gan_cli.training.loop import Terms
-from gan_cli.training.state import State
+from tests.helpers.jobs import fitting
 from tests.helpers.runs import tree
-
-
-@dataclass
-class Fit(State):
-    """A line and what moves it."""
-
-    line: nn.Linear
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-
-    def parts(self) -> Mapping[str, nn.Module | torch.optim.Optimizer]:
-        return {"line": self.line, "optimizer": self.optimizer}
-
-
-@dataclass(kw_only=True)
-class Fitting(Job):
-    """y = 2x by stochastic gradient descent."""
-
-    headline = "error"
-    shown = ("error",)
-
-    state: Fit
-    mode = "eager"
-    extends_exactly = True
-    broken_from: int | None = None
-
-    def terms(self) -> Iterator[Terms]:
-        while self.state.step < self.steps:
-            x = torch.randn(8, 1, generator=torch.Generator().manual_seed(self.state.step))
-            error = (self.state.line(x) - 2 * x).square().mean()
-            if self.broken_from is not None and self.state.step >= self.broken_from:
-                error = error * torch.nan
-            self.state.optimizer.zero_grad()
-            error.backward()
-            self.state.optimizer.step()
-            self.state.step += 1
-            yield {"error": error.detach()}
-
-    def numbers(self) -> dict[str, float]:
-        return {"slope": self.state.line.weight.item()}
-
-    def picture(self) -> bytes:
-        return b"a picture"
-
-    def curves(self, metrics: Sequence[Mapping[str, float]]) -> bytes:
-        return f"{len(metrics)} lines".encode()
-
-    def networks(self) -> Mapping[str, nn.Module]:
-        return {"line": self.state.line}
-
-    def learning_rates(self) -> dict[str, float]:
-        return {"learning_rate": self.state.optimizer.param_groups[0]["lr"]}
-
-
-def fitting(steps: int, **changes: int) -> Fitting:
-    line = nn.Linear(1, 1)
-    nn.init.zeros_(line.weight)
-    nn.init.zeros_(line.bias)
-    return Fitting(
-        seed=0,
-        steps=steps,
-        images_per_step=8,
-        every=EveryConfig(log=2, samples=None, checkpoint=4, evaluate=None, keep=2),
-        device=torch.device("cpu"),
-        dataset=Gaussian([0.0], 1.0),
-        state=Fit(line, torch.optim.SGD(line.parameters(), 0.1, momentum=0.5)),
-        tracker=NoTracker(),
-        plan=Plan("cpu", 1, "eager", "float32", ("as it comes",)),
-        **changes,
-    )
-
 
 FILES = {"config.yaml": "model: line\n"}
 
@@ -133,3 +54,33 @@ def test_a_job_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
     with pytest.raises(DivergedError, match=r"error is nan at step 7; .*step-0000004\.pt"):
         carry_out(fitting(10, broken_from=6), folder, FILES)
     assert record(folder).items() >= {"status": "diverged", "exit_code": 3}.items()
+
+
+@pytest.mark.parametrize(
+    ("every", "logged", "evaluated", "drawn", "saved"),
+    [
+        (
+            EveryConfig(log=3, samples=4, checkpoint=5, evaluate=4, keep=2),
+            [3, 4, 6, 8, 9, 12, 13],
+            [4, 8, 12, 13],
+            [4, 8, 12, 13],
+            [10, 13],
+        ),
+        (EveryConfig(log=20, samples=None, checkpoint=None, evaluate=None, keep=2), [13], [13], [13], [13]),
+        (
+            EveryConfig(log=20, samples=None, checkpoint=3, evaluate=5, keep=4),
+            [5, 10, 13],
+            [5, 10, 13],
+            [13],
+            [6, 9, 12, 13],
+        ),
+    ],
+)
+def test_each_interval_says_when_and_the_last_step_has_everything(tmp_path, every, logged, evaluated, drawn, saved):
+    folder = RunFolder(tmp_path / "fit")
+    carry_out(fitting(13, every=every), folder, FILES)
+    lines = read.metrics(folder.path)
+    assert [line["step"] for line in lines] == logged
+    assert [line["step"] for line in lines if "slope" in line] == evaluated
+    assert sorted(path.name for path in (folder.path / "samples").iterdir()) == [f"step-{n:07d}.png" for n in drawn]
+    assert [read.step_of(path) for path in read.checkpoints(folder.path)] == saved

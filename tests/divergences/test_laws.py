@@ -15,7 +15,7 @@ from gan_cli.commands.divergence import check
 from gan_cli.commands.divergence.laws import LAWS, score_of
 from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
-from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.divergences.f_divergence import FDivergence, mass_times
 from gan_cli.divergences.fgan import (
     Alpha,
     Gan,
@@ -397,3 +397,9 @@ def test_divergences_come_without_penalty_unless_a_config_names_one():
 def test_parameters_out_of_range_are_refused(name, change):
     with pytest.raises(ConfigError, match=next(iter(change))):
         from_yaml(CONFIGS / "divergence" / f"{name}.yaml", **change)
+
+
+def test_no_mass_counts_for_nothing_even_times_infinity():
+    masses = torch.tensor([0.0, 0.0, 0.0, 2.0, 0.5], dtype=torch.float64)
+    values = torch.tensor([3.0, math.inf, -math.inf, 3.0, math.inf], dtype=torch.float64)
+    assert mass_times(masses, values).tolist() == [0.0, 0.0, 0.0, 6.0, math.inf]

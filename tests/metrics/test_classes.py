@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
+from gan_cli.metrics import classes as classes_module
 from gan_cli.metrics.classes import classifier_score, histogram_divergence, largest_share_difference
 
 
@@ -99,3 +100,25 @@ def test_the_largest_difference_of_shares_has_that_classs_error():
     alone = largest_share_difference(torch.tensor([50.0, 0.0]), torch.tensor([100.0, 0.0]))
     assert alone.value == 0
     assert 0.01 < alone.error < 0.05
+
+
+def test_between_equal_histograms_the_error_is_of_second_order():
+    """√((K − 1)/2)·(1/N + 1/n): the divergence of two samples of K classes is half a χ² of K − 1 degrees of freedom."""
+    counts = torch.tensor([40.0, 40.0, 40.0, 40.0])
+    found = histogram_divergence(counts, counts / 160, 80)
+    assert found.value == pytest.approx(0, abs=1e-12)
+    assert found.error == pytest.approx(math.sqrt(3 / 2) * (1 / 160 + 1 / 80), rel=1e-6)
+
+
+@pytest.mark.parametrize(("classes", "named"), [(3, True), (20, True), (21, False)])
+def test_up_to_twenty_classes_have_a_share_each(classes, named):
+    counts = torch.arange(1.0, classes + 1)
+    numbers = classes_module._compared(counts, counts.flip(0))
+    shares = {
+        name: number.value
+        for name, number in numbers.items()
+        if name.startswith("class_share_") and name[12:].isdecimal()
+    }
+    expected = {f"class_share_{i}": (i + 1) / counts.sum().item() for i in range(classes)}
+    assert shares == (pytest.approx(expected) if named else {})
+    assert numbers["classes_seen"].value == classes

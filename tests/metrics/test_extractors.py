@@ -159,3 +159,23 @@ def test_inception_gives_features_and_classes_of_grey_and_colour_images(
     assert features.log_probabilities is not None
     assert features.log_probabilities.shape == (2, 1008)
     torch.testing.assert_close(extractor(grey.expand(-1, 3, -1, -1)).vectors, features.vectors)
+
+
+def test_inceptions_weights_are_downloaded_once_to_where_torch_keeps_such_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And their name says how their digest begins."""
+    library = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    asked = []
+
+    def download(url: str, path: str, hash_prefix: str, progress: bool) -> None:
+        asked.append((url, path, hash_prefix, progress))
+        Path(path).write_bytes(b"weights")
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", download)
+    url = library.URL_INCEPTION_V3
+    path = tmp_path / "hub" / "checkpoints" / url.rpartition("/")[2]
+    for _ in range(2):
+        assert Inception(None).digest() == file_digest(path)
+    assert asked == [(url, str(path), path.stem.rpartition("-")[2], False)]

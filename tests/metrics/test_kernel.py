@@ -86,3 +86,26 @@ def test_its_error_covers_the_truth_as_often_as_it_should(n, m, d, shift):
     assert 0.87 < (mean_error / values.std()).item() < 1.15
     covered = sum(abs(each.value - truth) < 1.96 * each.error for each in found) / len(found)
     assert 0.92 < covered < 0.985
+
+
+def test_its_error_is_hoeffdings_written_out():
+    """Between sets of different sizes, so that none can stand in the place of the other."""
+    x, y = pair(6, 9, d=3, shift=1.5)
+    n, m = 6, 9
+    in_x, in_y = (polynomial_kernel(of, of).fill_diagonal_(0) for of in (x, y))
+    between = polynomial_kernel(x, y)
+
+    def noise(kernel, rows, columns, pairs):
+        """What is left of the kernel's variance once the means of its rows and columns are known."""
+        known = rows.square().mean() + columns.square().mean() - rows.mean() ** 2
+        return max(0.0, (kernel.square().sum() / pairs - known).item())
+
+    x_rows, y_rows = in_x.sum(1) / (n - 1), in_y.sum(1) / (m - 1)
+    noise_x, noise_y = noise(in_x, x_rows, x_rows, n * (n - 1)), noise(in_y, y_rows, y_rows, m * (m - 1))
+    mixed = noise(between, between.mean(1), between.mean(0), n * m)
+    first_x = (x_rows - between.mean(1)).var().item() - noise_x / (n - 1) - mixed / m
+    first_y = (y_rows - between.mean(0)).var().item() - noise_y / (m - 1) - mixed / n
+    assert first_x / n + first_y / m > 0
+    second = 2 * noise_x / (n * (n - 1)) + 2 * noise_y / (m * (m - 1)) + 4 * mixed / (n * m)
+    expected = (4 * first_x / n + 4 * first_y / m + second) ** 0.5
+    assert kernel_distance(x, y).error == pytest.approx(expected, rel=1e-9)

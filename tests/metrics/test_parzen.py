@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
+from gan_cli.metrics import parzen as parzen_module
 from gan_cli.metrics.parzen import (
     FGAN_BANDWIDTHS,
     GOODFELLOW_BANDWIDTHS,
@@ -105,3 +106,9 @@ def test_the_error_is_that_of_a_mean():
     each = parzen(x, centres, [found["bandwidth_fgan"].value])[:, 0]
     assert found["log_likelihood_fgan"].value == pytest.approx(each.mean().item())
     assert found["log_likelihood_fgan"].error == pytest.approx(each.std().item() / math.sqrt(40), rel=0.02)
+
+
+def test_goodfellows_protocol_is_that_of_his_images():
+    """Validated on 1,000 of the last 10,000 training images, measured on 10,000 test images."""
+    assert (slice(50_000, 51_000), 10_000) == (parzen_module.VALIDATION, parzen_module.TEST)
+    assert parzen_module.FOLDS == 3

@@ -1,5 +1,6 @@
 """Generators and critics: shapes, ranges, and what their knobs change."""
 
+import math
 from copy import deepcopy
 from typing import Any
 
@@ -8,7 +9,7 @@ import torch
 from torch import nn
 
 from gan_cli.models import dcgan, mlp, resnet
-from gan_cli.models.layers import PooledConv2d, UpsampleConv2d
+from gan_cli.models.layers import PooledConv2d, UpsampleConv2d, nonlinearity
 from tests.helpers.layers import unfused
 
 Knobs = dict[str, Any]
@@ -158,18 +159,66 @@ def test_resnet_computes_what_the_paper_draws():
     torch.testing.assert_close(drawn_critic(images), critic(images), rtol=1e-10, atol=1e-10)
 
 
+WEIGHTED = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+
+
+def assert_normal(weight: torch.Tensor, deviation: float) -> None:
+    """Within four standard errors, the deviation and the share within one deviation are those of N(0, deviation)."""
+    n = weight.numel()
+    assert weight.mean().item() == pytest.approx(0, abs=4 * deviation / n**0.5)
+    assert weight.std().item() == pytest.approx(deviation, rel=4 / (2 * n) ** 0.5)
+    within = (weight.abs() < deviation).double().mean().item()
+    assert within == pytest.approx(0.6827, abs=4 * (0.6827 * 0.3173 / n) ** 0.5)
+
+
+def assert_uniform(weight: torch.Tensor, reach: float) -> None:
+    """All is within ±reach, and the deviation is that of a uniform distribution there, within four standard errors."""
+    assert weight.abs().max().item() <= reach
+    assert weight.std().item() == pytest.approx(reach / 3**0.5, rel=4 / (2 * weight.numel()) ** 0.5)
+
+
+@pytest.mark.parametrize("upsampling", ["transposed", "resize"])
+def test_dcgan_starts_with_normal_weights_of_deviation_0_02(upsampling):
+    torch.manual_seed(0)
+    for network in (dcgan_generator(width=32, latent_size=32, upsampling=upsampling), dcgan_critic(width=32)):
+        layers = [layer for layer in network.modules() if isinstance(layer, WEIGHTED)]
+        assert len(layers) == 4
+        for layer in layers:
+            assert_normal(layer.weight.detach(), 0.02)
+            assert layer.bias is None or not layer.bias.any()
+        for layer in network.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                assert (layer.weight == 1).all()
+                assert (layer.bias == 0).all()
+
+
+def test_mlp_starts_with_uniform_weights_within_one_over_the_root_of_the_inputs():
+    torch.manual_seed(0)
+    critic = mlp.Critic((64,), [128, 128], "relu", "none")
+    for network in (mlp_generator((64,), latent_size=32, hidden=[128, 128]), critic):
+        layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+        assert len(layers) == 3
+        for layer in layers:
+            assert_uniform(layer.weight.detach(), layer.in_features**-0.5)
+            assert layer.bias.abs().max().item() <= layer.in_features**-0.5
+
+
 def test_resnet_starts_with_the_weights_of_the_authors_code():
+    """Uniform, of variance 4/(fan in + fan out) in the 3 × 3 convolutions of blocks and half of that elsewhere."""
     torch.manual_seed(0)
     generator = resnet_generator(width=64, max_width=64, latent_size=64)
-    block = generator.layers[0]
-    for layer, variance in [
-        (block.residual[2], 4 / (2 * 64 * 9)),
-        (block.residual[5], 4 / (2 * 64 * 9)),
-        (block.shortcut[0], 2 / (2 * 64)),
-        (generator.projection, 2 / (64 + 16 * 64)),
-    ]:
-        assert layer.weight.var().item() == pytest.approx(variance, rel=0.05)
-        assert not layer.bias.any()
+    critic = resnet_critic(width=64, max_width=64)
+    for network in (generator, critic):
+        residual = {
+            layer for block in network.modules() if isinstance(block, resnet._Block) for layer in block.residual
+        }
+        layers = [layer for layer in network.modules() if isinstance(layer, WEIGHTED)]
+        assert len(layers) > 10
+        for layer in layers:
+            size = layer.weight[0, 0].numel() if layer.weight.dim() == 4 else 1
+            variance = (4 if layer in residual else 2) / (size * sum(layer.weight.shape[:2]))
+            assert_uniform(layer.weight.detach(), (3 * variance) ** 0.5)
+            assert not layer.bias.any()
 
 
 @pytest.mark.parametrize("normalization", ["none", "layer"])
@@ -256,6 +305,22 @@ def test_mlp_without_hidden_layers_is_affine():
     x = generator(z)
     torch.testing.assert_close(x[2] - x[1], x[1] - x[0])
     assert sum(p.numel() for p in generator.parameters()) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("relu", lambda x: max(x, 0)),
+        ("leaky_relu", lambda x: x if x > 0 else 0.2 * x),
+        ("elu", lambda x: x if x > 0 else math.expm1(x)),
+        ("silu", lambda x: x / (1 + math.exp(-x))),
+        ("softplus", lambda x: math.log1p(math.exp(x))),
+        ("tanh", math.tanh),
+    ],
+)
+def test_each_activation_is_its_formula(name, formula):
+    x = [-3.0, -0.5, 0.0, 0.7, 2.0]
+    assert nonlinearity(name)(torch.tensor(x)).tolist() == pytest.approx([formula(value) for value in x], abs=1e-6)
 
 
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu", "elu", "silu", "softplus", "tanh"])

@@ -124,3 +124,10 @@ def test_a_folder_without_checkpoints_says_so(tmp_path):
     save(tmp_path, 1)
     with pytest.raises(ConfigError, match="has no checkpoint of step 7, only of: 1"):
         checkpoints.newest(tmp_path, step=7)
+
+
+def test_an_old_checkpoint_that_lost_its_digest_is_removed_all_the_same(tmp_path):
+    old, _ = save(tmp_path, 1, 2)
+    read.digest_path(old).unlink()
+    save(tmp_path, 3)
+    assert steps(tmp_path) == [2, 3]

@@ -122,3 +122,13 @@ def test_a_folder_in_the_place_of_a_file_is_told_before_anything_is_trained(tmp_
     (path / ".hydra" / "config.yaml").write_text("seed: 0\n")
     with pytest.raises(ConfigError, match=f"{name} is a folder: move it away"), RunFolder(path).claimed():
         pass
+
+
+def test_the_log_of_other_programs_is_not_that_of_the_run(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    with folder.claimed():
+        logging.getLogger("elsewhere").warning("a stranger's")
+        logging.getLogger("gan_cli.training").warning("ours")
+    log = (tmp_path / "run" / "train.log").read_text()
+    assert "ours" in log
+    assert "stranger" not in log

@@ -10,7 +10,6 @@ from gan_cli.config.identity import differences
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d
 from gan_cli.exact.densities import between, bound
 from gan_cli.models.mlp import Critic
-from gan_cli.show import pictures
 from gan_cli.studies.fgan_univariate import best_gaussian
 from tests.helpers.configs import divergence
 from tests.helpers.runs import record
@@ -58,11 +57,6 @@ def test_the_best_critic_of_kl_reaches_the_exact_value():
     model = Gaussian([1.0], 1.8)
     # Scores pass through float32.
     assert bound(divergence("kl"), LogRatio(), DATA, model) == pytest.approx(between(divergence("kl"), DATA, model))
-
-
-def test_a_heat_map_takes_infinity():
-    png = pictures.heat_map({"a": {"x": {"kl": math.inf, "js": 0.5}, "y": {"kl": 1.0, "js": 0.5}}}, "rows", "columns")
-    assert png.startswith(b"\x89PNG")
 
 
 @pytest.fixture

@@ -292,6 +292,15 @@ def test_the_threads_of_a_plan_are_set_with_the_job(monkeypatch):
     assert chosen[-1] == 3
 
 
+@pytest.mark.parametrize(("mode", "kind"), [("eager", EagerIteration), ("compile", CompiledIteration)])
+def test_each_mode_has_its_iteration(mode, kind):
+    state = new_state()
+    game = Game(state.generator, state.critic, Wasserstein())
+    iterate = Plan("cpu", torch.get_num_threads(), mode, "float32").iteration(state, game, Scheduling())
+    assert isinstance(iterate, kind)
+    assert iterate.mode == mode
+
+
 class Steps(Schedule):
     """1 at the first step, 2 at the second."""
 

@@ -108,6 +108,37 @@ def test_critic_loss_is_the_penalty_less_the_estimate():
     assert terms["penalty"] > 0
 
 
+def test_the_terms_of_a_step_are_what_autograd_gives_by_hand():
+    """The norms are those of the gradient of the loss, over all parameters of the player that moves."""
+    divergence = Wasserstein(penalty=Interpolate(10.0))
+    state = new_state()
+    real, fake = batch(), samples(state).detach()
+
+    torch.manual_seed(5)
+    penalty = divergence.penalty(state.critic, real.samples, fake)
+    estimate = state.critic(real.samples).mean() - state.critic(fake).mean()
+    of_critic = torch.autograd.grad(penalty - estimate, list(state.critic.parameters()))
+    torch.manual_seed(5)
+    terms = critic_step(state, game(state, divergence), real, fake)
+    expected = {
+        "penalty": penalty,
+        "estimate": estimate,
+        "critic_loss": penalty - estimate,
+        "critic_gradient_norm": of_critic,
+    }
+
+    fake = samples(state)
+    loss = -state.critic(fake).mean()
+    of_generator = torch.autograd.grad(loss, list(state.generator.parameters()), retain_graph=True)
+    terms |= generator_step(state, game(state, divergence), real, fake)
+    expected |= {"generator_loss": loss, "generator_gradient_norm": of_generator}
+
+    assert terms.keys() == expected.keys()
+    for name, value in expected.items():
+        norm = torch.cat([part.flatten() for part in value]).norm() if isinstance(value, tuple) else value
+        torch.testing.assert_close(terms[name], norm.detach())
+
+
 def test_critic_steps_follow_the_divergence_and_use_batches_of_their_own():
     asked = []
 
@@ -283,3 +314,8 @@ def test_a_state_with_a_nan_is_not_finite():
     with torch.no_grad():
         next(state.average.parameters()).view(-1)[0] = math.nan
     assert not state.is_finite()
+
+
+def test_a_checkpoint_has_its_parts_under_the_names_that_runs_before_have():
+    names = ("step", "generator", "critic", "average", "generator_optimizer", "critic_optimizer")
+    assert tuple(new_state().state_dict()) == names

@@ -1,8 +1,11 @@
-"""gan-report's pictures and curves: their size, their scale, what is left out."""
+"""gan-report's pictures and curves: what they show, their size, their scale, what is left out."""
 
+import base64
 import io
 import math
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,16 +14,48 @@ from gan_cli.commands.report.report import make
 from tests.helpers import synthetic_runs as synthetic
 
 
-def test_a_grid_of_pixels_travels_at_the_size_of_its_pixels(tmp_path):
-    (run,) = [row.run for row in make([synthetic.write(tmp_path / "a", pictures={1: synthetic.digits(0)})]).rows]
-    ((picture,),) = samples.pictures([run])
-    assert (picture.width, picture.height, picture.is_pixels) == (242, 242, True)
+def embedded(uri: str) -> np.ndarray:
+    """The pixels behind a data URI."""
+    head, _, data = uri.partition(",")
+    assert head == "data:image/webp;base64"
+    with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        return np.asarray(picture.convert("RGB"), dtype=int)
 
 
-def test_a_plot_is_scaled_down(tmp_path):
-    (run,) = [row.run for row in make([synthetic.write(tmp_path / "a", pictures={1: synthetic.points(0)})]).rows]
+def original(png: bytes, size: tuple[int, int], resampling: Image.Resampling) -> np.ndarray:
+    with Image.open(io.BytesIO(png)) as picture:
+        return np.asarray(picture.convert("RGB").resize(size, resampling), dtype=int)
+
+
+def test_a_grid_of_pixels_travels_at_the_size_of_its_pixels_and_without_loss(tmp_path):
+    png = synthetic.digits(0)
+    (run,) = [row.run for row in make([synthetic.write(tmp_path / "a", pictures={1: png})]).rows]
     ((picture,),) = samples.pictures([run])
-    assert (picture.width, picture.height, picture.is_pixels) == (samples.WIDTH, samples.WIDTH, False)
+    assert (picture.step, picture.width, picture.height, picture.is_pixels) == (1, 242, 242, True)
+    np.testing.assert_array_equal(embedded(picture.uri), original(png, (242, 242), Image.Resampling.NEAREST))
+
+
+def test_a_plot_is_scaled_down_and_still_seen(tmp_path):
+    png = synthetic.points(0)
+    (run,) = [row.run for row in make([synthetic.write(tmp_path / "a", pictures={1: png})]).rows]
+    ((picture,),) = samples.pictures([run])
+    size = samples.WIDTH, samples.WIDTH
+    assert (picture.width, picture.height, picture.is_pixels) == (*size, False)
+    expected = original(png, size, Image.Resampling.LANCZOS)
+    lost = np.abs(embedded(picture.uri) - expected).mean()
+    assert 0 < lost < 0.2 * np.abs(expected - 255).mean()  # of a white picture
+
+
+def test_pictures_of_a_run_are_evenly_spaced_from_the_first_to_the_last(tmp_path):
+    pictures = {step: synthetic.digits(step) for step in range(10, 210, 10)}
+    (run,) = [row.run for row in make([synthetic.write(tmp_path / "a", pictures=pictures)]).rows]
+    (shown,) = samples.pictures([run])
+    steps = [picture.step for picture in shown]
+    assert (len(steps), steps[0], steps[-1]) == (samples.A_RUN[1], 10, 200)
+    assert {after - before for before, after in pairwise(steps)} == {10, 20}
+    for picture in (shown[0], shown[-1]):
+        expected = original(pictures[picture.step], (242, 242), Image.Resampling.NEAREST)
+        assert np.abs(embedded(picture.uri) - expected).mean() < 20
 
 
 @pytest.mark.parametrize("size", [(1, 1), (16, 2), (600, 40), (2000, 3000)])
