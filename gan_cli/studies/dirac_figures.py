@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from matplotlib.axes import Axes
@@ -10,11 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from gan_cli.show.pictures import png
+from gan_cli.studies.dirac_game import Behaviour, DiracGame
 
-if TYPE_CHECKING:
-    from gan_cli.studies.dirac import Behaviour, DiracGame
-
-    Found = Mapping[str, Mapping[str, Behaviour]]
+Found = Mapping[str, Mapping[str, Behaviour]]
+"""What was found of each divergence under each penalty."""
 
 COLOURS = {
     "converges": "tab:green",
@@ -34,7 +33,7 @@ HEADER = 1.3
 Place = Literal["upper center", "outside lower center"]
 
 
-def paths(games: "Mapping[str, Mapping[str, DiracGame]]", found: "Found", reach: float) -> bytes:
+def paths(games: Mapping[str, Mapping[str, DiracGame]], found: Found, reach: float) -> bytes:
     """A row for each divergence, in two halves, a column for each penalty; panels of ±`reach` with field and path."""
     rows, columns = _names(found)
     lines = math.ceil(len(rows) / 2)
@@ -57,7 +56,7 @@ def paths(games: "Mapping[str, Mapping[str, DiracGame]]", found: "Found", reach:
     return png(figure)
 
 
-def _draw(axes: Axes, game: "DiracGame", behaviour: "Behaviour", reach: float) -> None:
+def _draw(axes: Axes, game: DiracGame, behaviour: Behaviour, reach: float) -> None:
     side = torch.linspace(-0.88 * reach, 0.88 * reach, ARROWS).tolist()
     points = torch.tensor([(x, y) for x in side for y in side], dtype=torch.float64)
     field = torch.tensor([game.field((x, y)) for x, y in points.tolist()], dtype=torch.float64)
@@ -71,7 +70,7 @@ def _draw(axes: Axes, game: "DiracGame", behaviour: "Behaviour", reach: float) -
     axes.set_title(f"{behaviour.measured['alternating']:.4f}", color=colour, fontsize=8, pad=2)
 
 
-def verdicts(found: "Found") -> bytes:
+def verdicts(found: Found) -> bytes:
     """The measured radius of every pair, coloured by its verdict."""
     rows, columns = _names(found)
     figure = Figure(figsize=(1.35 * len(columns) + 2.4, 0.3 * len(rows) + 1.2), layout="constrained")
@@ -92,13 +91,13 @@ def verdicts(found: "Found") -> bytes:
     return png(figure)
 
 
-def _legend(figure: Figure, found: "Found", loc: Place = "upper center", title: str | None = None) -> None:
+def _legend(figure: Figure, found: Found, loc: Place = "upper center", title: str | None = None) -> None:
     seen = {behaviour.verdict for cells in found.values() for behaviour in cells.values()}
     marks = [Patch(color=colour, label=name) for name, colour in COLOURS.items() if name in seen]
     figure.legend(handles=marks, loc=loc, ncols=len(marks), fontsize=9, frameon=False, title=title)
 
 
-def _names(found: "Found") -> tuple[list[str], list[str]]:
+def _names(found: Found) -> tuple[list[str], list[str]]:
     return list(found), list(next(iter(found.values())))
 
 

@@ -15,7 +15,8 @@ from gan_cli.divergences.penalties import R1, R1R2, Interpolate, InterpolateOneS
 from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
 from gan_cli.errors import ConfigError
 from gan_cli.models import base
-from gan_cli.studies.dirac import NEAR, Dirac, DiracGame, LinearCritic, behaviour, radius, spectral_radii, updates
+from gan_cli.studies.dirac import Dirac
+from gan_cli.studies.dirac_game import NEAR, DiracGame, LinearCritic, behaviour, radius, spectral_radii, updates
 from gan_cli.training import loop
 from gan_cli.training.state import TrainState
 

@@ -13,7 +13,7 @@ from gan_cli.assembly import assemble
 from gan_cli.divergences.penalties import R1, NoPenalty, Penalty
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.studies import dirac_figures, fgan_univariate
-from gan_cli.studies.dirac import DiracGame, behaviour
+from gan_cli.studies.dirac_game import DiracGame, behaviour
 from gan_cli.studies.fgan_univariate import Row
 from gan_cli.studies.js_saturation import JensenShannonSaturation
 from gan_cli.studies.optimal_discriminator import OptimalDiscriminator
