@@ -225,3 +225,16 @@ def test_real_samples_seen_are_counted_over_all_critic_steps():
     list(job.terms())
     assert asked == [(step, 3, step * 16 * 5) for step in range(3)]
     assert isinstance(job.batches(0, 1), Batch)
+
+
+def test_counts_of_steps_become_float32_tensors_where_a_graph_reads_them():
+    """As torch keeps them, whatever an optimizer or a checkpoint had."""
+    optimizer = adam(lr=0.1)
+    (parameter,) = optimizer.param_groups[0]["params"]
+    optimizer.state[parameter]["step"] = 3
+    keep_on_device(optimizer, {})
+    step = optimizer.state[parameter]["step"]
+    assert (step.item(), step.dtype) == (3, torch.float32)
+    optimizer.state[parameter]["step"] = 4
+    keep_on_host(optimizer)
+    assert optimizer.state[parameter]["step"].item() == 4
