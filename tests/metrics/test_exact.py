@@ -37,6 +37,8 @@ def measured(samples: int, of: Subject) -> dict[str, float]:
 class LogRatio(torch.nn.Module):
     """The best critic of the original GAN."""
 
+    conditional = False
+
     def __init__(self, p, q):
         super().__init__()
         self.p, self.q = p, q

@@ -8,6 +8,7 @@ import pytest
 from gan_cli.errors import CommandError, ConfigError
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
+from tests.helpers.runs import tree
 
 WRITES = {
     "run.json": lambda folder: folder.write_record({"status": "done"}),
@@ -107,11 +108,15 @@ def test_a_link_in_the_place_of_a_folder_of_a_run_is_refused(tmp_path: Path, nam
     """Else the files of another run would be replaced."""
     elsewhere, path = tmp_path / "elsewhere", tmp_path / "run"
     elsewhere.mkdir()
-    path.mkdir()
+    RunFolder(path).write_config({"config.yaml": "seed: 0\n"})
+    if name == ".hydra":
+        (path / name).rename(elsewhere / name)
+        elsewhere = elsewhere / name
     (path / name).symlink_to(elsewhere)
+    before = tree(elsewhere)
     with pytest.raises(ConfigError, match=f"{name} is no folder: move it away"), RunFolder(path).claimed():
         pass
-    assert not any(elsewhere.iterdir())
+    assert tree(elsewhere) == before
 
 
 @pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "samples.png", "curves.png", "train.log"])

@@ -63,6 +63,8 @@ def test_values_beyond_the_range_are_clipped_and_not_wrapped():
 class Slope(torch.nn.Module):
     """A critic whose score is three times the first coordinate."""
 
+    conditional = False
+
     def __init__(self):
         super().__init__()
         self.slope = torch.nn.Parameter(torch.tensor(3.0))
