@@ -403,3 +403,9 @@ def test_no_mass_counts_for_nothing_even_times_infinity():
     masses = torch.tensor([0.0, 0.0, 0.0, 2.0, 0.5], dtype=torch.float64)
     values = torch.tensor([3.0, math.inf, -math.inf, 3.0, math.inf], dtype=torch.float64)
     assert mass_times(masses, values).tolist() == [0.0, 0.0, 0.0, 6.0, math.inf]
+
+
+@every_f_divergence
+def test_an_f_of_natural_logarithms_is_in_nats(divergence):
+    (formula,) = (line for line in (type(divergence).__doc__ or "").splitlines() if line.strip().startswith("f:"))
+    assert divergence.unit == ("nats" if "log" in formula else "")

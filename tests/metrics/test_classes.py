@@ -7,8 +7,11 @@ import pytest
 import torch
 from scipy.stats import entropy
 
+from gan_cli.datasets.base import Images
+from gan_cli.datasets.mixtures import Ring
+from gan_cli.divergences.margin import Hinge
 from gan_cli.metrics import classes as classes_module
-from gan_cli.metrics.classes import classifier_score, histogram_divergence, largest_share_difference
+from gan_cli.metrics.classes import ClassifierScore, classifier_score, histogram_divergence, largest_share_difference
 
 
 def judged(n, classes, seed=0, sharpness=3.0):
@@ -122,3 +125,13 @@ def test_up_to_twenty_classes_have_a_share_each(classes, named):
     expected = {f"class_share_{i}": (i + 1) / counts.sum().item() for i in range(classes)}
     assert shares == (pytest.approx(expected) if named else {})
     assert numbers["classes_seen"].value == classes
+
+
+def test_a_score_needs_two_images_and_as_many_to_hold_out():
+    metric = ClassifierScore(samples=10)
+    with pytest.raises(ValueError, match="needs 4 images or more, and there are 3"):
+        metric.check(Images(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)), Hinge())
+    metric.check(Images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8)), Hinge())
+    with pytest.raises(ValueError, match="needs images, whose classes an extractor tells"):
+        metric.check(Ring(8, 2.0, 0.02), Hinge())
+    assert metric.looks_at == "classes"

@@ -1,5 +1,6 @@
 """Checkpoints: what survives a crash, and what is refused."""
 
+import io
 from pathlib import Path
 
 import pytest
@@ -131,3 +132,14 @@ def test_an_old_checkpoint_that_lost_its_digest_is_removed_all_the_same(tmp_path
     read.digest_path(old).unlink()
     save(tmp_path, 3)
     assert steps(tmp_path) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    "content", [{"weights": torch.ones(1)}, ["step"], torch.ones(1)], ids=["no step", "list", "tensor"]
+)
+def test_a_whole_file_that_is_no_state_is_refused(content, tmp_path):
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    RunFolder(tmp_path).write_checkpoint(1, buffer.getvalue(), keep=1)
+    with pytest.raises(ConfigError, match=r"step-0000001\.pt"):
+        checkpoints.newest(tmp_path)

@@ -278,6 +278,7 @@ def test_a_run_goes_on_as_it_began():
     began = Plan("cpu", 3, "eager", "float32")
     assert replace(planned(before=began), reasons=()) == began
     assert planned(replace(CPU_DEVICE, threads=2), began).threads == 2
+    assert "precision: float32, all as before" in planned(before=began).reasons
 
 
 def test_what_another_kind_of_device_chose_is_chosen_anew():
