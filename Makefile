@@ -60,4 +60,4 @@ mutants: $(READY) ## plant 300 faults and count what the tests catch: half an ho
 
 .PHONY: clean
 clean: ## remove what the targets above made, but no run
-	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) dist build .mypy_cache .pytest_cache .ruff_cache
