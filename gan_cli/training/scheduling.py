@@ -129,7 +129,7 @@ def keep_on_host(optimizer: Optimizer) -> None:
     for group in optimizer.param_groups:
         for form in ("fused", "foreach", "capturable"):
             if form in group:
-                group[form] = optimizer.defaults[form]
+                group[form] = optimizer.defaults.get(form, group[form])
         for name, value in group.items():
             if name == "lr":
                 group[name] = float(value)
