@@ -141,6 +141,7 @@ def test_a_compiled_step_is_that_of_float64(divergence, penalty, reuse_samples, 
     assert not said(caplog)
 
 
+@hidden_by_the_compiler
 @pytest.mark.slow
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("divergence", DIVERGENCES)
