@@ -25,13 +25,6 @@ class Batch:
             return [Batch(samples) for samples in self.samples.unbind()]
         return [Batch(*both) for both in zip(self.samples.unbind(), self.labels.unbind(), strict=True)]
 
-    def to(self, destination: torch.device | torch.dtype) -> "Batch":
-        """The samples on another device or in another precision, the labels on the device."""
-        labels = self.labels
-        if labels is not None and isinstance(destination, torch.device):
-            labels = labels.to(destination)
-        return Batch(self.samples.to(destination), labels)
-
 
 class Dataset(ABC):
     """Real samples, each of shape `sample_shape`."""

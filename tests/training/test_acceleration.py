@@ -17,6 +17,7 @@ import torch
 from gan_cli.assembly import assemble
 from gan_cli.config import options
 from gan_cli.config.build import build
+from gan_cli.datasets.base import Batch
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.penalties import Interpolate
@@ -73,7 +74,7 @@ def steps_of(state, divergence, accelerate=None, steps=STEPS, dtype=torch.float3
     game = Game(state.generator, state.critic, divergence, **choices)
     iterate = None if accelerate is None else accelerate(state, game, FALLING)
     drawn = batches(RING, 16, 0, device)
-    data: Any = lambda first, count: drawn(first, count).to(dtype)  # noqa: E731
+    data: Any = lambda first, count: Batch(drawn(first, count).samples.to(dtype))  # noqa: E731
     return list(train(state, game, data, steps=steps, seed=0, scheduling=FALLING, iterate=iterate))
 
 
