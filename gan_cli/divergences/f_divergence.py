@@ -8,6 +8,7 @@ Here u = p/q is a density ratio, t a value of T, v a raw score; all functions ac
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -26,7 +27,8 @@ class FDivergence(Divergence):
 
     The estimate reaches D_f(P‖Q) at the optimal critic g_f(v) = f'(p/q) and is below it for any other. Two
     objectives for the generator: `minimax` descends the bound itself; `non_saturating` ascends E_Q[g_f(v)]
-    (f-GAN §3.2; Goodfellow 2014 §3), which rests where P = Q as well and has larger gradients early on.
+    (f-GAN §3.2; Goodfellow 2014 §3), which has larger gradients early on and rests where P = Q as well, but descends
+    another divergence on the way: `descended`.
     """
 
     generator_loss: Literal["minimax", "non_saturating"]
@@ -54,6 +56,15 @@ class FDivergence(Divergence):
     @abstractmethod
     def conjugate_of_activation(self, v: Tensor) -> Tensor:
         """f*(g_f(v)) in one numerically stable expression."""
+
+    def descended(self) -> "Sequence[tuple[float, FDivergence]]":
+        """What `non_saturating` descends while the critic is optimal: a sum of f-divergences with weights.
+
+        The sum has a generator function h with h″(u) = f″(u)/u, because −E_Q[f′(p/q)], with p/q held still, has the
+        gradient of ∫ q h(p/q) if f′ is uh′ − h up to a constant (Poole 2016, arXiv 1612.02780; Shannon 2020, arXiv
+        2010.08029). Raises `NotImplementedError` if it is not stated.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say what its non-saturating form descends")
 
     def integrand(self, log_p: Tensor, log_q: Tensor) -> Tensor:
         """q f(p/q) from the logarithms of p and q in float64, either of which may be −∞."""

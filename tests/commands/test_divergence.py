@@ -26,6 +26,7 @@ from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.divergences.strictly_convex import StrictlyConvex
 from scripts import divergence_tables
 from tests.helpers import figures
 from tests.helpers.runs import tree
@@ -91,6 +92,7 @@ def stated(request) -> tuple[formulas.Formulas, FDivergence]:
 
 def test_printed_functions_are_those_of_the_code(stated):
     printed, divergence = stated
+    divergence = replace(divergence, link="paper") if isinstance(divergence, StrictlyConvex) else divergence
     u, v = RATIOS[::7], torch.linspace(-3.3, 3.3, 7, dtype=torch.float64)
     t = divergence.activation(v)
     torch.testing.assert_close(evaluate(printed["f"], divergence, u=u), divergence.f(u))
@@ -118,6 +120,15 @@ def test_printed_integral_is_the_divergence(stated):
     weight = getattr(divergence, "weight", 0.0)
     computed = evaluate(integrand, divergence, p=P, q=Q, m=weight * P + (1 - weight) * Q)
     torch.testing.assert_close(computed, Q * divergence.f(P / Q))
+
+
+def test_printed_descent_of_the_non_saturating_form_is_that_of_the_code(stated):
+    printed, divergence = stated
+    integrand = printed["non-saturating"].rpartition("∫ ")[2]
+    weight = getattr(divergence, "weight", 0.0)
+    computed = evaluate(integrand, divergence, p=P, q=Q, m=weight * P + (1 - weight) * Q)
+    terms = [weight * (Q * term.f(P / Q)).sum() for weight, term in divergence.descended()]
+    torch.testing.assert_close(computed.sum(), sum(terms))
 
 
 def test_printed_extremes_are_those_of_the_code(stated):
@@ -193,7 +204,7 @@ def test_the_list_fits_a_terminal_and_has_every_field(inside):
     assert re.findall(r"^(\w+) – ", listed.out, re.MULTILINE) == NAMES
     for name in NAMES:
         printed = formulas.of(name)
-        required = formulas.FIELDS[:8] if printed.is_f_divergence else formulas.FIELDS[8:11]
+        required = formulas.FIELDS[:9] if printed.is_f_divergence else formulas.FIELDS[9:12]
         assert {*required, "value"} <= printed.stated.keys()
         assert all(text.split()[0] in listed.out for text in printed.stated.values())
 
@@ -237,9 +248,10 @@ def test_everything_passes_the_check(inside):
     assert checked.out.endswith("Every law holds.\n")
     assert max(map(len, checked.out.splitlines())) <= 100
     identity = {line.split()[0]: line.split()[1] for line in checked.out.split("\n\n")[0].splitlines()[2:]}
-    assert identity.keys() == set(NAMES)
+    both = {f"{name}:link=ratio" for name in NAMES if isinstance(built(name), StrictlyConvex)}
+    assert {re.sub("link=paper", "link=ratio", name) for name in identity} == set(NAMES) | both
     of_f_divergences = {name for name, error in identity.items() if error != "–"}
-    assert of_f_divergences == {name for name in NAMES if formulas.of(name).is_f_divergence}
+    assert of_f_divergences == {name for name in identity if formulas.of(name).is_f_divergence}
     assert all(float(identity[name]) <= 1e-6 for name in of_f_divergences)
 
 

@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import mpmath
 import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -12,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from gan_cli.commands.divergence import check
+from gan_cli.commands.divergence.calculus import slope
 from gan_cli.commands.divergence.laws import LAWS, score_of
 from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
@@ -22,16 +24,19 @@ from gan_cli.divergences.fgan import (
     Jeffreys,
     JensenShannon,
     KullbackLeibler,
+    Neyman,
     Pearson,
     ReverseKullbackLeibler,
     SquaredHellinger,
     WeightedJensenShannon,
     log_lambert_w_of_exp,
     log_softplus,
+    power,
 )
 from gan_cli.divergences.margin import Hinge, LeastSquares
 from gan_cli.divergences.penalties import NoPenalty
 from gan_cli.divergences.relativistic import Relativistic
+from gan_cli.divergences.strictly_convex import log_ratio
 from gan_cli.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -51,6 +56,9 @@ for key, values in {"alpha": (-1.0, 0.9, 1.5, 2.0, 3.0), "weight": (0.1, 0.9)}.i
     name = {"alpha": "alpha", "weight": "js_weighted"}[key]
     for number in values:
         F_DIVERGENCES[f"{name}({number})"] = from_yaml(CONFIGS / "divergence" / f"{name}.yaml", **{key: number})
+F_DIVERGENCES = {
+    name: linked for name, linked in check.with_links(F_DIVERGENCES).items() if isinstance(linked, FDivergence)
+}
 EVERY = {**ALL, **F_DIVERGENCES}
 
 every_f_divergence = pytest.mark.parametrize("divergence", F_DIVERGENCES.values(), ids=F_DIVERGENCES)
@@ -75,11 +83,34 @@ def test_every_law_holds(name):
     check.raise_if_broken([check.measure(name, EVERY[name])])
 
 
+def test_a_divergence_that_does_not_say_what_its_form_descends_is_not_judged_by_it():
+    class Silent(KullbackLeibler):
+        def descended(self):
+            return FDivergence.descended(self)
+
+    errors = check.measure("silent", Silent(generator_loss="minimax")).errors
+    assert [law for law, error in errors.items() if error is None] == ["descended"]
+
+
+@pytest.mark.parametrize("name", F_DIVERGENCES)
+def test_descending_what_is_stated_has_the_gradient_of_the_non_saturating_form(name):
+    """By a model of one parameter: d/dθ of E_Q[−T] with T held still is that of the sum of divergences."""
+    divergence = F_DIVERGENCES[name]
+    p, q = a_pair(5)
+    logits = q.log().requires_grad_(True)
+    model = logits.softmax(0)
+    score = score_of(divergence, slope(divergence.f, p / q))
+    non_saturating = (model * -divergence.activation(score)).sum()
+    stated = sum(weight * value(term, p, model) for weight, term in divergence.descended())
+    (ascended,), (descended,) = (torch.autograd.grad(of, logits, retain_graph=True) for of in (non_saturating, stated))
+    torch.testing.assert_close(ascended, descended, rtol=1e-6, atol=1e-8)
+
+
 def test_laws_of_f_divergences_have_something_to_say_of_kl_and_nothing_of_hinge():
     kl, hinge = (check.measure(name, ALL[name]).errors for name in ("kl", "hinge"))
     assert [name for name, error in kl.items() if error is None] == []
     assert {name for name, error in hinge.items() if error is None} == {
-        law.name for law in LAWS if law.kind is FDivergence
+        law.name for law in LAWS if issubclass(law.kind, FDivergence)
     }
 
 
@@ -214,6 +245,61 @@ class ClimbingGenerator(Gan):
         return -super().non_saturating(fake)
 
 
+class DescendsWhatItsNameSays(KullbackLeibler):
+    """As many a text has it of the non-saturating form."""
+
+    def descended(self):
+        return [(1, self)]
+
+
+class DescendsHalf(Pearson):
+    def descended(self):
+        return [(1, power(1))]
+
+
+class DescendsTheSum(JensenShannon):
+    def descended(self):
+        return [(1, power(0)), (1, self)]
+
+
+class DescendsTheNextPower(Alpha):
+    def descended(self):
+        return [(1, power(self.alpha + 1))]
+
+
+class LogarithmInPlaceOfTheRatio(KullbackLeibler):
+    def activation(self, v: Tensor) -> Tensor:
+        return self.slope(v / 2)
+
+    def conjugate_of_activation(self, v: Tensor) -> Tensor:
+        return self.conjugate_of_slope(v / 2)
+
+
+class ShiftedStart(Jeffreys):
+    """The bound is as good, but a score of 0 is not P = Q."""
+
+    def activation(self, v: Tensor) -> Tensor:
+        return self.slope(log_ratio(v) + 0.1)
+
+    def conjugate_of_activation(self, v: Tensor) -> Tensor:
+        return self.conjugate_of_slope(log_ratio(v) + 0.1)
+
+
+class RootForgotten(SquaredHellinger):
+    def slope(self, log_u: Tensor) -> Tensor:
+        return -torch.expm1(-log_u)
+
+
+class SquareForgotten(Neyman):
+    def conjugate_of_slope(self, log_u: Tensor) -> Tensor:
+        return -2 * torch.expm1(-2 * log_u)
+
+
+class RatioUpsideDown(ReverseKullbackLeibler):
+    def slope(self, log_u: Tensor) -> Tensor:
+        return -torch.exp(log_u)
+
+
 class HalfAnEstimate(KullbackLeibler):
     def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
         return super().estimate(real, fake) / 2
@@ -239,6 +325,8 @@ class InwardCritic(Relativistic):
         return logsigmoid(fake - real).mean()
 
 
+RATIO = {"link": "ratio"}
+
 WRONG = [
     (ConjugateOfSwappedSign, {}, ["conjugate", "inverse", "stable"]),
     (MissingHalf, {}, ["identity", "conjugate", "inverse", "best v", "optimum"]),
@@ -261,6 +349,15 @@ WRONG = [
     (DifferenceOfLargeNumbers, {}, ["float32"]),
     (SwappedForms, {}, ["generator"]),
     (ClimbingGenerator, {}, ["generator", "direction"]),
+    (DescendsWhatItsNameSays, {}, ["descended"]),
+    (DescendsHalf, {}, ["descended"]),
+    (DescendsTheSum, {}, ["descended"]),
+    (DescendsTheNextPower, {"alpha": 0.5}, ["descended"]),
+    (LogarithmInPlaceOfTheRatio, RATIO, ["ratio"]),
+    (ShiftedStart, RATIO, ["ratio"]),
+    (RootForgotten, RATIO, ["ratio", "stable", "identity"]),
+    (SquareForgotten, RATIO, ["stable", "best v", "identity"]),
+    (RatioUpsideDown, RATIO, ["ratio", "increases", "direction"]),
     (HalfAnEstimate, {}, ["generator", "optimum"]),
     (RegressionToSwappedLabels, {"real_label": 1.0, "fake_label": 0.0, "generator_label": 1.0}, ["direction"]),
     (WiderMargin, {}, ["optimum"]),
@@ -343,6 +440,39 @@ def test_alpha_tends_to_kl_and_reverse_kl():
     for alpha, name in ((1 - 1e-6, "kl"), (1e-6, "reverse_kl")):
         near = from_yaml(CONFIGS / "divergence" / "alpha.yaml", alpha=alpha)
         torch.testing.assert_close(value(near, p, q), value(F_DIVERGENCES[name], p, q), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("alpha", [-1e-11, 1e-12, 0.5, 1 - 1e-11, 1 + 1e-9, 1.5])
+def test_alpha_has_its_digits_near_its_limits(alpha):
+    near, limit = power(alpha), power(round(alpha)) if abs(alpha - round(alpha)) < 1e-3 else None
+    p, q = a_pair(4)
+    u, exact = mpmath.mpf(3), mpmath.mpf(alpha)
+    with mpmath.workdps(50):
+        stated = float((u**exact - 1 - exact * (u - 1)) / (exact * (exact - 1)))
+    assert near.f(torch.tensor(3.0, dtype=torch.float64)).item() == pytest.approx(stated, rel=1e-12)
+    if limit is not None:
+        torch.testing.assert_close(value(near, p, q), value(limit, p, q), rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("alpha", [0.8, 0.99, 1 - 1e-9, 1e-9])
+def test_alpha_near_its_limits_starts_where_it_should_under_the_ratio_link(alpha):
+    """f-GAN's map starts far from P = Q: at α = 0.8 with an estimate of thousands, at 0.99 with infinity."""
+    start = torch.zeros(8)
+    near = Alpha(alpha=alpha, generator_loss="minimax", link="ratio")
+    assert near.estimate(start, start).item() == 0
+    assert near.estimate(start + 3, start - 3).isfinite()
+    paper = Alpha(alpha=0.8, generator_loss="minimax")
+    assert abs(paper.estimate(start, start).item()) > 1000
+
+
+@pytest.mark.parametrize(("weight", "v"), [(1e-6, 19.0), (1e-6, 21.0), (1e-5, 22.0), (0.5, 21.0), (0.5, 60.0)])
+def test_weighted_js_is_stable_for_any_weight(weight, v):
+    divergence = WeightedJensenShannon(weight=weight, generator_loss="minimax")
+    with mpmath.workdps(60):
+        pi, x = mpmath.mpf(weight), mpmath.log(1 + mpmath.exp(-mpmath.mpf(v))) / mpmath.mpf(weight)
+        stated = float((1 - pi) * (mpmath.log(1 - pi) - mpmath.log(1 - mpmath.exp(-x))))
+    computed = divergence.conjugate_of_activation(torch.tensor(v, dtype=torch.float64))
+    assert computed.item() == pytest.approx(stated, rel=1e-8)
 
 
 def test_relativistic_estimate_lies_between_minus_log_2_and_0():

@@ -2,10 +2,11 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gan_cli.commands.divergence.laws import LAWS, Law
 from gan_cli.divergences.base import Divergence
+from gan_cli.divergences.strictly_convex import LINKS, StrictlyConvex
 from gan_cli.errors import CommandError, ConfigError
 from gan_cli.show.tables import aligned
 
@@ -39,6 +40,17 @@ def measure(name: str, divergence: Divergence) -> Checked:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise ConfigError(f"{name}: {law.name} cannot be computed: {reason}") from error
     return Checked(name, errors)
+
+
+def with_links(divergences: Mapping[str, Divergence]) -> dict[str, Divergence]:
+    """The divergences, and each that has several links with the others too, under names such as kl:link=paper."""
+    shown: dict[str, Divergence] = {}
+    for name, divergence in divergences.items():
+        shown[name] = divergence
+        if isinstance(divergence, StrictlyConvex) and "link=" not in name:
+            others = (link for link in LINKS if link != divergence.link)
+            shown |= {f"{name}:link={link}": replace(divergence, link=link) for link in others}
+    return shown
 
 
 def as_text(rows: Sequence[Checked]) -> str:

@@ -73,7 +73,7 @@ def _check(arguments: Namespace) -> None:
     divergences = _divergences(arguments)
     from gan_cli.commands.divergence import check
 
-    rows = [check.measure(name, divergence) for name, divergence in divergences.items()]
+    rows = [check.measure(name, divergence) for name, divergence in check.with_links(divergences).items()]
     print(check.as_text(rows), flush=True)
     check.raise_if_broken(rows)
     print("\nEvery law holds.")

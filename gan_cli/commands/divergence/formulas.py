@@ -14,11 +14,11 @@ from gan_cli.config import options
 from gan_cli.errors import ConfigError
 
 FIELDS = (
-    *("f", "g", "f*", "domain", "T", "f′(1)", "at P = Q", "disjoint"),
+    *("f", "g", "f*", "domain", "T", "f′(1)", "at P = Q", "disjoint", "non-saturating"),
     *("critic", "generator", "best"),
     *("value", "where", "source"),
 )
-"""An f-divergence has the first eight, any other objective the next three, both have the last three."""
+"""An f-divergence has the first nine, any other objective the next three, both have the last three."""
 
 FIELD = re.compile(rf"^({'|'.join(map(re.escape, FIELDS))}): (.+)$", re.MULTILINE)
 CITATION = re.compile(r"\(([^()]*arXiv[^()]*)\)")

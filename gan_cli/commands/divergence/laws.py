@@ -16,6 +16,7 @@ from torch import Tensor
 from gan_cli.commands.divergence.calculus import Function, largest, maximiser, share, slope
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.divergences.strictly_convex import StrictlyConvex
 
 Form = Literal["minimax", "non_saturating"]
 
@@ -171,6 +172,30 @@ def generator(divergence: FDivergence) -> float:
         for form, gradient in descended.items()
     ]
     return max(errors)
+
+
+@law("descended", FDivergence, 1e-9)
+def descended(divergence: FDivergence) -> float | None:
+    """f′ is uh′ − h up to a constant, for the sum h that non_saturating is said to descend, relative to their sizes."""
+    try:
+        terms = divergence.descended()
+    except NotImplementedError:
+        return None
+    u = torch.cat([torch.ones(1, dtype=torch.float64), RATIOS])
+    conjugates = [weight * (u * slope(term.f, u) - term.f(u)) for weight, term in terms]
+    # Its second derivative is that of the divergence: f′ is what the generator ascends, uh′ − h what h would have it.
+    excess = sum(conjugates) - slope(divergence.f, u)
+    size = sum(part.abs() for part in conjugates) + slope(divergence.f, u).abs()
+    return largest((excess - excess[0]) / (1 + size))
+
+
+@law("ratio", StrictlyConvex, 1e-12)
+def ratio(divergence: StrictlyConvex) -> float:
+    """Under link=ratio g_f(v) is f′(u) for the u > 0 with u − 1/u = v, so that a score of 0 stands for P = Q."""
+    larger = (SCORES.abs() + (SCORES.square() + 4).sqrt()) / 2
+    u = torch.where(SCORES < 0, 1 / larger, larger)
+    t = slope(divergence.f, u)
+    return largest((replace(divergence, link="ratio").activation(SCORES) - t) / (1 + t.abs()))
 
 
 @law("direction", Divergence, 0.0)

@@ -16,7 +16,8 @@ COLUMNS_OF_F_DIVERGENCES = {
     "domain of f*": "domain",
     "T at the optimum": "T",
     "f′(1)": "f′(1)",
-    "D_f(P‖Q)": "value",
+    "D_f(P‖Q), which minimax descends": "value",
+    "non-saturating descends": "non-saturating",
     "at P = Q": "at P = Q",
     "disjoint": "disjoint",
     "source": "source",
@@ -33,6 +34,7 @@ HEADING = """\
 P is the data, Q the model, u = p/q, v the critic's raw score.
 An f-divergence is D_f(P‖Q) = ∫ q f(p/q), the largest E_P[g_f(v)] − E_Q[f*(g_f(v))] over all
 critics, where g_f(v) is T. Its value when P = Q, and when P and Q do not overlap, is given.
+g_f is f-GAN's (link=paper); under link=ratio it is T for p/q = (v + √(v²+4))/2.
 """
 
 
@@ -54,26 +56,25 @@ def _rows_of_f_divergence(divergence: Formulas) -> list[str]:
         f"  {left:8}{divergence[of_left]:42} {right:9}{divergence[of_right]}"
         for left, of_left, right, of_right in pairs
     ]
-    return rows + _lines(divergence, {"value": "value", "where": "where", "source": "source"}, 8)
+    for heading, field in {"value": "value", "forms": "non-saturating", "where": "where", "source": "source"}.items():
+        before = "minimax descends the value, non_saturating " if heading == "forms" else ""
+        rows += _lines(heading, before + divergence[field], 8) if field in divergence.stated else []
+    return rows
 
 
 def _rows_of_other(divergence: Formulas) -> list[str]:
     headings = {
         heading.removeprefix("the "): field for heading, field in COLUMNS_OF_OTHERS.items() if field != "source"
     }
-    return _lines(divergence, headings | {"where": "where", "source": "source"}, 21)
+    headings |= {"where": "where", "source": "source"}
+    stated = {heading: field for heading, field in headings.items() if field in divergence.stated}
+    return [line for heading, field in stated.items() for line in _lines(heading, divergence[field], 21)]
 
 
-def _lines(divergence: Formulas, fields: dict[str, str], width: int) -> list[str]:
-    lines = []
-    for heading, field in fields.items():
-        if field in divergence.stated:
-            kept_together = divergence[field].replace("arXiv ", "arXiv\N{NO-BREAK SPACE}")
-            text = [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(kept_together, WIDTH - width - 2)]
-            lines += [
-                f"  {label:{width}}{line}" for label, line in zip([heading] + [""] * len(text), text, strict=False)
-            ]
-    return lines
+def _lines(heading: str, text: str, width: int) -> list[str]:
+    kept_together = text.replace("arXiv ", "arXiv\N{NO-BREAK SPACE}")
+    lines = [line.replace("\N{NO-BREAK SPACE}", " ") for line in textwrap.wrap(kept_together, WIDTH - width - 2)]
+    return [f"  {label:{width}}{line}" for label, line in zip([heading] + [""] * len(lines), lines, strict=False)]
 
 
 def as_markdown(divergences: Sequence[Formulas]) -> str:
