@@ -1,6 +1,7 @@
 """The options of config groups by name, for commands that compose no run. Reads yaml only: torch is not imported."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -53,14 +54,25 @@ def path(group: str, name: str, folders: Sequence[Path] = (CONFIGS,)) -> Path:
 
 def _load(group: str, name: str, folders: Sequence[Path]) -> DictConfig:
     node = cast(DictConfig, OmegaConf.load(path(group, name, folders)))
-    # Choices in other groups, such as the model that fits a data set, matter to whole runs only.
-    nested = [default for default in node.pop("defaults", []) if isinstance(default, DictConfig)]
-    for default in nested:
-        for key, choice in default.items():
-            key = str(key)
-            if not key.startswith("override "):
-                node[key] = _load(f"{group}/{key}", choice, folders)
+    for key, choice in choices(group, node.pop("defaults", [])).items():
+        node[key] = _load(f"{group}/{key}", choice, folders)
     return node
+
+
+def choices(group: str, defaults: Iterable[object]) -> dict[str, str]:
+    """The options of groups within `group` that a defaults list chooses, by their key in the node.
+
+    Choices in other groups, such as the model that fits a data set, matter to whole runs only.
+    """
+    chosen = [
+        (str(key), str(name))
+        for default in defaults
+        if isinstance(default, DictConfig)
+        for key, name in default.items()
+    ]
+    within = rf"override /{re.escape(group)}/(\w+)@_global_\..+|(\w+)"
+    found = ((re.fullmatch(within, key), name) for key, name in chosen)
+    return {match[1] or match[2]: name for match, name in found if match}
 
 
 def _keys(node: DictConfig) -> list[str]:

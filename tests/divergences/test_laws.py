@@ -45,7 +45,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 def from_yaml(path: Path, **changes: object) -> Any:
     """The divergence of a yaml file, without its penalty."""
     node = DictConfig(OmegaConf.load(path))
-    node.pop("defaults")
+    node.pop("defaults", None)
     return build(OmegaConf.merge(node, changes), Divergence, path.stem)
 
 

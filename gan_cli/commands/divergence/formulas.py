@@ -58,10 +58,9 @@ def of(name: str, folders: Sequence[Path] = (options.CONFIGS,)) -> Formulas:
 
 
 def _penalty(name: str, folders: Sequence[Path]) -> str:
-    """The option of the nested group that the defaults of a divergence choose."""
+    """The penalty that a divergence chooses."""
     node = cast(DictConfig, OmegaConf.load(options.path("divergence", name.split(":")[0], folders)))
-    chosen = [default for default in node.get("defaults", []) if isinstance(default, DictConfig)]
-    return next((str(default.penalty) for default in chosen if "penalty" in default), "none")
+    return options.choices("divergence", node.get("defaults", [])).get("penalty", "none")
 
 
 def _docstring(target: str, key: str) -> str:
