@@ -108,6 +108,22 @@ def test_every_penalty_takes_a_step_with_a_divergence_of_every_family(penalty, d
     assert_takes_a_step(*TINY, f"divergence={divergence}", f"divergence/penalty={penalty}")
 
 
+@pytest.mark.parametrize(
+    ("chosen", "penalty"),
+    [
+        ([], "NoPenalty"),
+        (["dataset=ring"], "R1R2"),
+        (["dataset=ring", "divergence=wgan_gp"], "Interpolate"),
+        (["dataset=ring", "divergence=wgan_clip"], "NoPenalty"),
+        (["dataset=ring", "divergence=wgan_gp", "divergence/penalty=r1"], "R1"),
+        (["dataset=ring", "divergence/penalty=none"], "NoPenalty"),
+        (["experiment=ring", "divergence=wgan_lp", "divergence/penalty=interpolate"], "Interpolate"),
+    ],
+)
+def test_the_user_chooses_the_penalty_then_the_recipe_the_divergence_and_the_data(chosen, penalty):
+    assert compose(*chosen).divergence.penalty._target_.rpartition(".")[2] == penalty
+
+
 @pytest.mark.parametrize("model", options("model"))
 def test_every_model_takes_a_step_on_images_or_on_a_toy_that_it_is_for(model):
     images = ["dataset=mnist5k", "dataset.resolution=16"]
@@ -242,7 +258,8 @@ def leaves(node: dict) -> list[dict]:
 @pytest.mark.parametrize("name", sorted(YAMLS.keys() - {"config"}))
 def test_every_knob_of_a_part_stands_in_its_yaml(name):
     node: Any = OmegaConf.to_container(OmegaConf.load(YAMLS[name]))
-    nested = {key for default in node.pop("defaults", []) if isinstance(default, dict) for key in default}
+    node.pop("defaults", None)
+    nested = {folder.name for folder in YAMLS[name].parent.iterdir() if folder.is_dir()}
     if name.startswith("experiment/"):
         study = node.pop("study", {})
         assert not leaves(node)

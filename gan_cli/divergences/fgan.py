@@ -81,7 +81,7 @@ class Gan(StrictlyConvex):
 
 
 class KullbackLeibler(StrictlyConvex):
-    """KL(P‖Q): covers every mode of the data.
+    """KL(P‖Q): a fit under it covers every mode of the data.
 
     f: u log u
     g: v
@@ -122,7 +122,7 @@ class KullbackLeibler(StrictlyConvex):
 
 
 class ReverseKullbackLeibler(StrictlyConvex):
-    """KL(Q‖P): stays inside the modes of the data.
+    """KL(Q‖P): a fit under it stays inside the modes of the data.
 
     f: −log u
     g: −e^−v

@@ -6,7 +6,7 @@ from gan_cli.show.wording import setting
 ESTIMATES = {"estimate", "exact", "held_out_estimate"}
 """The numbers whose meaning is the divergence's."""
 
-METHOD = ("divergence.penalty", "divergence.critic_steps", "divergence.generator_loss")
+METHOD = ("divergence.penalty", "divergence.critic_steps", "divergence.generator_loss", "divergence.link")
 """The keys that say how the players learn, not what is estimated."""
 
 
