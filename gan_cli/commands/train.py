@@ -30,7 +30,8 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     """
     folder = RunFolder(path)
     refuse_changes(folder, config)
-    carry_out(assemble(config, Plan.recorded(read.record(path).get("execution"))), folder, config_files)
+    before = Plan.recorded(read.record(path).get("execution"))
+    carry_out(assemble(config, before, read.edition(path)), folder, config_files)
 
 
 def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> None:
@@ -97,6 +98,7 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
     summary: dict[str, Any] = {
         "status": "running",
         "seed": job.seed,
+        "edition": job.edition,
         "steps": job.steps,
         "step": job.state.step,
         "dataset": job.dataset.fingerprint(),
