@@ -32,9 +32,9 @@ def test_on_the_cpu_the_whole_state_is_a_hash_of_the_name():
 
 
 def test_steps_that_were_the_same_are_no_longer():
-    first, second = (stream(0, "step", step) for step in COLLIDING)
-    assert first != second
-    assert first % 2**32 == second % 2**32
+    one, other = (stream(0, "step", step) for step in COLLIDING)
+    assert one != other
+    assert one % 2**32 == other % 2**32
     for edition, is_same in ((1, True), (2, False)):
         first, second = (numbers(0, "step", step, edition=edition) for step in COLLIDING)
         assert torch.equal(first, second) == is_same
@@ -47,10 +47,10 @@ def test_the_first_edition_is_torchs_own_seeding():
 
 @pytest.mark.parametrize("edition", EDITIONS)
 def test_a_stream_is_a_function_of_its_seed_and_name(edition):
-    names = [(0, "step", 1), (1, "step", 1), (0, "step", 2), (0, "data", 1), (0, "step"), (0, "step", "1")]
-    drawn = torch.stack([numbers(*name, edition=edition) for name in names])
+    names: list[tuple[int | str, ...]] = [("step", 1), ("step", 2), ("data", 1), ("step",), ("step", "1")]
+    drawn = torch.stack([numbers(seed, *name, edition=edition) for seed in (0, 1) for name in names])
     assert torch.equal(drawn[0], numbers(0, "step", 1, edition=edition))
-    torch.testing.assert_close(drawn.corrcoef(), torch.eye(len(names)), rtol=0, atol=0.15)
+    torch.testing.assert_close(drawn.corrcoef(), torch.eye(2 * len(names)), rtol=0, atol=0.15)
 
 
 @pytest.mark.parametrize("edition", EDITIONS)
