@@ -132,6 +132,10 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
     state, every = job.state, job.every
     reporter = Reporter(job, folder, metrics)
     with StopSignals() as stop, reporter:
+        # A run may have ended between a checkpoint and its picture.
+        if state.step and _due(state.step, state.step == job.steps, every.samples) and not folder.shows(state.step):
+            _draw(job, folder, metrics)
+        reporter.resume_clock()
         for terms in job.terms():
             reporter.add(terms)
             signal_number = stop.received
@@ -143,16 +147,15 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
             if due(every.log) or due(every.evaluate):
                 summary["final"] = reporter.report(job.numbers if due(every.evaluate) else dict)
 
-            # Draw.
-            if due(every.samples):
-                folder.write_samples(state.step, job.picture())
-                folder.write_curves(job.curves(metrics))
-
             # Save, but never a state that has gone bad.
             if due(every.checkpoint):
                 reporter.check()
                 folder.write_record(summary)
                 checkpoints.save(folder, state.state_dict(), every.keep)
+
+            # Draw: after saving, so that no step is lost with a picture.
+            if due(every.samples):
+                _draw(job, folder, metrics)
 
             # Stop?
             if signal_number is not None:
@@ -162,6 +165,11 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
                     signal_number,
                 )
             reporter.resume_clock()
+
+
+def _draw(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> None:
+    folder.write_samples(job.state.step, job.picture())
+    folder.write_curves(job.curves(metrics))
 
 
 def _due(step: int, is_last: bool, interval: int | None) -> bool:

@@ -127,8 +127,12 @@ class RunFolder:
 
     def write_samples(self, step: int, png: bytes) -> None:
         """Add the picture of a step, which is also the new samples.png."""
-        self._write(SAMPLES / f"step-{step:07d}.png", png)
+        self._write(_picture(step), png)
         self._write(Path("samples.png"), png)
+
+    def shows(self, step: int) -> bool:
+        """Whether there is a picture of a step."""
+        return (self.path / _picture(step)).exists()
 
     def write_figure(self, name: str, png: bytes) -> None:
         """Replace a picture of the run as a whole."""
@@ -160,6 +164,10 @@ class RunFolder:
     def _write(self, name: Path, content: bytes) -> None:
         with _explaining(self.path / name):
             files.write(self.path / name, content)
+
+
+def _picture(step: int) -> Path:
+    return SAMPLES / f"step-{step:07d}.png"
 
 
 @contextmanager
