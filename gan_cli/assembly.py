@@ -134,10 +134,32 @@ def _optimizer(node: DictConfig, key: str, network: nn.Module) -> tuple[Optimize
             for end, configured in enumerate((at_start, at_end)):
                 then = [number.ends[end] if isinstance(number, Schedule) else number for number in numbers]
                 configured[name] = then if isinstance(value, ListConfig) else then[0]
-    built: Optimizer = build(at_start, Optimizer, key, params=network.parameters())
+    built = _built(at_start, key, network)
     if changing:
-        build(at_end, Optimizer, key, params=network.parameters())  # which checks the numbers
+        _built(at_end, key, network)  # which checks the numbers
     return built, changing
+
+
+def _built(node: DictConfig, key: str, network: nn.Module) -> Optimizer:
+    """The optimizer of a network. Raises `ConfigError` that names the option at fault, which torch does not."""
+    try:
+        built: Optimizer = build(node, Optimizer, key, params=network.parameters())
+    except ConfigError as error:
+        reason = str(error).removeprefix(f"{key}: ")
+        wrong = [name for name in map(str, node) if _is_built_without(name, node, key, network)]
+        if reason == str(error) or not wrong:
+            raise
+        raise ConfigError(f"{key}.{wrong[0]}={node[wrong[0]]}: {reason}") from error
+    return built
+
+
+def _is_built_without(name: str, node: DictConfig, key: str, network: nn.Module) -> bool:
+    rest = OmegaConf.masked_copy(node, [str(other) for other in node if other != name])
+    try:
+        build(rest, Optimizer, key, params=network.parameters())
+    except ConfigError:
+        return False
+    return True
 
 
 def _average_decay(value: Any) -> float | Schedule:

@@ -63,7 +63,7 @@ def sample() -> None:
         type=Path,
         required=True,
         help="grid.png: a grid; walk.gif: a walk through the latents; a folder: one PNG a sample;"
-        " of toy data points.png or points.npy",
+        " of toy data points.png or points.npy; missing folders are made",
     )
     _add_allow(parser)
     arguments = parser.parse_args()

@@ -21,6 +21,17 @@ EVALUATION_LOCK = ".evaluation.lock"
 SAMPLES = Path("samples")
 
 
+OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.CHECKPOINTS, SAMPLES)}
+OWN |= {"curves.png", "samples.png", "train.log"}
+"""What a run keeps in its folder, by the first name on the way to it."""
+
+
+def is_own(path: Path) -> bool:
+    """Whether an absolute path is, or is within, what the run in a folder above it keeps."""
+    runs = [folder for folder in path.parents if (folder / read.CONFIG).exists()]
+    return any(path.relative_to(folder).parts[0] in OWN for folder in runs)
+
+
 class RunFolder:
     """The files of one run. See the README for what each of them is."""
 
