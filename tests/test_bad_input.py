@@ -51,16 +51,7 @@ TRAINING = [
     ("train.steps=1.5", "train.steps: Value '1.5'", "Integer"),
     *(
         (f"{key}=null", f"{key}=null is no value", f"set {key}=…, or leave it out for its default")
-        for key in (
-            "train",
-            "train.steps",
-            "train.batch_size",
-            "train.generator",
-            "seed",
-            "name",
-            "every.log",
-            "every.keep",
-        )
+        for key in ("train", "train.steps", "train.batch_size", "train.generator", "seed", "name", "every.log")
     ),
     ("train.schedule=sinus", "train.schedule=sinus", "choose one of constant, cosine"),
     ("train.reuse_samples=maybe", "train.reuse_samples", "not a valid bool"),
