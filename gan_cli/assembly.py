@@ -16,6 +16,7 @@ from gan_cli.config.build import build, in_range, naming
 from gan_cli.config.schema import RANGES, EveryConfig, GeneratorTraining, validate
 from gan_cli.datasets.base import Batch, Dataset
 from gan_cli.divergences.base import Divergence
+from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
 from gan_cli.jobs import GameJob
 from gan_cli.metrics.subject import RealSamples
@@ -32,10 +33,10 @@ from gan_cli.training.scheduling import Option, Scheduling
 from gan_cli.training.state import TrainState, averaged_copy
 
 
-def assemble(config: DictConfig, before: Plan | None = None) -> GameJob:
+def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWEST) -> GameJob:
     """The job of a config, after a dry forward pass. Raises `ConfigError`; writes nothing.
 
-    `before` is the plan of a run to be continued.
+    `before` and `edition` are those of a run to be continued.
     """
     validate(config)
     settings: Device = build(config.device, Device, "device")
@@ -50,7 +51,13 @@ def assemble(config: DictConfig, before: Plan | None = None) -> GameJob:
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):
         source = batches(
-            dataset, config.train.batch_size, config.seed, device, data=settings.data, workers=settings.workers
+            dataset,
+            config.train.batch_size,
+            config.seed,
+            device,
+            data=settings.data,
+            workers=settings.workers,
+            edition=edition,
         )
     state, of_optimizers = _state(config, dataset, device)
     _check_independence(state.critic, divergence)
@@ -78,6 +85,7 @@ def assemble(config: DictConfig, before: Plan | None = None) -> GameJob:
     game.bf16 = planned.precision == "bf16"
     return GameJob(
         seed=config.seed,
+        edition=edition,
         steps=config.train.steps,
         images_per_step=config.train.batch_size * divergence.critic_steps,
         every=typing.cast(EveryConfig, OmegaConf.to_object(config.every)),
@@ -126,10 +134,32 @@ def _optimizer(node: DictConfig, key: str, network: nn.Module) -> tuple[Optimize
             for end, configured in enumerate((at_start, at_end)):
                 then = [number.ends[end] if isinstance(number, Schedule) else number for number in numbers]
                 configured[name] = then if isinstance(value, ListConfig) else then[0]
-    built: Optimizer = build(at_start, Optimizer, key, params=network.parameters())
+    built = _built(at_start, key, network)
     if changing:
-        build(at_end, Optimizer, key, params=network.parameters())  # which checks the numbers
+        _built(at_end, key, network)  # which checks the numbers
     return built, changing
+
+
+def _built(node: DictConfig, key: str, network: nn.Module) -> Optimizer:
+    """The optimizer of a network. Raises `ConfigError` that names the option at fault, which torch does not."""
+    try:
+        built: Optimizer = build(node, Optimizer, key, params=network.parameters())
+    except ConfigError as error:
+        reason = str(error).removeprefix(f"{key}: ")
+        wrong = [name for name in map(str, node) if _is_built_without(name, node, key, network)]
+        if reason == str(error) or not wrong:
+            raise
+        raise ConfigError(f"{key}.{wrong[0]}={node[wrong[0]]}: {reason}") from error
+    return built
+
+
+def _is_built_without(name: str, node: DictConfig, key: str, network: nn.Module) -> bool:
+    rest = OmegaConf.masked_copy(node, [str(other) for other in node if other != name])
+    try:
+        build(rest, Optimizer, key, params=network.parameters())
+    except ConfigError:
+        return False
+    return True
 
 
 def _average_decay(value: Any) -> float | Schedule:

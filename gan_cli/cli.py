@@ -63,7 +63,7 @@ def sample() -> None:
         type=Path,
         required=True,
         help="grid.png: a grid; walk.gif: a walk through the latents; a folder: one PNG a sample;"
-        " of toy data points.png or points.npy",
+        " of toy data points.png or points.npy; missing folders are made",
     )
     _add_allow(parser)
     arguments = parser.parse_args()
@@ -150,6 +150,9 @@ class SweepSummary(Callback):
         folder = Path(config.hydra.sweep.dir)
         print(f"\n{folder}\n{sweep.as_text(folder)}")
         if not sweep.runs(folder):
+            (folder / "multirun.yaml").unlink(missing_ok=True)
+            if not any(folder.iterdir()):
+                folder.rmdir()
             print("gan-train: the sweep has no runs: its overrides match no option", file=sys.stderr)
             raise SystemExit(2)
         _write_report(folder)

@@ -17,9 +17,13 @@ class ConfigError(CommandError):
 
 
 class DivergedError(CommandError):
-    """A loss or gradient is no longer finite."""
+    """A loss or gradient is no longer finite, since `step` if that is known."""
 
     exit_code = 3
+
+    def __init__(self, message: str, step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class InterruptedRunError(CommandError):

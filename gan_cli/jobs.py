@@ -28,6 +28,7 @@ class Job(ABC):
     """What is trained, apart from how that is carried out in a folder."""
 
     seed: int
+    edition: int
     steps: int
     images_per_step: int
     every: EveryConfig
@@ -120,6 +121,7 @@ class GameJob(Job):
             self.batches,
             steps=self.steps,
             seed=self.seed,
+            edition=self.edition,
             scheduling=self.scheduling,
             iterate=self._iterate,
         )

@@ -109,7 +109,10 @@ class Constant(Schedule):
 
 
 class Linear(Schedule):
-    """A straight line from `start` to `end` over so many images, or over the whole run; then `end`."""
+    """A straight line from `start` to `end`, reached by the step that begins after so many images.
+
+    Over the whole run, of n steps, the first has `start` and the last is 1/n of the way short of `end`.
+    """
 
     def __init__(self, start: float, end: float, images: Count | None) -> None:
         self.start, self.end, self.images = start, end, images
@@ -119,9 +122,10 @@ class Linear(Schedule):
 
 
 class Cosine(Schedule):
-    """Half a cosine from `start` to `end` over so many images, or over the whole run; then `end`.
+    """Half a cosine from `start` to `end`, reached by the step that begins after so many images.
 
-    As in SGDR without restarts (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5).
+    Over the whole run, of n steps, the first has `start` and the last is (1 − cos π/n)/2 of the way short of `end`. As
+    in SGDR without restarts (Loshchilov & Hutter 2017, arXiv 1608.03983, eq. 5).
     """
 
     def __init__(self, start: float, end: float, images: Count | None) -> None:

@@ -49,11 +49,13 @@ TRAINING = [
     # Wrong types
     ("train.steps=many", "train.steps: Value 'many'", "Integer"),
     ("train.steps=1.5", "train.steps: Value '1.5'", "Integer"),
-    ("every.log=null", "every.log", "not Optional"),
+    *(
+        (f"{key}=null", f"{key}=null is no value", f"set {key}=…, or leave it out for its default")
+        for key in ("train", "train.steps", "train.batch_size", "train.generator", "seed", "name", "every.log")
+    ),
     ("train.schedule=sinus", "train.schedule=sinus", "choose one of constant, cosine"),
     ("train.reuse_samples=maybe", "train.reuse_samples", "not a valid bool"),
     ("train.generator=stuck", "train.generator", "one of [trained, frozen]"),
-    ("train=null", "train", "not Optional"),
     ("dataset.modes=eight", "dataset.modes=eight", "must be a whole number"),
     ("dataset.modes=null", "dataset.modes=null", "must be a whole number"),
     ("divergence.critic_steps=true", "divergence.critic_steps=True", "must be a whole number"),
@@ -83,7 +85,11 @@ TRAINING = [
     ("divergence=wgan_clip divergence.clip=nan", "divergence.clip=nan", "must be a finite number"),
     ("divergence=alpha divergence.alpha=1", "divergence.alpha=1", "use divergence=kl"),
     ("divergence=wgan_gp divergence.penalty.weight=-1", "divergence.penalty.weight=-1", "must be at least 0"),
-    ("optimizer.generator.lr=-1", "optimizer.generator", "Invalid learning rate"),
+    ("optimizer.generator.lr=-1", "optimizer.generator.lr=-1: ", "Invalid learning rate"),
+    ("optimizer.critic.betas=[0.5,1.5]", "optimizer.critic.betas=[0.5, 1.5]: ", "Invalid beta parameter at index 1"),
+    ("optimizer.generator.eps=-1", "optimizer.generator.eps=-1: ", "Invalid epsilon"),
+    ("optimizer=sgd optimizer.critic.momentum=-1", "optimizer.critic.momentum=-1: ", "Invalid momentum"),
+    ("optimizer.critic={lr:-1,eps:-1}", "optimizer.critic: ", "Invalid"),
     ("device.threads=0", "device.threads=0", "at least 1"),
     ("device.workers=0", "device.workers=0", "at least 1"),
     ("device.workers=1000", "device.workers=1000", "at most 256"),
@@ -152,6 +158,11 @@ TRAINING = [
 ]
 
 SAMPLING = [
+    (f"outputs/good {SAMPLE} --seed -1", "--seed -1", "at least 0"),
+    ("outputs/good --out outputs/good/samples.png", "--out outputs/good/samples.png is where a run", "another place"),
+    ("outputs/good --out outputs/good/curves.png", "--out outputs/good/curves.png is where a run", "another place"),
+    ("outputs/good --out outputs/wider/samples/a.npy", "--out outputs/wider/samples/a.npy is", "another place"),
+    ("outputs/good --out texts/../outputs/good/.hydra/a.npy", ".hydra/a.npy is where a run", "another place"),
     (f"nowhere {SAMPLE}", "nowhere is not the folder of a run", ".hydra/config.yaml"),
     (f"file.txt {SAMPLE}", "file.txt is not the folder of a run", ".hydra/config.yaml"),
     (f"outputs/notes {SAMPLE}", "outputs/notes is not the folder of a run", ".hydra/config.yaml"),

@@ -20,10 +20,12 @@ from gan_cli.config.options import CONFIGS
 from gan_cli.config.options import names as options
 from gan_cli.config.schema import GROUPS
 from gan_cli.datasets import images
+from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.subject import Samples
 from tests.helpers.configs import TINY, compose
+from tests.helpers.resuming import advance
 from tests.helpers.runs import record, train
 
 YAMLS = {str(path.relative_to(CONFIGS).with_suffix("")): path for path in sorted(CONFIGS.rglob("*.yaml"))}
@@ -129,6 +131,23 @@ def test_every_model_takes_a_step_on_images_or_on_a_toy_that_it_is_for(model):
     images = ["dataset=mnist5k", "dataset.resolution=16"]
     chosen = [f"model={model}", "train.batch_size=8"]
     assert_takes_a_step(*first_that_fits([images, *([f"dataset={toy}"] for toy in TOYS)], *chosen))
+
+
+NORMALIZING = [name for name in options("model") if "normalization" in OmegaConf.load(YAMLS[f"model/{name}"]).generator]
+
+
+@pytest.mark.parametrize("normalization", ["batch", "spectral"])
+@pytest.mark.parametrize("model", NORMALIZING)
+def test_nothing_in_a_frozen_generator_moves(model, normalization):
+    """Neither weights nor running statistics nor power iterations, which the first edition let move."""
+    chosen = [f"model={model}", f"model.generator.normalization={normalization}"]
+    chosen += ["dataset=mnist5k", "dataset.resolution=16", "train.generator=frozen", "train.batch_size=4"]
+    for edition in range(1, NEWEST + 1):
+        job = assemble(compose(*chosen, "train.steps=2"), edition=edition)
+        before = {name: tensor.clone() for name, tensor in job.state.generator.state_dict().items()}
+        after = advance(job, 2).state.generator.state_dict()
+        moved = [name for name in before if not torch.equal(before[name], after[name])]
+        assert bool(moved) == (edition == 1), moved
 
 
 @pytest.mark.parametrize("augmentation", options("augmentation"))

@@ -40,6 +40,16 @@ def test_the_numbers_are_those_of_the_formulas(schedule, expected):
     assert {step: at(schedule, step) for step in expected} == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("steps", [1, 7, 100])
+def test_the_last_step_of_a_run_is_short_of_the_end(steps):
+    """The end is for the step after it; a schedule in images has it at the step that begins with so many seen."""
+    assert at(Linear(1.0, 0.0, None), steps - 1, steps) == pytest.approx(1 / steps)
+    assert at(Cosine(1.0, 0.0, None), steps - 1, steps) == pytest.approx((1 - math.cos(math.pi / steps)) / 2)
+    for schedule in (Linear(1.0, 0.0, 32 * steps), Cosine(1.0, 0.0, 32 * steps)):
+        assert at(schedule, steps - 1, 2 * steps) > 0
+        assert at(schedule, steps, 2 * steps) == 0
+
+
 def test_a_step_of_a_half_life_leaves_half_after_so_many_images():
     kept = at(HalfLife(20_000, None), 1000, images_per_step=50) ** (20_000 / 50)
     assert kept == pytest.approx(0.5)

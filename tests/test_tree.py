@@ -81,7 +81,15 @@ LEVELS = (
     {"gan_cli.jobs"},
     {"gan_cli.config", "gan_cli.training", "gan_cli.runs", "gan_cli.show", "gan_cli.metrics"},
     PARTS,
-    {"gan_cli.errors", "gan_cli.files", "gan_cli.randomness", "gan_cli.ranges", "gan_cli.sources", "gan_cli"},
+    {
+        "gan_cli.editions",
+        "gan_cli.errors",
+        "gan_cli.files",
+        "gan_cli.randomness",
+        "gan_cli.ranges",
+        "gan_cli.sources",
+        "gan_cli",
+    },
 )
 """From the shell down to torch."""
 

@@ -68,7 +68,7 @@ class Reporter:
         if self._pending:
             self._find_non_finite()
         if not state.is_finite():
-            self._diverged(f"the weights after step {state.step} are not finite")
+            self._diverged(f"the weights after step {state.step} are not finite", state.step)
 
     def report(self, evaluate: Callable[[], Mapping[str, float]]) -> Numbers:
         """One line of metrics.jsonl: the means over the interval. Raises `DivergedError` as `check` does."""
@@ -105,10 +105,10 @@ class Reporter:
             index, term = bad[0].tolist()
             step = self._job.state.step - len(self._pending) + index + 1
             last = values[index - 1] if index else None
-            self._diverged(f"{names[term]} is {values[index, term]} at step {step}", names, last)
+            self._diverged(f"{names[term]} is {values[index, term]} at step {step}", step, names, last)
         return names, values
 
-    def _diverged(self, what: str, names: list[str] | None = None, last: torch.Tensor | None = None) -> None:
+    def _diverged(self, what: str, step: int, names: list[str] | None = None, last: torch.Tensor | None = None) -> None:
         if names is not None and last is not None:
             finite = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, last.tolist(), strict=True))
         elif self._metrics:
@@ -117,7 +117,7 @@ class Reporter:
             finite = "none"
         checkpoints = read.checkpoints(self._folder.path)
         good = checkpoints[-1] if checkpoints else "none"
-        raise DivergedError(f"diverged: {what}; last finite numbers: {finite}; last good checkpoint: {good}")
+        raise DivergedError(f"diverged: {what}; last finite numbers: {finite}; last good checkpoint: {good}", step)
 
     def _show(self, numbers: Numbers, evaluation: Mapping[str, float]) -> None:
         headline = self._job.headline

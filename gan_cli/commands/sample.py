@@ -15,6 +15,7 @@ from gan_cli.config import parts
 from gan_cli.datasets.base import as_uint8
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Generator
+from gan_cli.runs.folder import is_own
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.show import pictures, samples
 
@@ -34,6 +35,8 @@ def write_samples(
     """Write what the suffix of `out` asks for. Raises `ConfigError` for anything it cannot be."""
     if n is not None and n < 1:
         raise ConfigError(f"-n {n} must be at least 1")
+    if seed < 0:
+        raise ConfigError(f"--seed {seed} must be at least 0")
     trained = load_run(run, step, allow=allow)
     samples = Drawn(trained, trained.sampler(weights), n, seed)
     files_by_suffix: dict[str, Callable[[], bytes]] = (
@@ -46,6 +49,8 @@ def write_samples(
         known = ", ".join([*files_by_suffix, *(["a folder without a suffix"] if trained.draws_images else [])])
         raise ConfigError(f"--out {out}: samples of {run} can be written as {known}")
     try:
+        if is_own(out.resolve()):
+            raise ConfigError(f"--out {out} is where a run keeps its own files: choose another place")
         if is_folder:
             samples.write_pictures(out)
         else:

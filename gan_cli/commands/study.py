@@ -42,7 +42,7 @@ class Members(Mapping[str, GameJob]):
         folder = self.folder(name)
         try:
             refuse_changes(folder, self._configs[name])
-            member = assemble(self._configs[name])
+            member = assemble(self._configs[name], edition=read.edition(folder.path))
         except ConfigError as error:
             raise ConfigError(f"{name}: {error}") from error
         if self._trained:

@@ -30,7 +30,8 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None
     """
     folder = RunFolder(path)
     refuse_changes(folder, config)
-    carry_out(assemble(config, Plan.recorded(read.record(path).get("execution"))), folder, config_files)
+    before = Plan.recorded(read.record(path).get("execution"))
+    carry_out(assemble(config, before, read.edition(path)), folder, config_files)
 
 
 def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> None:
@@ -97,6 +98,7 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
     summary: dict[str, Any] = {
         "status": "running",
         "seed": job.seed,
+        "edition": job.edition,
         "steps": job.steps,
         "step": job.state.step,
         "dataset": job.dataset.fingerprint(),
@@ -130,6 +132,10 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
     state, every = job.state, job.every
     reporter = Reporter(job, folder, metrics)
     with StopSignals() as stop, reporter:
+        # A run may have ended between a checkpoint and its picture.
+        if state.step and _due(state.step, state.step == job.steps, every.samples) and not folder.shows(state.step):
+            _draw(job, folder, metrics)
+        reporter.resume_clock()
         for terms in job.terms():
             reporter.add(terms)
             signal_number = stop.received
@@ -141,16 +147,15 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
             if due(every.log) or due(every.evaluate):
                 summary["final"] = reporter.report(job.numbers if due(every.evaluate) else dict)
 
-            # Draw.
-            if due(every.samples):
-                folder.write_samples(state.step, job.picture())
-                folder.write_curves(job.curves(metrics))
-
             # Save, but never a state that has gone bad.
             if due(every.checkpoint):
                 reporter.check()
                 folder.write_record(summary)
                 checkpoints.save(folder, state.state_dict(), every.keep)
+
+            # Draw: after saving, so that no step is lost with a picture.
+            if due(every.samples):
+                _draw(job, folder, metrics)
 
             # Stop?
             if signal_number is not None:
@@ -160,6 +165,11 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
                     signal_number,
                 )
             reporter.resume_clock()
+
+
+def _draw(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> None:
+    folder.write_samples(job.state.step, job.picture())
+    folder.write_curves(job.curves(metrics))
 
 
 def _due(step: int, is_last: bool, interval: int | None) -> bool:

@@ -58,6 +58,9 @@ def composition_error(error: HydraException | OmegaConfBaseException | TypeError
             return ConfigError(f"{error.override} cannot be read as key=value: {_first_line(error)}")
         case _, ConfigAttributeError() | ConfigKeyError():
             return ConfigError(_unknown_key(error, cause))
+        case _, ValidationError() if "is not Optional" in str(cause):
+            key = cause.full_key
+            return ConfigError(f"{key}=null is no value: set {key}=…, or leave it out for its default")
         case _, ValidationError():
             return ConfigError(f"{cause.full_key}: {_first_line(cause)}")
         case MissingMandatoryValue(), _:

@@ -17,7 +17,12 @@ TIE = 1e-12
 
 
 def squared_radii(x: Tensor, neighbours: int) -> Tensor:
-    """The squared distance of each vector to the k-th nearest of the others, shape `(n,)`."""
+    """The squared distance of each vector to the k-th nearest of the others, shape `(n,)`.
+
+    Raises `ValueError` where there are not so many others.
+    """
+    if not 1 <= neighbours < len(x):
+        raise ValueError(f"neighbours={neighbours} must be at least 1 and less than the number of vectors, {len(x)}")
     # The nearest of all is the vector itself.
     blocks = (squared_distances(block, x) for block in row_blocks(x, len(x)))
     return torch.cat([block.topk(neighbours + 1, largest=False).values[:, -1] for block in blocks])
@@ -31,7 +36,7 @@ def precision_recall(real: Tensor, fake: Tensor, neighbours: int) -> dict[str, M
     boundary excluded, about a generated vector, over k; `coverage` is the share of real balls that hold a generated one
     (Naeem 2020, arXiv 2002.09797, eq. 4–5). Shapes `(n, d)`, `(m, d)`. The standard errors are those of a mean over
     the samples counted, with the other side's balls held fixed; a density that is the same everywhere has none.
-    Raises `ValueError` for features that are not finite.
+    Raises `ValueError` for features that are not finite, and where a side has no more than k.
     """
     needs_finite(real, fake)
     origin = real.double().mean(0)

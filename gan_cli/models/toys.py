@@ -64,7 +64,8 @@ class NoisyData(base.Generator):
         """A point of the data, and noise beside it."""
         device = self.deviation.device
         if generator is None:
-            # The data need a generator of their own; torch's stream seeds it, so that the seed still decides all.
+            # The data need a generator of their own; torch's stream seeds it, on the CPU by 32 bits, so that the seed
+            # still decides all.
             generator = torch.Generator(device)
             generator.manual_seed(int(torch.randint(2**62, ())))
         points = self.data.sample(n, generator)

@@ -21,6 +21,17 @@ EVALUATION_LOCK = ".evaluation.lock"
 SAMPLES = Path("samples")
 
 
+OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.CHECKPOINTS, SAMPLES)}
+OWN |= {"curves.png", "samples.png", "train.log"}
+"""What a run keeps in its folder, by the first name on the way to it."""
+
+
+def is_own(path: Path) -> bool:
+    """Whether an absolute path is, or is within, what the run in a folder above it keeps."""
+    runs = [folder for folder in path.parents if (folder / read.CONFIG).exists()]
+    return any(path.relative_to(folder).parts[0] in OWN for folder in runs)
+
+
 class RunFolder:
     """The files of one run. See the README for what each of them is."""
 
@@ -127,8 +138,12 @@ class RunFolder:
 
     def write_samples(self, step: int, png: bytes) -> None:
         """Add the picture of a step, which is also the new samples.png."""
-        self._write(SAMPLES / f"step-{step:07d}.png", png)
+        self._write(_picture(step), png)
         self._write(Path("samples.png"), png)
+
+    def shows(self, step: int) -> bool:
+        """Whether there is a picture of a step."""
+        return (self.path / _picture(step)).exists()
 
     def write_figure(self, name: str, png: bytes) -> None:
         """Replace a picture of the run as a whole."""
@@ -160,6 +175,10 @@ class RunFolder:
     def _write(self, name: Path, content: bytes) -> None:
         with _explaining(self.path / name):
             files.write(self.path / name, content)
+
+
+def _picture(step: int) -> Path:
+    return SAMPLES / f"step-{step:07d}.png"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config.earlier import modernised
+from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
 from gan_cli.runs.numbers import from_json
 from gan_cli.runs.receipts import Receipt, is_receipt
@@ -58,6 +59,16 @@ def record(folder: Path) -> dict[str, Any]:
         return mapping(folder / RECORD, json.loads) or {}
     except UnreadableError:
         return {}
+
+
+def edition(folder: Path) -> int:
+    """The edition of the run in this folder; the newest where none has got to a checkpoint. Raises `ConfigError`."""
+    if not checkpoints(folder):
+        return NEWEST
+    number = record(folder).get("edition", 1)
+    if number not in range(1, NEWEST + 1):
+        raise ConfigError(f"{folder / RECORD}: edition={number} is of a later version: bring gan-cli up to date")
+    return int(number)
 
 
 def metrics(folder: Path) -> list[Numbers]:

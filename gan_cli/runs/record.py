@@ -72,4 +72,6 @@ def of_failure(error: BaseException) -> dict[str, Any]:
             status, code = "failed", error.exit_code
         case _:
             status, code = "failed", 1
-    return {"status": status, "error": str(error) or type(error).__name__, "exit_code": code}
+    report = {"status": status, "error": str(error) or type(error).__name__, "exit_code": code}
+    # The loop looks at the numbers of several steps at once, so it may have gone on for some.
+    return report | {"step": error.step} if isinstance(error, DivergedError) and error.step is not None else report

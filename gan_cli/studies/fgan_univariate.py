@@ -155,7 +155,9 @@ def _learned(generator: Generator, under: GameJob, steps: int) -> float:
     divergence = replace(under.divergence, critic_steps=1)
     game = Game(generator, critic, divergence, generator_trained=False)
     scheduling = Scheduling(rates=Cosine(1.0, 0.0, None))
-    deque(train(fresh, game, under.batches, steps=steps, seed=under.seed, scheduling=scheduling), maxlen=0)
+    seed, edition = under.seed, under.edition
+    taken = train(fresh, game, under.batches, steps=steps, seed=seed, edition=edition, scheduling=scheduling)
+    deque(taken, maxlen=0)
     return _bound(under.divergence, critic, _data(under), _density(generator))
 
 

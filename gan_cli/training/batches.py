@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gan_cli.datasets.base import Batch, Dataset, Endless, Images, to_unit_range
-from gan_cli.randomness import stream
+from gan_cli.editions import NEWEST
+from gan_cli.randomness import begin
 
 
 class Batches(Protocol):
@@ -25,18 +26,21 @@ class Batches(Protocol):
 class EndlessBatches:
     """Fresh samples for every index."""
 
-    def __init__(self, dataset: Endless, batch_size: int, seed: int, device: torch.device) -> None:
+    def __init__(
+        self, dataset: Endless, batch_size: int, seed: int, device: torch.device, edition: int = NEWEST
+    ) -> None:
         self.description = f"drawn on {device}"
         self._dataset = dataset
         self._batch_size = batch_size
         self._seed = seed
+        self._edition = edition
         self._generator = torch.Generator(device)
 
     def __call__(self, first: int, count: int) -> Batch:
         return stacked([self._batch(index) for index in range(first, first + count)])
 
     def _batch(self, index: int) -> Batch:
-        self._generator.manual_seed(stream(self._seed, "data", index))
+        begin(self._generator, self._seed, "data", index, edition=self._edition)
         return self._dataset.batch(self._batch_size, self._generator)
 
 
@@ -64,7 +68,14 @@ class Shuffled:
     """
 
     def __init__(
-        self, images: Tensor, batch_size: int, seed: int, *, mirror: bool, labels: Tensor | None = None
+        self,
+        images: Tensor,
+        batch_size: int,
+        seed: int,
+        *,
+        mirror: bool,
+        labels: Tensor | None = None,
+        edition: int = NEWEST,
     ) -> None:
         if batch_size > len(images):
             raise ValueError(
@@ -74,6 +85,7 @@ class Shuffled:
         self._labels = labels
         self._batch_size = batch_size
         self._seed = seed
+        self._edition = edition
         self._mirror = mirror
         self._epochs: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -110,7 +122,8 @@ class Shuffled:
 
     def _new_epoch(self, epoch: int) -> tuple[Tensor, Tensor]:
         # Drawn on the CPU, so that all devices have the same batches.
-        generator = torch.Generator().manual_seed(stream(self._seed, "epoch", epoch))
+        generator = torch.Generator()
+        begin(generator, self._seed, "epoch", epoch, edition=self._edition)
         size, device = len(self._images), self._images.device
         order = torch.randperm(size, generator=generator)
         flipped = torch.rand(size, generator=generator) < 0.5
@@ -178,6 +191,7 @@ def batches(
     *,
     data: Literal["auto", "resident", "streamed"] = "auto",
     workers: int = 2,
+    edition: int = NEWEST,
 ) -> Batches:
     """The batches of a run on `device`; whether they stay there or are streamed makes no difference to them.
 
@@ -185,9 +199,9 @@ def batches(
     """
     match dataset:
         case Endless():
-            return EndlessBatches(dataset, batch_size, seed, device)
+            return EndlessBatches(dataset, batch_size, seed, device, edition)
         case Images():
-            return _image_batches(dataset, batch_size, seed, device, data, workers)
+            return _image_batches(dataset, batch_size, seed, device, data, workers, edition)
         case _:
             raise TypeError(f"{type(dataset).__name__} is neither Endless nor Images")
 
@@ -199,6 +213,7 @@ def _image_batches(
     device: torch.device,
     data: Literal["auto", "resident", "streamed"],
     workers: int,
+    edition: int,
 ) -> ImageBatches:
     size = dataset.images.nbytes
     amount = f"{size / 1e6:,.1f} MB of uint8"
@@ -207,11 +222,15 @@ def _image_batches(
         if not fits(size, free):
             data, amount = "streamed", f"{amount}, more than half of the {free / 1e6:,.1f} MB free on {device}"
     if data == "streamed":
-        shuffled = Shuffled(dataset.images, batch_size, seed, mirror=dataset.mirror, labels=dataset.labels)
+        shuffled = Shuffled(
+            dataset.images, batch_size, seed, mirror=dataset.mirror, labels=dataset.labels, edition=edition
+        )
         source = Prefetched(shuffled, workers, pinned=device.type == "cuda")
         return ImageBatches(source, batch_size, device, f"streamed by {workers} threads ({amount})")
     labels = None if dataset.labels is None else dataset.labels.to(device)
-    shuffled = Shuffled(dataset.images.to(device), batch_size, seed, mirror=dataset.mirror, labels=labels)
+    shuffled = Shuffled(
+        dataset.images.to(device), batch_size, seed, mirror=dataset.mirror, labels=labels, edition=edition
+    )
     return ImageBatches(shuffled, batch_size, device, f"resident on {device} ({amount})")
 
 

@@ -12,8 +12,9 @@ from torch.optim import Optimizer
 from gan_cli.augmentations.base import Augmentation, NoAugmentation
 from gan_cli.datasets.base import Batch
 from gan_cli.divergences.base import Divergence
+from gan_cli.editions import NEWEST
 from gan_cli.models.base import Critic, Generator, Scoring
-from gan_cli.randomness import stream
+from gan_cli.randomness import begin, torchs_own
 from gan_cli.schedules import Progress, Schedule, schedules_in
 from gan_cli.training.batches import Batches
 from gan_cli.training.scheduling import OptimizerNumbers, Scheduling
@@ -106,14 +107,15 @@ def train(
     *,
     steps: int,
     seed: int,
+    edition: int = NEWEST,
     scheduling: Scheduling | None = None,
     iterate: Iteration | None = None,
 ) -> Iterator[Terms]:
     """Take `state` to `steps` steps of the game, and give the terms of each as soon as it is taken.
 
     A step is one generator update after `divergence.critic_steps` critic updates, executed by `iterate`: one operation
-    after another unless given. Its random numbers are a function of `seed` and its index alone: torch's global stream
-    is seeded anew at the start of each.
+    after another unless given. Its random numbers are a function of `seed` and its index alone: torch's global streams
+    begin anew with each, as the run's `edition` has it.
     """
     scheduling = scheduling or Scheduling()
     iterate = iterate or EagerIteration(state, game)
@@ -121,12 +123,15 @@ def train(
         OptimizerNumbers(state.generator_optimizer, scheduling.generator, scheduling.rates),
         OptimizerNumbers(state.critic_optimizer, scheduling.critic, scheduling.rates),
     ]
-    state.generator.train()
+    # A frozen generator is one distribution, that of metrics and pictures, whatever the batch.
+    state.generator.train(game.generator_trained or edition == 1)
     state.critic.train()
     critic_steps = game.divergence.critic_steps
-    average_weight = torch.zeros((), device=next(state.critic.parameters()).device)
+    device = next(state.critic.parameters()).device
+    average_weight = torch.zeros((), device=device)
     while state.step < steps:
-        torch.manual_seed(stream(seed, "step", state.step))
+        for generator in torchs_own(device):
+            begin(generator, seed, "step", state.step, edition=edition)
         real = batches(state.step * critic_steps, critic_steps)
 
         # Write what changes over the run.

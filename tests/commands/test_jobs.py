@@ -1,6 +1,8 @@
 """How any job is carried out in a folder, shown by one that is no game: a line fitted to points."""
 
 import json
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,7 +12,7 @@ from gan_cli.errors import ConfigError, DivergedError
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training.execution import Plan
-from tests.helpers.jobs import fitting
+from tests.helpers.jobs import Fitting, fitting
 from tests.helpers.runs import tree
 
 FILES = {"config.yaml": "model: line\n"}
@@ -53,7 +55,40 @@ def test_a_job_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
     folder = RunFolder(tmp_path / "fit")
     with pytest.raises(DivergedError, match=r"error is nan at step 7; .*step-0000004\.pt"):
         carry_out(fitting(10, broken_from=6), folder, FILES)
-    assert record(folder).items() >= {"status": "diverged", "exit_code": 3}.items()
+    # The loop learns of it at step 8, with the numbers of two steps.
+    assert record(folder).items() >= {"status": "diverged", "exit_code": 3, "step": 7, "steps": 10}.items()
+
+
+class BrokenPenError(Exception):
+    """A picture cannot be drawn."""
+
+
+@dataclass(kw_only=True)
+class Undrawable(Fitting):
+    """A fit whose pictures cannot be drawn from some step on."""
+
+    undrawable_from: int
+
+    def picture(self) -> bytes:
+        if self.state.step >= self.undrawable_from:
+            raise BrokenPenError
+        return super().picture()
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_steps_and_is_made_up_for(tmp_path):
+    folder, every = RunFolder(tmp_path / "fit"), EveryConfig(log=5, samples=5, checkpoint=5, evaluate=None, keep=3)
+    for broken_from in (5, 10, 20):  # the last at no step
+        job = fitting(10, every=every)
+        broken = Undrawable(**vars(job), undrawable_from=broken_from)
+        with pytest.raises(BrokenPenError) if broken_from < 20 else nullcontext():
+            carry_out(broken, folder, FILES)
+        assert read.step_of(read.checkpoints(folder.path)[-1]) == min(broken_from, 10)
+    whole = RunFolder(tmp_path / "whole")
+    carry_out(fitting(10, every=every), whole, FILES)
+    assert record(folder)["status"] == "done"
+    assert record(folder)["fingerprint"] == record(whole)["fingerprint"]
+    for name in ("samples.png", "curves.png", "samples/step-0000005.png", "samples/step-0000010.png"):
+        assert (folder.path / name).read_bytes() == (whole.path / name).read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from gan_cli.assembly import assemble
+from gan_cli.commands.train import carry_out
 from gan_cli.config.options import CONFIGS
+from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
 from gan_cli.runs import checkpoints, read
 from gan_cli.runs.folder import RunFolder
@@ -94,6 +97,36 @@ def test_a_run_from_before_a_setting_came_goes_on(tmp_path):
     with pytest.raises(ConfigError, match=r"train.reuse_samples=False \(now True\)"):
         train(tmp_path / "parts", "train.steps=8", "train.reuse_samples=true")
     assert train(tmp_path / "parts", "train.steps=8") == whole
+
+
+def test_a_run_of_an_earlier_edition_goes_on_by_it(tmp_path):
+    """As versions before there were editions left it: run.json names none."""
+    config = compose(*TINY, "train.steps=4", "every.checkpoint=2")
+    ended = {}
+    for edition in range(1, NEWEST + 1):
+        ended[edition] = advance(assemble(compose(*TINY, "train.steps=8"), edition=edition), 8).state.fingerprint()
+        folder = RunFolder(tmp_path / str(edition))
+        carry_out(assemble(config, edition=edition), folder, {"config.yaml": OmegaConf.to_yaml(config)})
+        if edition == 1:
+            folder.write_record({key: value for key, value in record(folder.path).items() if key != "edition"})
+        assert train(folder.path, "train.steps=8", "every.checkpoint=2") == ended[edition]
+        assert record(folder.path)["edition"] == edition
+    assert len(set(ended.values())) == NEWEST
+
+
+def test_a_run_without_a_checkpoint_begins_by_the_newest_edition(tmp_path):
+    """Its run.json, which a refused member of a sweep has too, names none."""
+    (tmp_path / "run").mkdir()
+    RunFolder(tmp_path / "run").write_record({"status": "failed"})
+    assert read.edition(tmp_path / "run") == NEWEST
+
+
+@pytest.mark.parametrize("edition", [NEWEST + 1, 0, "2", None, 1.5])
+def test_a_run_of_an_unknown_edition_is_refused(edition, tmp_path):
+    train(tmp_path / "run", "train.steps=1")
+    RunFolder(tmp_path / "run").write_record(record(tmp_path / "run") | {"edition": edition})
+    with pytest.raises(ConfigError, match=r"run\.json: edition=.* is of a later version: bring gan-cli up to date"):
+        train(tmp_path / "run", "train.steps=2")
 
 
 def test_a_run_that_is_extended_equals_one_that_was_not_stopped(tmp_path):

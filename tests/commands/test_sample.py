@@ -125,6 +125,12 @@ def test_points_are_an_array_or_a_picture(points_run, sample):
         assert min(picture.size) >= 400
 
 
+def test_samples_may_lie_beside_a_runs_own_files(points_run, sample):
+    for _ in range(2):
+        assert sample(points_run, str(points_run / "mine.npy")).parent == points_run
+    assert sample(points_run, str(points_run / "mine" / "samples.png")).exists()
+
+
 def test_folders_on_the_way_are_made(points_run, sample):
     assert sample(points_run, "new/folder/points.npy").exists()
 

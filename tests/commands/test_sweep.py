@@ -51,10 +51,15 @@ def test_a_member_stays_inside_the_folder_of_the_sweep(swept, tmp_path):
     assert len(sweep.runs(folder)) == 1
 
 
-def test_a_sweep_over_nothing_is_refused(swept):
-    finished, _ = swept("divergence=glob(nope*)")
+def test_a_sweep_over_nothing_is_refused_and_leaves_nothing(swept, tmp_path):
+    finished, folder = swept("divergence=glob(nope*)")
     assert finished.code == 2
     assert "no runs" in finished.err
+    assert list(tmp_path.iterdir()) == []
+    folder.mkdir()
+    (folder / "mine.txt").touch()
+    assert swept("divergence=glob(nope*)")[0].code == 2
+    assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
 def test_names_leave_out_what_may_change_and_stay_short():

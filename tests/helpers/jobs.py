@@ -9,6 +9,7 @@ from torch import nn
 
 from gan_cli.config.schema import EveryConfig
 from gan_cli.datasets.mixtures import Gaussian
+from gan_cli.editions import NEWEST
 from gan_cli.jobs import Job
 from gan_cli.trackers import NoTracker
 from gan_cli.training.execution import Plan
@@ -79,6 +80,7 @@ def fitting(steps: int, **changes: Any) -> Fitting:
     }
     return Fitting(
         seed=0,
+        edition=NEWEST,
         steps=steps,
         images_per_step=8,
         device=torch.device("cpu"),

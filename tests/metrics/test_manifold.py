@@ -39,6 +39,19 @@ def test_it_is_that_of_an_explicit_implementation(n, m, d, k):
     assert {name: number.value for name, number in found.items()} == pytest.approx(explicit(real, fake, k))
 
 
+@pytest.mark.parametrize(("n", "m", "k", "fewest"), [(5, 9, 5, 5), (9, 3, 5, 3), (1, 1, 1, 1), (9, 9, 0, 9)])
+def test_a_side_without_so_many_neighbours_is_refused(n, m, k, fewest):
+    real, fake = pair(n, m, 2)
+    with pytest.raises(ValueError, match=rf"neighbours={k} must be at least 1 and less than .*, {fewest}$"):
+        precision_recall(real, fake, k)
+
+
+def test_as_many_others_as_neighbours_are_enough():
+    real, fake = pair(6, 6, 2)
+    found = precision_recall(real, fake, 5)
+    assert {name: number.value for name, number in found.items()} == pytest.approx(explicit(real, fake, 5))
+
+
 def test_radii_are_those_of_scikit_learn():
     neighbors = pytest.importorskip("sklearn.neighbors")
     x, _ = pair(100, 100, 4)

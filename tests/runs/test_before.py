@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from gan_cli.assembly import assemble
 from gan_cli.config.schema import folder_name
-from gan_cli.runs import read
+from gan_cli.runs import checkpoints, read
 from tests.helpers.commands import Command
+from tests.helpers.configs import compose
+from tests.helpers.resuming import advance
 
 BEFORE = Path(__file__).parent / "before"
 
@@ -63,6 +66,16 @@ def test_the_run_goes_on(old: Path, inside: Command) -> None:
     assert lines[-1]["modes_of_real"] == 8
     assert read.record(old).items() >= {"status": "done", "step": 40, "steps": 40}.items()
     assert read.record(old)["fingerprint"] != FINGERPRINT
+
+
+def test_it_ends_as_that_version_would_have_ended_it(old: Path, inside: Command) -> None:
+    left = {}
+    for edition in (1, 2):
+        job = assemble(compose(*RUN[:-2], "seed=1", "train.steps=40"), edition=edition)
+        job.state.load_state_dict(checkpoints.newest(old)[1])
+        left[edition] = advance(job, 20).state.fingerprint()
+    assert inside("gan-train", *RUN, "train.steps=40").code == 0
+    assert read.record(old)["fingerprint"] == left[1] != left[2]
 
 
 def test_another_config_than_its_own_is_refused(old: Path, inside: Command) -> None:

@@ -14,7 +14,7 @@ import torch
 from gan_cli.assembly import assemble
 from gan_cli.datasets.base import Batch, Images, to_unit_range
 from gan_cli.datasets.mixtures import Ring
-from gan_cli.randomness import stream
+from gan_cli.randomness import begin
 from gan_cli.training.batches import EndlessBatches, Shuffled, batches, fits
 from tests.helpers.configs import compose
 from tests.helpers.resuming import advance
@@ -54,7 +54,8 @@ def identities(result):
 def reference(index, mirror, seed=0):
     """Batch `index`, spelled out."""
     dataset = pictures(mirror=mirror)
-    generator = torch.Generator().manual_seed(stream(seed, "epoch", index // PER_EPOCH))
+    generator = torch.Generator()
+    begin(generator, seed, "epoch", index // PER_EPOCH)
     order = torch.randperm(SIZE, generator=generator)
     flipped = torch.rand(SIZE, generator=generator) < 0.5
     part = slice(index % PER_EPOCH * BATCH, (index % PER_EPOCH + 1) * BATCH)

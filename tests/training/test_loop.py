@@ -14,7 +14,7 @@ from gan_cli.divergences.penalties import R1R2, Interpolate
 from gan_cli.divergences.relativistic import Relativistic
 from gan_cli.divergences.wasserstein import Wasserstein, WeightClippedWasserstein
 from gan_cli.models import mlp
-from gan_cli.randomness import stream
+from gan_cli.randomness import begin
 from gan_cli.runs import checkpoints
 from gan_cli.runs.folder import RunFolder
 from gan_cli.schedules import Constant, Cosine, Linear
@@ -177,7 +177,7 @@ def test_reused_samples_are_those_of_the_critics_last_step(critic_steps):
     ours, theirs = new_state(), new_state()
     list(train(ours, game(ours, divergence, reuse_samples=True), source(), steps=2, seed=0))
     for step in range(2):
-        torch.manual_seed(stream(0, "step", step))
+        begin(torch.default_generator, 0, "step", step)
         for real in source()(step * critic_steps, critic_steps).samples:
             fake = theirs.generator(theirs.generator.sample_latent(32))
             theirs.critic_optimizer.zero_grad()
