@@ -8,7 +8,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import torch
 from matplotlib.figure import Figure
 
 from gan_cli.datasets.base import Density
@@ -104,7 +103,8 @@ def _figure(rows: Mapping[str, Row]) -> Figure:
         axes.plot(*best, "o", color=colour, markersize=11, markerfacecolor="none")
         marker = "x" if index < 10 else "+"
         axes.plot(row.mean, row.deviation, marker, color=colour, markersize=7, label=name)
-    axes.set(xlabel="mean", ylabel="deviation", title="Square: best under the divergence named; circle: under what the form descends")
+    axes.set(xlabel="mean", ylabel="deviation")
+    axes.set_title("Best fit under the divergence named (square) and under what its form descends (circle)")
     axes.legend(title="learned (cross)", fontsize=8, ncols=2)
     axes.grid(alpha=0.3)
     return figure

@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from gan_cli.commands.divergence.laws import LAWS, Law
+from gan_cli.commands.divergence import laws
+from gan_cli.commands.divergence.law import Law
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.strictly_convex import LINKS, StrictlyConvex
 from gan_cli.errors import CommandError, ConfigError
@@ -33,7 +34,7 @@ class Checked:
 def measure(name: str, divergence: Divergence) -> Checked:
     """Every law of one divergence. Raises `ConfigError` where a formula cannot be computed."""
     errors = {}
-    for law in LAWS:
+    for law in laws.LAWS:
         try:
             errors[law.name] = law.error(divergence)
         except Exception as error:  # whatever somebody's own formula trips over
@@ -55,10 +56,10 @@ def with_links(divergences: Mapping[str, Divergence]) -> dict[str, Divergence]:
 
 def as_text(rows: Sequence[Checked]) -> str:
     """The largest errors beside each other, no line wider than 100 columns, and what each law says."""
-    indent = " " * (max(len(law.name) for law in LAWS) + 2)
+    indent = " " * (max(len(law.name) for law in laws.LAWS) + 2)
     legend = [
         textwrap.fill(law.statement, WIDTH, initial_indent=f"{law.name:{len(indent)}}", subsequent_indent=indent)
-        for law in LAWS
+        for law in laws.LAWS
     ]
     return "\n\n".join([*_tables(rows), "\n".join(legend)])
 
@@ -68,7 +69,7 @@ def raise_if_broken(rows: Sequence[Checked]) -> None:
     broken = [
         f"{row.name} breaks {law.name} ({row.errors[law.name]:.2g} > {law.tolerance:g})"
         for row in rows
-        for law in LAWS
+        for law in laws.LAWS
         if row.breaks(law)
     ]
     if broken:
@@ -77,8 +78,8 @@ def raise_if_broken(rows: Sequence[Checked]) -> None:
 
 def _tables(rows: Sequence[Checked]) -> list[str]:
     """The laws in as few tables, of about as many laws each, as keep within the width."""
-    for size in (-(-len(LAWS) // count) for count in range(1, len(LAWS) + 1)):
-        tables = [_table(rows, LAWS[start : start + size]) for start in range(0, len(LAWS), size)]
+    for size in (-(-len(laws.LAWS) // count) for count in range(1, len(laws.LAWS) + 1)):
+        tables = [_table(rows, laws.LAWS[start : start + size]) for start in range(0, len(laws.LAWS), size)]
         if max(len(line) for table in tables for line in table.splitlines()) <= WIDTH:
             break
     return tables

@@ -6,14 +6,16 @@ arXiv 1606.00709, eq. 4–6): everything here is derived from f alone and compar
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from gan_cli.commands.divergence.calculus import Function, largest, maximiser, share, slope
+from gan_cli.commands.divergence.law import LAWS as LAWS
+from gan_cli.commands.divergence.law import law
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.divergences.strictly_convex import StrictlyConvex
@@ -27,41 +29,6 @@ SCORES = torch.linspace(-12, 12, 241, dtype=torch.float64)
 
 REACH = 150.0
 """Scores are searched as v = sinh(s) for |s| up to this, which is |v| up to 7e64."""
-
-
-@dataclass(frozen=True)
-class Law:
-    """A property of every divergence of a kind."""
-
-    name: str
-    statement: str
-    tolerance: float
-    kind: type
-    measure: Callable[[Any], float | None]
-
-    def error(self, divergence: Divergence) -> float | None:
-        """The largest error, infinite if anything is not a number; None if the law does not apply."""
-        error = self.measure(divergence) if isinstance(divergence, self.kind) else None
-        return math.inf if error is not None and math.isnan(error) else error
-
-    def holds(self, divergence: Divergence) -> bool:
-        """Whether the divergence obeys it, if it applies."""
-        error = self.error(divergence)
-        return error is None or error <= self.tolerance
-
-
-LAWS: list[Law] = []
-
-
-def law(name: str, kind: type, tolerance: float) -> Callable[[Callable[[Any], float | None]], Law]:
-    """Make a law of the function that measures its error; the docstring of the function states it."""
-
-    def register(measure: Callable[[Any], float | None]) -> Law:
-        statement = " ".join((measure.__doc__ or "").split()).removesuffix(".")
-        LAWS.append(Law(name, statement, tolerance, kind, measure))
-        return LAWS[-1]
-
-    return register
 
 
 @law("identity", FDivergence, 1e-6)
