@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from gan_cli import sampling
 from gan_cli.datasets.base import Density
 from gan_cli.divergences.base import Divergence
+from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.exact import samples as kernel_density
 from gan_cli.exact.samples import Estimated
 from gan_cli.exact.truth import Truth
@@ -28,13 +29,19 @@ class DivergenceMatrix(Study):
     def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         divergences = {name: member.divergence for name, member in members.items()}
         scores = {name: _scores(member, divergences) for name, member in members.items()}
-        values = {i: {j: score.value for j, score in row.items()} for i, row in scores.items()}
-        errors = {i: {j: score.error for j, score in row.items()} for i, row in scores.items()}
+        # A row is a way to train and tells the generator's form; a column is a divergence, whichever form descends it.
+        rows = {name: _trained_under(name, divergence) for name, divergence in divergences.items()}
+        values = {rows[i]: {j: score.value for j, score in row.items()} for i, row in scores.items()}
+        errors = {rows[i]: {j: score.error for j, score in row.items()} for i, row in scores.items()}
         columns = list(next(iter(values.values())))
-        rows: list[list[object]] = [["trained / measured under", *columns]]
-        rows += [[name, *(f"{value:.4g}" for value in row.values())] for name, row in values.items()]
+        table: list[list[object]] = [["trained / measured under", *columns]]
+        table += [[name, *(f"{value:.4g}" for value in row.values())] for name, row in values.items()]
         figure = heat_map({"exact divergence from the data": values}, rows="trained under", columns="measured under")
-        return Findings(aligned(rows), {"matrix": values, "errors": errors}, {"divergence_matrix.png": figure})
+        return Findings(aligned(table), {"matrix": values, "errors": errors}, {"divergence_matrix.png": figure})
+
+
+def _trained_under(name: str, divergence: Divergence) -> str:
+    return f"{name}, {divergence.generator_loss}" if isinstance(divergence, FDivergence) else name
 
 
 def _scores(member: GameJob, divergences: Mapping[str, Divergence]) -> dict[str, Estimated]:
