@@ -49,12 +49,12 @@ def draw(axes: Axes, folder: Path) -> None:
     real = real_points(ring, 2500, seed=0, device="cpu")
     fake = generate(run.average, latents(run.average, 2500, seed=0))
     modes, share = mode_coverage(fake, ring.means.to(fake), ring.deviations.to(fake), radius=3.0)
-    axes.scatter(*real.T, s=3, c="tab:orange", linewidths=0)
-    axes.scatter(*fake.T, s=3, c="tab:blue", alpha=0.5, linewidths=0)
+    axes.scatter(real[:, 0], real[:, 1], s=3, c="tab:orange", linewidths=0)
+    axes.scatter(fake[:, 0], fake[:, 1], s=3, c="tab:blue", alpha=0.5, linewidths=0)
     axes.set_title(f"{name}{form}\n{modes} of 8 modes, {share:.0%} within 3 sd", fontsize=9)
     axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[], aspect="equal")
-    record = read.record(folder)
-    print(f"{name:20} {record['status']:10} {modes} modes, {share:.1%} within 3 sd, {record['seconds']:.0f} s")
+    status, seconds = read.record(folder)["status"], read.metrics(folder)[-1]["seconds"]
+    print(f"{name:20} {status:10} {modes} modes, {share:.1%} within 3 sd, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

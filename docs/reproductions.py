@@ -48,12 +48,20 @@ class Table:
 
 R1_R2 = "divergence=relativistic divergence/penalty=r1_r2"
 
-MNIST = {
-    name: f"divergence={name}"
-    for name in ("gan", "kl", "reverse_kl", "js", "pearson", "squared_hellinger", "wgan_clip", "wgan_gp")
-}
+F_DIVERGENCES = (
+    *("gan", "js", "js_weighted", "kl", "reverse_kl", "jeffreys", "pearson", "neyman", "squared_hellinger"),
+    *("total_variation", "alpha"),
+)
 
 FGAN = ("kl", "reverse_kl", "pearson", "neyman", "squared_hellinger", "jeffreys", "js", "gan")
+
+PENALTIES = {
+    "NoPenalty": "",
+    "Interpolate": "interpolate",
+    "InterpolateOneSided": "interpolate_one_sided",
+    "R1": "R1",
+    "R1R2": "R1 + R2",
+}
 
 IMAGE_METRICS = ("frechet", "precision_recall", "class_histogram", "classifier_score")
 IMAGE_NUMBERS = ("frechet_distance", "precision", "recall", "classifier_score", "class_share_difference")
@@ -61,13 +69,19 @@ IMAGE_NUMBERS = ("frechet_distance", "precision", "recall", "classifier_score", 
 TABLES = {
     "mnist": Table(
         shared="dataset=mnist device.threads=1",
-        rows=MNIST | {"relativistic": R1_R2},
+        rows={name: f"divergence={name}" for name in F_DIVERGENCES},
+        metrics=IMAGE_METRICS,
+        numbers=IMAGE_NUMBERS,
+    ),
+    "mnist_others": Table(
+        shared="dataset=mnist device.threads=1",
+        rows={"wgan_clip": "divergence=wgan_clip", "wgan_gp": "divergence=wgan_gp", "relativistic": R1_R2},
         metrics=IMAGE_METRICS,
         numbers=IMAGE_NUMBERS,
     ),
     "bf16": Table(
         shared="dataset=mnist device.threads=1 device.precision=bf16",
-        rows={"gan": MNIST["gan"], "relativistic": R1_R2},
+        rows={"gan": "divergence=gan", "relativistic": R1_R2},
         metrics=IMAGE_METRICS,
         numbers=IMAGE_NUMBERS,
     ),
@@ -175,7 +189,8 @@ def with_table(text: str, name: str, table: Table) -> str:
 
 def markdown(name: str, table: Table) -> str:
     """A row for each recipe: seeds, cost, commit, and the mean over seeds or the one seed's own number."""
-    heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "seeds", "diverged", "steps", "images", "time"]
+    heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "played", "seeds", "diverged"]
+    heads += ["steps", "images", "time"]
     heads += ["commit", *(f"`{number}`" for number in table.numbers)] + (["published"] if table.published else [])
     lines = [heads, ["---"] * len(heads)]
     reals: dict[str, list[str]] = {}
@@ -186,7 +201,7 @@ def markdown(name: str, table: Table) -> str:
         numbers = [measured(table, path) for path, run in runs.items() if run.get("status") == "done"]
         if numbers:
             reals[row] = [_real(numbers[0][number]) for number in table.numbers]
-        cells = [f"`{overrides}`", str(len(finals) + diverged), str(diverged)]
+        cells = [f"`{overrides}`", played(next(iter(runs), None)), str(len(finals) + diverged), str(diverged)]
         cells += [f"{finals[0]['step']:,}", f"{finals[0]['images_seen']:,}"] if finals else [MISSING] * 2
         cells.append(wording.duration(statistics.mean(final["seconds"] for final in finals)) if finals else MISSING)
         commits = {str(run.get("git_commit"))[:7] for run in runs.values() if run.get("status") in ("done", "diverged")}
@@ -198,8 +213,19 @@ def markdown(name: str, table: Table) -> str:
     for row, shown in list(reals.items())[: 1 if common else None]:
         head = "real data" if common else f"real data of {row}"
         if any(shown):
-            lines.append([head] + [""] * 6 + shown + ([""] if table.published else []))
+            lines.append([head] + [""] * 7 + shown + ([""] if table.published else []))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def played(run: Path | None) -> str:
+    """The form of the generator, the link of the scores and the penalty, as far as the divergence of a run has them."""
+    config = None if run is None else read.config(run)
+    if config is None:
+        return MISSING
+    game = config.divergence
+    penalty = str(game.penalty._target_).rpartition(".")[2]
+    parts = [game.get("generator_loss"), game.get("link"), PENALTIES[penalty]]
+    return ", ".join(part.replace("_", "-") for part in parts if part)
 
 
 def _real(number: dict[str, Any]) -> str:
