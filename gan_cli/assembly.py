@@ -47,6 +47,7 @@ def assemble(config: DictConfig, before: Plan | None = None) -> GameJob:
         for name, node in config.metric.items()
         if name != "extractor"
     }
+    parts.warn_of_other_data(extractor, dataset, metrics.values())
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):
         source = batches(
