@@ -26,7 +26,7 @@ TEST = 10_000
 TRAINING, VALIDATION = slice(0, 50_000), slice(50_000, 51_000)
 GOODFELLOW_BANDWIDTHS: list[float] = torch.logspace(-1, 0, 10, dtype=torch.float64).tolist()
 FGAN_BANDWIDTHS: list[float] = torch.logspace(-2, 0, 96, dtype=torch.float64).tolist()
-"""The paper names none. Neighbours are 5 % apart: steps of 26 % move the number of a weak model by 200 nats.
+"""The paper names none. Neighbours are 5 % apart: steps of 26 % move the number of a weak model by hundreds of nats.
 
 None above 1 is best, because pixels in [0, 1] are at most 1 apart; only samples that hardly differ want one below 0.01.
 """

@@ -91,8 +91,8 @@ def _mean(column: Column, runs: Sequence[int]) -> Mean | None:
 def mean_of(name: str, values: Sequence[float]) -> Mean:
     """The mean of a number over the runs of different seeds, one or more, with Student's interval cut to its range.
 
-    What is cut off cannot be the mean, so that the interval covers it as often as before (Mandelkern 2002, doi
-    10.1214/ss/1030550859). Equal numbers have no interval, because they do not tell how far others lie: if 63 % of all
+    What is cut off cannot be the mean, so that the interval covers it as often as before (Mandelkern 2002, Statistical
+    Science 17:149–172). Equal numbers have no interval, because they do not tell how far others lie: if 63 % of all
     seeds give another number, one in twenty sets of three has none of these (Hanley & Lippman-Hand 1983, doi
     10.1001/jama.1983.03330370053031).
     """
