@@ -96,7 +96,7 @@ def mean_of(name: str, values: Sequence[float]) -> Mean:
     seeds give another number, one in twenty sets of three has none of these (Hanley & Lippman-Hand 1983, doi
     10.1001/jama.1983.03330370053031).
     """
-    mean = statistics.fmean(values)
+    mean = sum(values) / len(values)
     if min(values) == max(values) or not math.isfinite(mean):
         return Mean(mean, None, len(values))
     half = student_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
