@@ -7,7 +7,6 @@ Runs that are done are not trained again, and what was measured is read from its
 """
 
 import argparse
-import math
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from hydra import compose, initialize_config_dir
 
 from gan_cli.commands.evaluate import evaluate
 from gan_cli.commands.question import Question
-from gan_cli.commands.report.seeds import student_quantile
+from gan_cli.commands.report.seeds import mean_of
 from gan_cli.config import options, schema
 from gan_cli.config.identity import differences
 from gan_cli.runs import read
@@ -95,7 +94,7 @@ TABLES = {
         shared="experiment=fgan_mnist device.threads=1 device.precision=bf16 train.batch_size=256 train.steps=10000",
         rows={name: f"divergence={name}" for name in FGAN},
         metrics=("parzen_fgan",),
-        numbers=("log_likelihood_fgan",),
+        numbers=("log_likelihood_fgan", "bandwidth_fgan"),
     ),
     "toys": Table(
         shared="",
@@ -206,7 +205,7 @@ def markdown(name: str, table: Table) -> str:
         cells.append(wording.duration(statistics.mean(final["seconds"] for final in finals)) if finals else MISSING)
         commits = {str(run.get("git_commit"))[:7] for run in runs.values() if run.get("status") in ("done", "diverged")}
         cells.append(", ".join(sorted(commits)) or MISSING)
-        cells += [over_seeds([one[number] for one in numbers]) for number in table.numbers]
+        cells += [over_seeds(number, [one[number] for one in numbers]) for number in table.numbers]
         lines.append(cells + ([table.published[row]] if table.published else []))
     # What real data get does not depend on the run, unless the rows have data of their own.
     common = len(set(map(tuple, reals.values()))) == 1
@@ -232,16 +231,15 @@ def _real(number: dict[str, Any]) -> str:
     return "" if number["real"] is None else wording.short(number["real"])
 
 
-def over_seeds(numbers: list[dict[str, Any]]) -> str:
-    """The mean over seeds with Student's interval, or the one seed's number with its own."""
-    values = [each["value"] for each in numbers]
-    if not values:
+def over_seeds(name: str, numbers: list[dict[str, Any]]) -> str:
+    """The mean over seeds with its interval, or the one seed's number with its own."""
+    if not numbers:
         return MISSING
-    if len(values) == 1:
+    if len(numbers) == 1:
         error = numbers[0]["error"]
-        return wording.measured(values[0], None if error is None else wording.QUANTILE * error)
-    half = student_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    return wording.measured(statistics.mean(values), half)
+        return wording.measured(numbers[0]["value"], None if error is None else wording.QUANTILE * error)
+    mean = mean_of(name, [number["value"] for number in numbers])
+    return wording.within(mean.value, mean.interval)
 
 
 if __name__ == "__main__":

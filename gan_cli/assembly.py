@@ -48,6 +48,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         for name, node in config.metric.items()
         if name != "extractor"
     }
+    parts.warn_of_other_data(extractor, dataset, metrics.values())
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):
         source = batches(

@@ -96,6 +96,7 @@ def _setup(config: DictConfig, question: Question) -> Setup:
             refusals[name] = str(error)
     if question.metrics and refusals:
         raise ConfigError(next(iter(refusals.values())))
+    parts.warn_of_other_data(extractor, dataset, metrics.values())
     return Setup(device, dataset, divergence, extractor, metrics, refusals)
 
 

@@ -1,5 +1,7 @@
 """Builders of a run's parts: each takes the config and returns an object of the type that its group has."""
 
+import logging
+from collections.abc import Iterable
 from typing import Any
 
 from omegaconf import DictConfig
@@ -11,6 +13,8 @@ from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.models.base import Critic, Generator
+
+logger = logging.getLogger(__name__)
 
 
 def dataset(config: DictConfig) -> Dataset:
@@ -54,6 +58,16 @@ def metric(node: Any, key: str, data: Dataset, game: Divergence, features: Extra
         with naming("metric.extractor"):
             features.check(data)
     return built
+
+
+def warn_of_other_data(features: Extractor, data: Dataset, metrics: Iterable[Metric]) -> None:
+    """Warn if metrics look at features that were made for what the data are not known to show."""
+    if features.made_for in (None, data.shows) or all(metric.looks_at == "samples" for metric in metrics):
+        return
+    shown = "the data do not say what they show" if data.shows is None else f"the data show {data.shows}"
+    logger.warning(
+        "metric.extractor was made for %s, and %s: its features may miss what matters", features.made_for, shown
+    )
 
 
 def _classifies(kind: type) -> bool:

@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -30,6 +31,12 @@ class Dataset(ABC):
     """Real samples, each of shape `sample_shape`."""
 
     sample_shape: tuple[int, ...]
+
+    shows: ClassVar[str | None] = None
+    """What images show, if all show one kind of thing; an extractor may be made for one kind."""
+
+    is_stacked: ClassVar[bool] = False
+    """Whether the channels of an image are pictures of their own, which say nothing of one another."""
 
     def fingerprint(self) -> str | None:
         """A digest of the data; None if the config determines them."""

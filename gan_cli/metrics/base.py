@@ -23,7 +23,7 @@ class Measured:
     """One standard error; 0 if the number is exact, None if the error is not known."""
 
     real: float | None = None
-    """The same number with held-out real samples in place of generated ones: for a distance, its floor."""
+    """The same number with real samples, fresh ones, in place of generated ones: for a distance, its floor."""
 
 
 @dataclass(frozen=True)

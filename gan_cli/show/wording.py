@@ -23,6 +23,18 @@ def measured(value: float, half_width: float | None) -> str:
     return f"{round(value, decimals) + 0.0:.{digits}f} ± {round(half_width, decimals):.{digits}f}"
 
 
+def within(value: float, interval: tuple[float, float] | None) -> str:
+    """A number and, if it is known, its interval: half the width of it, or both ends if one of them is nearer."""
+    if interval is None:
+        return short(value)
+    below, above = value - interval[0], interval[1] - value
+    half = max(below, above)
+    if math.isclose(below, above):
+        return measured(value, half)
+    number, low, high = (measured(part, half).partition(" ± ")[0] for part in (value, *interval))
+    return f"{number} [{low}, {high}]"
+
+
 def short(value: float) -> str:
     """A number to four digits; a whole or large one to its last whole digit."""
     if math.isnan(value):

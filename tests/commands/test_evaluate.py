@@ -169,6 +169,13 @@ def test_another_question_is_a_new_receipt(other: list[str], asked: Path, tmp_pa
     assert unlike == (other != ["--step=1"])
 
 
+def test_features_that_were_made_for_other_data_are_warned_of(digits: Path, inside: Command) -> None:
+    warned = "metric.extractor was made for clothes, and the data show digits"
+    for metric, told in (("frechet", True), ("neighbours", False)):
+        finished = inside("gan-eval", str(digits), "--n=200", f"--metric={metric}", "--extractor=fashion_mnist")
+        assert (finished.code, warned in finished.err) == (0, told)
+
+
 def test_no_extractor_is_asked_where_none_is_used(digits: Path, inside: Command) -> None:
     for extractor in ("mnist", "raw"):
         assert inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", f"--extractor={extractor}").code == 0

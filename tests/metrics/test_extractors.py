@@ -1,15 +1,20 @@
 """Extractors: pinned weights, one answer whatever the batch, and clear words where the weights cannot be had."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 from torch import Tensor
 
+from gan_cli.config import parts
 from gan_cli.config.build import build
 from gan_cli.config.options import CONFIGS, names, option
-from gan_cli.datasets.images import Mnist5k
+from gan_cli.datasets.base import Dataset, Images
+from gan_cli.datasets.images import FashionMnist, Mnist, Mnist5k
+from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.errors import ConfigError
 from gan_cli.files import file_digest
 from gan_cli.metrics.extractors import classifier
@@ -17,6 +22,11 @@ from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.extractors.classifier import Classifier
 from gan_cli.metrics.extractors.inception import Inception
 from gan_cli.metrics.extractors.raw import Raw
+from gan_cli.metrics.frechet import FrechetDistance
+from gan_cli.metrics.neighbours import Neighbours
+from tests.helpers.commands import Command
+from tests.helpers.configs import compose, divergence
+from tests.helpers.subjects import Stacked, random_images
 
 SHIPPED = ("mnist", "fashion_mnist")
 
@@ -100,6 +110,95 @@ def test_every_extractor_says_truly_whether_it_classifies(name: str) -> None:
     assert isinstance(
         build(OmegaConf.load(CONFIGS / f"metric/extractor/{name}.yaml"), Extractor, name).classifies, bool
     )
+
+
+# What they were made for
+
+
+def measurable(data: Dataset, extractor: str) -> bool:
+    """Whether the Fréchet distance by an extractor can be had of data."""
+    node = OmegaConf.create(
+        {"_target_": f"{FrechetDistance.__module__}.FrechetDistance", "samples": 9, "bootstraps": 0}
+    )
+    try:
+        parts.metric(node, "metric.frechet", data, divergence("gan"), shipped(extractor))
+    except ConfigError as error:
+        message = (
+            rf"metric.extractor.weights={extractor} were made for grey (digits|clothes), and these images have 3"
+            r" channels: choose metric/extractor=inception or raw"
+        )
+        assert error.exit_code == 2
+        assert re.fullmatch(message, str(error))
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_colour_images_are_not_for_features_of_grey_ones(name: str) -> None:
+    assert not measurable(Images(random_images(99, 0, channels=3)), name)
+    assert measurable(Images(random_images(99, 0, channels=1)), name)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_the_channels_of_a_stack_are_pictures_of_their_own(name: str) -> None:
+    class Three(Stacked):
+        def __init__(self) -> None:
+            self.sample_shape = (3, 28, 28)
+
+    assert measurable(Three(), name)
+    assert StackedMnist.is_stacked
+    assert not Images.is_stacked
+
+
+@pytest.mark.parametrize(
+    ("kind", "extractor", "doubt"),
+    [
+        (Mnist, "mnist", None),
+        (Mnist5k, "mnist", None),
+        (StackedMnist, "mnist", None),
+        (FashionMnist, "fashion_mnist", None),
+        (FashionMnist, "mnist", "was made for digits, and the data show clothes"),
+        (Mnist, "fashion_mnist", "was made for clothes, and the data show digits"),
+        (Images, "mnist", "was made for digits, and the data do not say what they show"),
+        (Images, "inception", None),
+        (FashionMnist, "raw", None),
+    ],
+)
+def test_it_is_told_that_an_extractor_was_made_for_other_data(
+    kind: type[Dataset], extractor: str, doubt: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, features = kind.__new__(kind), parts.extractor(compose(f"metric/extractor={extractor}"))
+    parts.warn_of_other_data(features, data, [Neighbours(samples=9, quantile=0.5)])
+    assert caplog.records == []
+    parts.warn_of_other_data(features, data, [FrechetDistance(samples=9, bootstraps=0)])
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ([] if doubt is None else [f"metric.extractor {doubt}: its features may miss what matters"])
+
+
+def test_a_folder_of_digits_is_measured_by_their_features_and_colours_are_refused_before_training(
+    tmp_path: Path, inside: Command, monkeypatch: pytest.MonkeyPatch, digits: tuple[Tensor, Tensor]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GAN_CLI_DATA", str(tmp_path / "data"))
+    Path("digits").mkdir()
+    for index, image in enumerate(digits[0][::10, 0]):
+        Image.fromarray(image.numpy()).save(f"digits/{index}.png")
+    run = ["dataset=folder", "dataset.path=digits", "dataset.resolution=28", "metric/extractor=mnist", "train.steps=1"]
+    run += [
+        "train.batch_size=8",
+        "metric=[frechet]",
+        "metric.frechet.bootstraps=0",
+        "model.generator.width=4",
+        "model.critic.width=4",
+    ]
+    refused = inside("gan-train", *run)
+    assert (refused.code, Path("outputs").exists()) == (2, False)
+    assert refused.err.startswith("gan-train: metric.extractor.weights=mnist were made for grey digits, and these ")
+    assert refused.err.count("\n") == 1
+    finished = inside("gan-train", *run, "dataset.channels=1")
+    assert finished.code == 0
+    assert "metric.extractor was made for digits, and the data do not say what they show" in finished.err
+    assert "frechet_distance" in finished.err + finished.out
 
 
 # Inception, through torch-fidelity

@@ -1,6 +1,8 @@
 """Parzen-window log-likelihoods, against scikit-learn and scipy."""
 
 import math
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from gan_cli.metrics.parzen import (
     FganLogLikelihood,
     best_of_folds,
     best_of_validation,
+    cross_validated,
     parzen,
 )
 from tests.helpers.subjects import TwoParts, subject
@@ -72,7 +75,16 @@ def test_blocks_do_not_change_it(monkeypatch):
 
 def test_the_grids_are_those_of_the_protocols():
     assert pytest.approx(np.logspace(-1, 0, 10).tolist()) == GOODFELLOW_BANDWIDTHS
-    assert pytest.approx([10 ** (-1.5 + i / 10) for i in range(16)]) == FGAN_BANDWIDTHS
+    steps = [wider / narrower for narrower, wider in pairwise(FGAN_BANDWIDTHS)]
+    assert 1.04 < min(steps) <= max(steps) < 1.05
+    assert pytest.approx((0.01, 1)) == (FGAN_BANDWIDTHS[0], FGAN_BANDWIDTHS[-1])
+
+
+def test_no_bandwidth_above_that_of_f_gans_grid_is_better():
+    """Not even for the images that are farthest apart."""
+    black, white = torch.zeros(1, 1, 6, 6, dtype=torch.uint8), torch.full((4, 1, 6, 6), 255, dtype=torch.uint8)
+    found = parzen(black, white, [0.99, FGAN_BANDWIDTHS[-1], 1.01])[0]
+    assert found.argmax() == 1
 
 
 def test_the_validation_images_choose_the_bandwidth():
@@ -83,15 +95,40 @@ def test_the_validation_images_choose_the_bandwidth():
         assert best_of_validation(validation, centres) == GOODFELLOW_BANDWIDTHS[int(np.argmax(known))]
 
 
-def test_the_folds_choose_the_bandwidth_as_scikit_learn_does():
+def by_scikit_learn(centres, bandwidths, folds=3):
+    """The mean log-likelihoods in validation by bandwidth, and the best bandwidth."""
     selection = pytest.importorskip("sklearn.model_selection")
+    search = selection.GridSearchCV(kernel_density(1.0), {"bandwidth": bandwidths}, cv=folds).fit(flat(centres))
+    return search.cv_results_["mean_test_score"] * folds / len(centres), search.best_params_["bandwidth"]
+
+
+def test_the_folds_choose_the_bandwidth_as_scikit_learn_does():
     found = set()
-    for spread in (10, 60):
-        centres = images(150, 0, spread=spread)
-        search = selection.GridSearchCV(kernel_density(1.0), {"bandwidth": FGAN_BANDWIDTHS}, cv=3)
+    for n, spread in ((76, 10), (76, 60), (77, 120)):  # the folds are not of one size
+        centres = images(n, 0, spread=spread)
+        known, best = by_scikit_learn(centres, FGAN_BANDWIDTHS)
+        np.testing.assert_allclose(cross_validated(centres).numpy(), known, rtol=1e-6, atol=1e-5)
         found.add(best_of_folds(centres))
-        assert best_of_folds(centres) == search.fit(flat(centres)).best_params_["bandwidth"]
-    assert len(found) == 2
+        assert best_of_folds(centres) == best
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize("folds", [2, 4])
+def test_scikit_learn_would_notice_another_number_of_folds(folds, monkeypatch):
+    centres = images(76, 0, spread=60)
+    bandwidths = [0.1, 0.3, 0.9]
+    monkeypatch.setattr(parzen_module, "FGAN_BANDWIDTHS", bandwidths)
+    monkeypatch.setattr(parzen_module, "FOLDS", folds)
+    found = cross_validated(centres).numpy()
+    assert found != pytest.approx(by_scikit_learn(centres, bandwidths)[0], rel=1e-3)
+    np.testing.assert_allclose(found, by_scikit_learn(centres, bandwidths, folds)[0], rtol=1e-6)
+
+
+def test_scikit_learn_would_notice_that_the_nearest_centre_stood_for_all():
+    x, centres = images(40, 0), images(150, 1)
+    known = kernel_density(0.3).fit(flat(centres)).score_samples(flat(x))
+    nearest = torch.cat([parzen(x, centre[None], [0.3]) for centre in centres], dim=1).max(1).values - math.log(150)
+    assert nearest.numpy() != pytest.approx(known, rel=1e-3)
 
 
 def test_a_sample_that_validated_itself_would_choose_the_smallest():
@@ -108,7 +145,31 @@ def test_the_error_is_that_of_a_mean():
     assert found["log_likelihood_fgan"].error == pytest.approx(each.std().item() / math.sqrt(40), rel=0.02)
 
 
+def test_real_images_are_measured_as_samples_are():
+    training, x, centres = images(150, 2), images(40, 0), images(150, 1, spread=60)
+    metric = FganLogLikelihood(samples=150)
+    found = metric(of := subject(TwoParts(training, x), centres))
+    number, bandwidth = found["log_likelihood_fgan"], found["bandwidth_fgan"]
+    assert number.real == pytest.approx(parzen(x, training, [bandwidth.real]).mean().item())
+    assert bandwidth.real < bandwidth.value
+    assert number.real > number.value
+    assert of.drawn == {"generated": 150, "real": 150, "held_out": 40}
+    again = metric(replace(subject(TwoParts(training, x), images(150, 3, spread=60)), real=of.real))
+    assert again["log_likelihood_fgan"].value != number.value
+    assert (again["log_likelihood_fgan"].real, again["bandwidth_fgan"].real) == (number.real, bandwidth.real)
+
+
+@pytest.mark.parametrize(("training", "drawn"), [(60, 50), (30, 30)])
+def test_there_are_as_many_real_images_as_samples_if_there_can_be(training, drawn):
+    of = subject(TwoParts(images(training, 2), images(40, 0)), images(50, 1))
+    found = FganLogLikelihood(samples=50)(of)
+    assert of.drawn == {"generated": 50, "real": drawn, "held_out": 40}
+    chosen = parzen(images(40, 0), images(training, 2), [found["bandwidth_fgan"].real]).mean().item()
+    assert (found["log_likelihood_fgan"].real == pytest.approx(chosen)) == (training == drawn)
+
+
 def test_goodfellows_protocol_is_that_of_his_images():
     """Validated on 1,000 of the last 10,000 training images, measured on 10,000 test images."""
-    assert (slice(50_000, 51_000), 10_000) == (parzen_module.VALIDATION, parzen_module.TEST)
+    assert (slice(0, 50_000), slice(50_000, 51_000)) == (parzen_module.TRAINING, parzen_module.VALIDATION)
+    assert parzen_module.TEST == 10_000
     assert parzen_module.FOLDS == 3

@@ -53,6 +53,7 @@ def _template() -> Template:
     )
     environment.filters |= {
         "measured": wording.measured,
+        "within": wording.within,
         "short": wording.short,
         "duration": wording.duration,
         "moment": wording.moment,

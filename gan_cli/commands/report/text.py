@@ -33,7 +33,9 @@ def markdown(report: Report) -> str:
         of_one = [column for column in report.columns if column.divergence == divergence]
         parts.append(f"Under {divergence}:\n\n{_of_runs(report, of_one)}")
     if any(len(group.seeds) > 1 for group in report.groups):
-        parts.append(f"Over seeds, mean ± 95 % interval (n):\n\n{_groups(report)}")
+        parts.append(
+            f"Over seeds, mean ± 95 % interval, or [its ends] if the number cannot be beyond (n):\n\n{_groups(report)}"
+        )
     parts += [
         _escaped(f"{metric} does not apply to {', '.join(of)}: {why}") for (metric, why), of in report.refusals.items()
     ]
@@ -88,7 +90,7 @@ def as_json(report: Report) -> str:
                 "ended": group.ended,
                 "diverged": group.diverged,
                 "means": {
-                    column.title: {"value": mean.value, "half_width": mean.half_width, "n": mean.seeds}
+                    column.title: _json_mean(mean)
                     for column, mean in zip(report.columns, group.means, strict=True)
                     if mean is not None
                 },
@@ -128,6 +130,11 @@ def _json_row(report: Report, number: int, row: Row) -> dict[str, Any]:
         "images_per_second": row.images_per_second,
         "seconds": row.seconds,
     }
+
+
+def _json_mean(mean: Mean) -> dict[str, Any]:
+    low, high = mean.interval or (None, None)
+    return {"value": mean.value, "low": low, "high": high, "n": mean.seeds}
 
 
 def _of_runs(report: Report, columns: Sequence[Column]) -> str:
@@ -173,7 +180,7 @@ def _cell(cell: Cell | None) -> str:
 
 
 def _mean(mean: Mean | None) -> str:
-    return "" if mean is None else f"{wording.measured(mean.value, mean.half_width)} ({mean.seeds})"
+    return "" if mean is None else f"{wording.within(mean.value, mean.interval)} ({mean.seeds})"
 
 
 def _optional(value: float | None, word: Callable[[float], str]) -> str:

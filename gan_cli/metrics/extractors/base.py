@@ -24,12 +24,15 @@ class Extractor(ABC):
     classifies: ClassVar[bool]
     """Whether the extractor gives class probabilities."""
 
+    made_for: str | None = None
+    """The kind of thing that its images have to show, in the words of `Dataset.shows`; None: it takes any."""
+
     @abstractmethod
     def digest(self) -> str | None:
         """The SHA-256 of the weights; None if there are none. Raises `ConfigError` if they cannot be had."""
 
     def check(self, dataset: Dataset) -> None:  # noqa: B027 - most take any
-        """Raise `ValueError` for data that the extractor is not made for."""
+        """Raise `ValueError` for data that the extractor cannot take."""
 
     @abstractmethod
     def __call__(self, samples: Tensor) -> Features:

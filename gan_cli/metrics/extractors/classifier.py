@@ -10,19 +10,22 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, resized, to_unit_range
-from gan_cli.errors import ConfigError
+from gan_cli.errors import ConfigError, NeedsError
 from gan_cli.files import file_digest
 from gan_cli.metrics.extractors.base import Extractor, Features
 from gan_cli.metrics.extractors.network import SmallClassifier
 
 WEIGHTS = Path(__file__).parent / "weights"
 
+SHOWN = {"mnist": "digits", "fashion_mnist": "clothes"}
+"""What the pictures show that the networks were trained on."""
+
 SIDE = 28
 """The side, in pixels, of the pictures that the networks were trained on."""
 
 
 class Classifier(Extractor):
-    """128 pooled features and ten class probabilities a channel; several channels are judged one by one.
+    """128 pooled features and ten class probabilities of a grey picture; the channels of a stack are judged one by one.
 
     The features of the channels stand side by side; a class is one class of each channel, 1,000 for three channels.
     """
@@ -30,6 +33,8 @@ class Classifier(Extractor):
     classifies = True
 
     def __init__(self, weights: Literal["mnist", "fashion_mnist"], sha256: str) -> None:
+        self.weights = weights
+        self.made_for = SHOWN[weights]
         self.path = WEIGHTS / f"{weights}.safetensors"
         self.sha256 = sha256
 
@@ -39,6 +44,13 @@ class Classifier(Extractor):
     def check(self, dataset: Dataset) -> None:
         if len(dataset.sample_shape) != 3:
             raise ValueError("needs images: choose metric/extractor=raw")
+        channels = dataset.sample_shape[0]
+        if channels != 1 and not dataset.is_stacked:
+            raise NeedsError(
+                f"weights={self.weights} were made for grey {self.made_for}, and these images have {channels} channels",
+                "metric/extractor",
+                lambda of: not issubclass(of, Classifier),
+            )
 
     @cached_property
     def _network(self) -> SmallClassifier:

@@ -92,8 +92,49 @@ def test_means_over_seeds_carry_students_interval(tmp_path):
     mean = several.means[index]
     assert mean.value == pytest.approx(np.mean(values))
     assert mean.seeds == 3
-    assert mean.half_width == pytest.approx((high - low) / 2)
-    assert (one.means[index].half_width, one.means[index].seeds) == (None, 1)
+    assert mean.interval == pytest.approx((low, high))
+    assert (one.means[index].interval, one.means[index].seeds) == (None, 1)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, 8.0])
+def test_equal_numbers_are_not_certain(value, tmp_path, inside):
+    """Three times 0.1 add up to more than 0.3."""
+    for seed in range(3):
+        synthetic.write(tmp_path / str(seed), seed=seed, lines=synthetic.metrics(modes=value))
+    report = make([tmp_path])
+    index = [column.name for column in report.columns].index("modes")
+    mean = report.groups[0].means[index]
+    assert mean.value == pytest.approx(value)
+    assert (mean.interval, mean.seeds) == (None, 3)
+    assert f"| {value:.4g} (3) |" in inside("gan-report", str(tmp_path), "--format", "md").out
+    assert "± 0 <small>n = 3" not in page.html(report)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "ends", "shown"),
+    [
+        ("high_quality_share", (0.0, 0.2, 0.85), (0, 1), "0.35 [0.00, 1.00] (3)"),
+        ("high_quality_share", (0.9, 0.95, 0.99), (0, 1), "0.95 [0.83, 1.00] (3)"),
+        ("high_quality_share", (0.4, 0.5, 0.6), (0, 1), "0.50 ± 0.25 (3)"),
+        ("class_share_7", (0.0, 0.01, 0.0), (0, 1), "0.003 [0.000, 0.018] (3)"),
+        ("recall", (0.0, 0.02, 0.0), (0, 1), "0.007 [0.000, 0.035] (3)"),
+        ("frechet_distance", (30.0, 60.0, 240.0), (0, math.inf), "110 [0, 390] (3)"),
+        ("classifier_score", (1.0, 1.0, 2.0), (1, math.inf), "1.3 [1.0, 2.8] (3)"),
+        ("kernel_distance", (-0.1, 0.1, 0.3), (-math.inf, math.inf), "0.10 ± 0.50 (3)"),
+        ("shared", (0.0, 1.0, 0.5), (-math.inf, math.inf), "0.5 ± 1.2 (3)"),
+    ],
+)
+def test_an_interval_ends_where_the_number_does(name, values, ends, shown, tmp_path, inside):
+    for seed, value in enumerate(values):
+        synthetic.write(tmp_path / str(seed), seed=seed, lines=synthetic.metrics(**{name: value}))
+    report = make([tmp_path])
+    index = [column.name for column in report.columns].index(name)
+    low, high = report.groups[0].means[index].interval
+    students = stats.t.interval(0.95, 2, loc=np.mean(values), scale=stats.sem(values))
+    assert (low, high) == pytest.approx(tuple(np.clip(students, *ends)))
+    assert shown in inside("gan-report", str(tmp_path), "--format", "md").out
+    assert shown.removesuffix(" (3)") + " <small>n = 3" in page.html(report)
+    assert f'"high": {high}' in inside("gan-report", str(tmp_path), "--format", "json").out
 
 
 @pytest.mark.parametrize("degrees", [1, 2, 3, 4, 7, 30, 101])
@@ -117,9 +158,11 @@ def test_seeds_are_listed_in_order_whatever_they_are(tmp_path):
     assert group.seeds == [1, 2, 10, None]
 
 
-def test_an_infinite_number_has_no_interval_over_seeds(tmp_path):
-    for seed, value in enumerate(["Infinity", 1.0]):
+@pytest.mark.parametrize(("first", "mean"), [(1.0, math.inf), ("-Infinity", math.nan)])
+def test_an_infinite_number_has_no_interval_over_seeds(first, mean, tmp_path):
+    for seed, value in enumerate([first, "Infinity"]):
         synthetic.write(tmp_path / str(seed), seed=seed, lines=synthetic.metrics(exact=value))
     report = make([tmp_path])
-    (mean,) = [m for m, column in zip(report.groups[0].means, report.columns, strict=True) if column.name == "exact"]
-    assert (mean.value, mean.half_width) == (math.inf, None)
+    (found,) = [m for m, column in zip(report.groups[0].means, report.columns, strict=True) if column.name == "exact"]
+    assert found.value == pytest.approx(mean, nan_ok=True)
+    assert found.interval is None
