@@ -14,12 +14,13 @@ from gan_cli.ranges import Positive
 class Wasserstein(Divergence):
     """W₁(P, Q) at the best critic of slope 1, in units of the data.
 
-    The slope is kept near 1 by the penalty: `interpolate` (WGAN-GP) or `interpolate_one_sided` (WGAN-LP).
+    The slope is kept near 1 by the penalty: `interpolate` (WGAN-GP) or `interpolate_one_sided` (WGAN-LP). It gives way
+    to the distance: between two parallel lines, θ apart, the best slope under the weight λ is 1 + |θ|/2λ.
 
     critic: E_P[v] − E_Q[v]
     generator: −E_Q[v]
     best: a Kantorovich potential, of slope at most 1
-    value: W₁(P, Q), nearly
+    value: W₁(P, Q) nearly: (1 + |θ|/2λ)·W₁ between parallel lines
     source: Arjovsky 2017, eq. 2, arXiv 1701.07875
     """
 
