@@ -79,6 +79,13 @@ class Density(Endless):
         Raises `NotImplementedError` if the distribution has no density.
         """
 
+    def cdf(self, x: Tensor) -> Tensor:
+        """The share of the distribution at or below points on the line, shape `(n, 1)`: shape `(n,)`.
+
+        Raises `NotImplementedError` if there is no closed form: W₁ is then estimated from samples.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no closed form of its CDF")
+
     def box(self) -> tuple[Tensor, Tensor]:
         """Two corners, of shape `(dimensions,)` each, of a box outside which the density is negligible.
 

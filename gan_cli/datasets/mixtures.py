@@ -41,6 +41,13 @@ class Mixture(Density):
         normaliser = means.shape[1] * (deviations.log() + math.log(2 * math.pi) / 2)
         return torch.logsumexp(weights.log() - normaliser - scaled / 2, dim=1)
 
+    def cdf(self, x: Tensor) -> Tensor:
+        if self.sample_shape != (1,):
+            raise NotImplementedError("points of several dimensions have no CDF")
+        means, deviations, weights = (t.to(x) for t in (self.means[:, 0], self.deviations, self.weights))
+        below: Tensor = torch.special.ndtr((x - means) / deviations) @ weights
+        return below
+
     def box(self) -> tuple[Tensor, Tensor]:
         reach = REACH * self.deviations[:, None]
         return (self.means - reach).amin(0), (self.means + reach).amax(0)
@@ -166,6 +173,12 @@ class AffineGaussian(Density):
         mean, covariance = self._bias.to(x), (self._weight @ self._weight.T).to(x)
         log_density: Tensor = torch.distributions.MultivariateNormal(mean, covariance).log_prob(x)
         return log_density
+
+    def cdf(self, x: Tensor) -> Tensor:
+        if self.sample_shape != (1,):
+            raise NotImplementedError("points of several dimensions have no CDF")
+        below: Tensor = torch.special.ndtr((x[:, 0] - self._bias.to(x)) / self._weight.norm().to(x))
+        return below
 
     def box(self) -> tuple[Tensor, Tensor]:
         reach = REACH * self._weight.square().sum(1).sqrt()

@@ -44,12 +44,9 @@ class Divergence(ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no closed form")
 
-    def exact_of_samples(self, real: Tensor, fake: Tensor) -> float:
-        """The same between two samples of equal size, shape `(n, dimensions)`; it tends to the exact value from above.
-
-        Raises `NotImplementedError` if samples without a density do not determine it.
-        """
-        raise NotImplementedError(f"{type(self).__name__} is not determined by samples")
+    def exact_of_distance(self, distance: float) -> float:
+        """The same from W₁(P, Q). Raises `NotImplementedError` if the distance does not determine it."""
+        raise NotImplementedError(f"{type(self).__name__} is not a function of the distance W₁")
 
     def constrain(self, critic: nn.Module) -> None:  # noqa: B027 - most need nothing
         """Bring the critic back into its class of functions after an update; most divergences need nothing."""

@@ -1,7 +1,6 @@
 """Divergences from a toy density to one known by samples alone, through a Gaussian kernel estimate of the latter."""
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import numpy as np
@@ -12,7 +11,8 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Density
 from gan_cli.divergences.base import Divergence
-from gan_cli.exact.quadrature import NODES, in_float64, widened
+from gan_cli.exact.estimated import Estimated
+from gan_cli.exact.quadrature import NODES, Nodes, in_float64, widened
 
 KERNEL = {1: 0.05, 2: 0.25}
 """The deviation of the kernel, in deviations of the finest Gaussian of P, by dimensions."""
@@ -21,18 +21,6 @@ NARROW = 0.4
 """The least spacing of the samples, as a share of that of P's, for a kernel of P's size."""
 
 QUERIES = 1000
-
-
-@dataclass(frozen=True)
-class Estimated:
-    """A value and its standard error."""
-
-    value: float
-    error: float
-
-
-Nodes = tuple[Tensor, Tensor, Tensor]
-"""log p, log q and weights, of shape `(nodes,)` each, as `Divergence.exact` takes them."""
 
 
 class SampledDensity:

@@ -24,8 +24,9 @@ CHUNKS = 100
 class ExactDivergence(Metric):
     """The exact value of what the critic estimates, between a toy density and the generator that is being trained.
 
-    `exact`: by quadrature, with an error of 0, if the generator's density is known, else from `samples` of it; W₁ by
-    optimal transport between 1,000 samples, with what real samples are apart as its error.
+    `exact`: by quadrature if the generator's density is known, with the error of that, which is 0 for smooth f; else
+    from `samples` of it. W₁ is exact if the density is known on the line or is one of parallel lines, else it is the
+    cost of optimal transport between 1,000 samples of each side, with an error.
     `held_out_estimate`: the critic's estimate for as many fresh samples, with its standard error; for an f-divergence
     it is a lower bound of `exact`. It stands alone if the best critic has no closed form or no quadrature is fine
     enough.

@@ -7,7 +7,7 @@ from gan_cli.datasets.base import Density
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.exact import samples as kernel_density
-from gan_cli.exact.samples import Estimated
+from gan_cli.exact.estimated import Estimated
 from gan_cli.exact.truth import Truth
 from gan_cli.jobs import GameJob
 from gan_cli.show.pictures import heat_map

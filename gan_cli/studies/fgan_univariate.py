@@ -1,6 +1,7 @@
 """f-GAN's univariate experiment: a Gaussian fitted under several divergences (arXiv 1606.00709, Table 3)."""
 
 import copy
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,15 +9,15 @@ from functools import partial
 
 import torch
 from matplotlib.figure import Figure
-from scipy.optimize import minimize
-from torch import nn
+from torch import Tensor, nn
 
 from gan_cli import sampling
 from gan_cli.datasets.base import Density
-from gan_cli.datasets.mixtures import Gaussian
+from gan_cli.datasets.mixtures import Gaussian, Mixture1d
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.exact import densities
+from gan_cli.exact.best_fit import Fit, best_gaussians
 from gan_cli.jobs import GameJob
 from gan_cli.models.base import Critic, Generator
 from gan_cli.models.toys import GaussianGenerator
@@ -28,6 +29,9 @@ from gan_cli.show.tables import aligned
 from gan_cli.studies.base import Findings, Study
 from gan_cli.training.loop import Game, train
 from gan_cli.training.scheduling import Scheduling
+
+PAPERS = torch.tensor([[-1.0, 2.0], [0.255, 1.4142], [0.33, 0.67]], dtype=torch.float64)
+"""Means, deviations and weights of the mixture that stands for the paper's data: the defaults of the data set."""
 
 Matrix = dict[str, dict[str, float]]
 """Numbers by the divergence of training, then by that of the measurement."""
@@ -65,7 +69,9 @@ class FGanUnivariate(Study):
                 raise ValueError(f"{name} must have an f-divergence")
 
     def conclude(self, members: Mapping[str, GameJob]) -> Findings:
-        rows = {name: _row(member) for name, member in members.items()}
+        optima = {name: _optima(member) for name, member in members.items()}
+        rows = {name: _row(member, optima[name]) for name, member in members.items()}
+        published = {name: row for name, row in self.published.items() if name in rows and _is_papers(members[name])}
         fits = {name: member.state.average for name, member in members.items()}
         exact_matrix: Matrix = {name: {} for name in fits}
         learned: Matrix = {name: {} for name in fits}
@@ -75,38 +81,55 @@ class FGanUnivariate(Study):
                 learned[name][under] = _learned(fit, member, self.critic_steps)
         numbers = {
             "table": {name: vars(row) for name, row in rows.items()},
-            "published": self.published,
+            "optima": {name: [vars(fit) for fit in fits] for name, fits in optima.items()},
+            "published": published,
             "exact_matrix": exact_matrix,
             "learned_matrix": learned,
         }
         figures = {
-            "fgan_univariate.png": png(_figure(members, rows)),
+            "fgan_univariate.png": png(_figure(members, rows, optima)),
             "fgan_matrix.png": heat_map(
                 {"exact, by quadrature": exact_matrix, "learned, by fresh critics": learned},
                 rows="trained under",
                 columns="measured under",
             ),
         }
-        return Findings(self._text(rows, exact_matrix, learned), numbers, figures)
+        tables = [
+            _table(rows, optima, published),
+            _cross_table("exact", exact_matrix),
+            _cross_table("learned", learned),
+        ]
+        return Findings("\n\n".join(tables), numbers, figures)
 
-    def _text(self, rows: Mapping[str, Row], *matrices: Mapping[str, Mapping[str, float]]) -> str:
-        header = ["", "D_f", "F", "μ*", "μ̂", "σ*", "σ̂"]
-        lines: list[list[object]] = [list(header)]
-        for name, row in rows.items():
-            lines += [[name, *vars(row).values()]]
-            if name in self.published:
-                lines += [["  published", *self.published[name]]]
-        tables = [aligned(lines)]
-        for title, matrix in zip(("exact", "learned"), matrices, strict=True):
-            tables.append(
-                aligned([[f"{title}: trained / under", *matrix], *([i, *row.values()] for i, row in matrix.items())])
-            )
-        return "\n\n".join(tables)
+
+def _table(
+    rows: Mapping[str, Row], optima: Mapping[str, Sequence[Fit]], published: Mapping[str, Sequence[float]]
+) -> str:
+    lines: list[list[object]] = [["", "D_f", "F", "μ*", "μ̂", "σ*", "σ̂"]]
+    for name, row in rows.items():
+        lines += [[name, *vars(row).values()]]
+        for fit in optima[name]:
+            if fit.mean != row.best_mean:
+                lines += [["  also optimal", fit.value, "", fit.mean, "", fit.deviation, ""]]
+        if name in published:
+            lines += [["  published", *published[name]]]
+    return aligned(lines)
+
+
+def _cross_table(title: str, matrix: Matrix) -> str:
+    return aligned([[f"{title}: trained / under", *matrix], *([i, *row.values()] for i, row in matrix.items())])
 
 
 def _data(member: GameJob) -> Density:
     assert isinstance(member.dataset, Density)
     return member.dataset
+
+
+def _is_papers(member: GameJob) -> bool:
+    data = member.dataset
+    if not isinstance(data, Mixture1d) or len(data.means) != PAPERS.shape[1]:
+        return False
+    return torch.allclose(torch.stack([data.means[:, 0], data.deviations, data.weights]), PAPERS, rtol=0, atol=1e-3)
 
 
 def _density(generator: Generator) -> Density:
@@ -115,26 +138,25 @@ def _density(generator: Generator) -> Density:
     return density
 
 
-def _row(member: GameJob) -> Row:
+def _optima(member: GameJob) -> list[Fit]:
+    data = _data(member)
+    return best_gaussians(lambda gaussian: densities.between(member.divergence, data, gaussian), data)
+
+
+def _row(member: GameJob, optima: Sequence[Fit]) -> Row:
+    """What was learned, beside the nearest optimum."""
     generator = member.state.average
     assert isinstance(generator, GaussianGenerator)
-    best_mean, best_deviation = best_gaussian(member.divergence, _data(member))
+    mean, deviation = generator.mean.item(), abs(generator.deviation.item())
+    best = min(optima, key=lambda fit: math.hypot(fit.mean - mean, fit.deviation - deviation))
     return Row(
-        exact=densities.between(member.divergence, _data(member), Gaussian([best_mean], best_deviation)),
+        exact=best.value,
         bound=_bound(member.divergence, member.state.critic, _data(member), _density(generator)),
-        best_mean=best_mean,
-        mean=generator.mean.item(),
-        best_deviation=best_deviation,
-        deviation=abs(generator.deviation.item()),
+        best_mean=best.mean,
+        mean=mean,
+        best_deviation=best.deviation,
+        deviation=deviation,
     )
-
-
-def best_gaussian(divergence: Divergence, data: Density) -> tuple[float, float]:
-    """μ* and σ* that minimise the exact divergence from the data, densities on the line."""
-    objective = lambda x: densities.between(divergence, data, Gaussian([float(x[0])], abs(float(x[1]))))  # noqa: E731
-    found = minimize(objective, x0=[1.0, 1.8], method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10})
-    mean, deviation = found.x.tolist()
-    return mean, abs(deviation)
 
 
 def _bound(divergence: Divergence, critic: Critic, p: Density, q: Density) -> float:
@@ -161,20 +183,29 @@ def _learned(generator: Generator, under: GameJob, steps: int) -> float:
     return _bound(under.divergence, critic, _data(under), _density(generator))
 
 
-def _figure(members: Mapping[str, GameJob], rows: Mapping[str, Row]) -> Figure:
+def _figure(members: Mapping[str, GameJob], rows: Mapping[str, Row], optima: Mapping[str, Sequence[Fit]]) -> Figure:
+    data = _data(next(iter(members.values())))
+    learned = {name: Gaussian([row.mean], row.deviation) for name, row in rows.items()}
+    best = {name: [Gaussian([fit.mean], fit.deviation) for fit in fits] for name, fits in optima.items()}
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.add_subplot()
-    x = torch.linspace(-5, 7, 600, dtype=torch.float64)[:, None]
-    data = _data(next(iter(members.values())))
+    x = _visible([data, *learned.values(), *(gaussian for fits in best.values() for gaussian in fits)])
     axes.fill_between(x[:, 0], data.log_density(x).exp(), color="0.8", linewidth=0, label="data")
     for index, (name, row) in enumerate(rows.items()):
-        for mean, deviation, style in (
-            (row.best_mean, row.best_deviation, "--"),
-            (row.mean, row.deviation, "-"),
-        ):
-            label = f"{name}: μ̂ {mean:.2f}, σ̂ {deviation:.2f}" if style == "-" else None
-            density = Gaussian([mean], deviation).log_density(x).exp()
-            axes.plot(x[:, 0], density, style, color=f"C{index}", linewidth=1.2, label=label)
+        for gaussian in best[name]:
+            axes.plot(x[:, 0], gaussian.log_density(x).exp(), "--", color=f"C{index}", linewidth=1.2)
+        label = f"{name}: μ̂ {row.mean:.2f}, σ̂ {row.deviation:.2f}"
+        axes.plot(x[:, 0], learned[name].log_density(x).exp(), "-", color=f"C{index}", linewidth=1.2, label=label)
     axes.set(xlabel="x", ylabel="density", title="Learned fits; dashed: the best there is under each divergence")
     axes.legend()
     return figure
+
+
+def _visible(shown: Sequence[Density]) -> Tensor:
+    """Points of shape `(n, 1)` over that part of the line where a density is above a thousandth of its peak."""
+    boxes = [density.box() for density in shown]
+    low, high = min(box[0].item() for box in boxes), max(box[1].item() for box in boxes)
+    x = torch.linspace(low, high, 20_000, dtype=torch.float64)[:, None]
+    log_densities = torch.stack([density.log_density(x) for density in shown])
+    seen = x[(log_densities > log_densities.amax(1, keepdim=True) + math.log(1e-3)).any(0)]
+    return torch.linspace(seen.min().item(), seen.max().item(), 2_000, dtype=torch.float64)[:, None]

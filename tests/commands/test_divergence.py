@@ -313,11 +313,27 @@ def test_exact_values_are_a_table(inside):
     assert infinite.out.split() == ["pearson", "infinite"]
 
 
+def test_exact_distances_are_printed_with_the_error_that_samples_leave(inside):
+    known = inside("gan-divergence", "exact", "gaussian", "gaussian:mean=[-2.5]", "--divergence", "wgan_gp", "wgan_lp")
+    assert known.code == 0, known.err
+    assert [line.split(maxsplit=1) for line in known.out.splitlines()] == [
+        ["wgan_gp", "2.5 units of the data"],
+        ["wgan_lp", "2.5 units of the data"],
+    ]
+    plane = ["gaussian:mean=[0.0,0.0]", "gaussian:mean=[0.0,4.0]"]
+    sampled = inside("gan-divergence", "exact", *plane, "--divergence", "wgan_lp", "total_variation")
+    (_, value, sign, error, *unit), (_, variation) = (line.split() for line in sampled.out.splitlines())
+    assert (sign, unit) == ("±", ["units", "of", "the", "data"])
+    assert abs(float(value) - 4) < float(error) < 0.5
+    assert variation == f"{math.erf(2 / math.sqrt(2)):.6g}"
+
+
 def test_exact_values_are_of_all_that_have_a_closed_form(inside):
     every = inside("gan-divergence", "exact", "gaussian", "gaussian:mean=[1.0]")
     names = [line.split()[0] for line in every.out.splitlines()]
     assert names[:2] == ["alpha", "gan"]
-    assert {"hinge", "lsgan"} < set(names)
+    assert {"hinge", "lsgan", "wgan_gp", "wgan_lp"} < set(names)
+    assert not {"wgan_clip", "relativistic"} & set(names)
 
 
 BAD = [
@@ -345,6 +361,7 @@ BAD = [
     ("exact ring ring --divergence wgan_pg", "wgan_pg is not a divergence", "did you mean wgan_lp?"),
     ("exact ring ring:deviation=0", "ring.deviation=0 must be", "above 0"),
     ("exact ring ring:deviation=0.1 --divergence relativistic", "relativistic of ring and ring:", "has no closed form"),
+    ("exact ring ring --divergence wgan_clip", "wgan_clip of ring and ring: the slope", "is unknown"),
     ("", "required: COMMAND", "--help lists the options"),
 ]
 

@@ -6,14 +6,16 @@ import re
 import pytest
 import torch
 from scipy.integrate import quad
-from scipy.stats import norm
+from scipy.stats import ncx2, norm
 
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import AffineGaussian, Gaussian, Grid, Mixture1d, ParallelLines, Ring, SwissRoll
 from gan_cli.divergences.fgan import KullbackLeibler
-from gan_cli.exact.densities import between
+from gan_cli.exact.densities import Pair, between
 from gan_cli.exact.quadrature import Lattice
 from tests.helpers.configs import divergence, toys
+
+RING = Ring(modes=8, radius=2.0, deviation=0.02)
 
 
 def on_the_line(mean: float, deviation: float) -> Gaussian:
@@ -48,8 +50,46 @@ def test_gaussians_have_closed_forms(name, mean, deviation):
 def test_total_variation_of_equal_gaussians_is_an_error_function(distance):
     p, q = on_the_line(0.0, 1.0), on_the_line(distance, 1.0)
     stated = math.erf(distance / math.sqrt(8))
-    assert between(divergence("total_variation"), p, q) == pytest.approx(stated, abs=2e-5)
-    assert between(divergence("hinge"), p, q) == pytest.approx(2 * stated - 2, abs=4e-5)
+    assert between(divergence("total_variation"), p, q) == pytest.approx(stated, abs=1e-9)
+    assert between(divergence("hinge"), p, q) == pytest.approx(2 * stated - 2, abs=2e-9)
+
+
+def disc(mean: tuple[float, float], deviation: float) -> float:
+    """Total variation of N(mean, 1) and N(0, deviation²) in the plane: p > q inside a disc, each mass noncentral χ²."""
+    offset = math.hypot(*mean)
+    narrower = 1 - 1 / deviation**2
+    middle = offset / narrower
+    radius = math.sqrt((4 * math.log(deviation) - offset**2) / narrower + middle**2)
+    inside = ncx2.cdf(radius**2, 2, (middle - offset) ** 2 + 1e-300)
+    return inside - ncx2.cdf((radius / deviation) ** 2, 2, (middle / deviation) ** 2 + 1e-300)
+
+
+@pytest.mark.parametrize(
+    ("p", "q", "stated"),
+    [
+        (Gaussian([0.0, 0.0], 1.0), Gaussian([2.0, 0.0], 1.0), math.erf(1 / math.sqrt(2))),
+        (Gaussian([0.0, 0.0], 0.3), Gaussian([0.3, 0.4], 0.3), math.erf(0.5 / 0.3 / math.sqrt(8))),
+        (Gaussian([0.0, 0.0], 1.0), Gaussian([0.0, 0.0], 1.5), disc((0.0, 0.0), 1.5)),
+        (Gaussian([0.7, -1.1], 1.0), Gaussian([0.0, 0.0], 2.0), disc((0.7, -1.1), 2.0)),
+        (Ring(8, 2.0, 0.02), Ring(8, 2.0, 0.03), disc((0.0, 0.0), 1.5)),
+    ],
+    ids=["aligned", "oblique", "circle", "eccentric", "ring"],
+)
+def test_total_variation_in_the_plane_is_right_to_within_its_small_error(p, q, stated):
+    pair = Pair(p, q)
+    found = pair.divergence(divergence("total_variation"))
+    assert found.value == pytest.approx(stated, abs=2e-8)
+    assert abs(found.value - stated) <= found.error < 2e-6
+    hinge = pair.divergence(divergence("hinge"))
+    assert hinge.value == pytest.approx(2 * stated - 2, abs=4e-8)
+    assert hinge.error > found.error
+
+
+def test_a_kink_has_an_error_and_a_smooth_f_none():
+    pair = Pair(Gaussian([0.0, 0.0], 1.0), Gaussian([1.0, 1.0], 1.5))
+    assert pair.divergence(divergence("total_variation")).error > 1e-9
+    assert pair.divergence(divergence("js")).error == 0
+    assert Pair(RING, RING).divergence(divergence("total_variation")).error == 0
 
 
 @pytest.mark.parametrize(

@@ -78,9 +78,21 @@ def test_the_distance_of_a_wasserstein_divergence_is_that_of_transport():
     numbers = measured(4000, subject(Gaussian([0.0, 0.0], 1.0), generator, divergence("wgan_gp")))
     assert numbers["exact"] == pytest.approx(math.hypot(3, 3), abs=numbers["exact_error"])
     assert numbers["exact_error"] < 0.4
+    assert numbers["exact_error"] > 0.05
     clipped = measured(4000, subject(Gaussian([0.0, 0.0], 1.0), generator, divergence("wgan_clip")))
     assert "exact" not in clipped
     assert "held_out_estimate" in clipped
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "wgan_lp"])
+def test_the_distance_has_no_error_on_the_line_and_between_lines(name):
+    of = divergence(name)
+    shifted = measured(1000, subject(Gaussian([0.0], 1.0), GaussianGenerator((1,), mean=3.0, deviation=1.0), of))
+    lines = measured(1000, subject(ParallelLines(0.0), LineGenerator((2,), -0.5), of))
+    assert shifted["exact"] == pytest.approx(3)
+    assert lines["exact"] == pytest.approx(0.5)
+    assert shifted["exact_error"] < 1e-9
+    assert lines["exact_error"] == 0
 
 
 @pytest.mark.parametrize(("name", "value"), [("kl", math.inf), ("js", 2 * math.log(2))])

@@ -12,6 +12,7 @@ from gan_cli import sampling
 from gan_cli.assembly import assemble
 from gan_cli.divergences.penalties import R1, NoPenalty, Penalty
 from gan_cli.divergences.wasserstein import Wasserstein
+from gan_cli.exact.best_fit import Fit
 from gan_cli.studies import dirac_figures, fgan_univariate
 from gan_cli.studies.dirac_game import DiracGame, behaviour
 from gan_cli.studies.fgan_univariate import Row
@@ -90,16 +91,18 @@ def test_the_discriminator_is_drawn_beside_the_best_one():
 
 
 def test_f_gans_fits_are_drawn_as_densities_learned_and_best():
-    of = member("dataset=mixture1d", "model=gaussian", "divergence=kl")
+    of = member("dataset=mixture1d", "dataset.means=[-9,30]", "model=gaussian", "divergence=kl")
     row = Row(exact=0.2, bound=0.1, best_mean=1.0, mean=1.5, best_deviation=1.8, deviation=0.7)
-    figure: Any = fgan_univariate._figure({"kl": of}, {"kl": row})
+    figure: Any = fgan_univariate._figure({"kl": of}, {"kl": row}, {"kl": [Fit(1.0, 1.8, 0.2), Fit(5.0, 2.0, 0.2)]})
     (axes,) = figure.axes
-    best, learned = axes.lines
-    assert (best.get_linestyle(), learned.get_linestyle()) == ("--", "-")
-    for line, mean, deviation in ((best, 1.0, 1.8), (learned, 1.5, 0.7)):
+    best, second, learned = axes.lines
+    assert [line.get_linestyle() for line in axes.lines] == ["--", "--", "-"]
+    for line, mean, deviation in ((best, 1.0, 1.8), (second, 5.0, 2.0), (learned, 1.5, 0.7)):
         x, density = line.get_data()
-        np.testing.assert_allclose(density, gaussian(np.asarray(x), mean, deviation), rtol=1e-6)
+        np.testing.assert_allclose(density, gaussian(np.asarray(x), mean, deviation), rtol=1e-6, atol=1e-300)
     assert learned.get_label() == "kl: μ̂ 1.50, σ̂ 0.70"
+    # The data fall to a thousandth of their peak, which is that of N(−9, 0.255²).
+    assert (x[0], x[-1]) == pytest.approx((-9.948, 34.857), abs=0.02)
     # The data are an area, whose outline is their density.
     (outline,) = axes.collections[0].get_paths()
     x, y = outline.vertices.T

@@ -6,41 +6,49 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from gan_cli.assembly import assemble
 from gan_cli.config.identity import differences
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d
+from gan_cli.exact.best_fit import Fit
 from gan_cli.exact.densities import between, bound
 from gan_cli.models.mlp import Critic
-from gan_cli.studies.fgan_univariate import best_gaussian
-from tests.helpers.configs import divergence
+from gan_cli.studies.fgan_univariate import Row, _is_papers, _table
+from tests.helpers.configs import compose, divergence
 from tests.helpers.runs import record
 
 DATA = Mixture1d([-1.0, 2.0], [0.255, math.sqrt(2)], [0.33, 0.67])
-BEST = {
-    "kl": (0.2830, 1.0100, 1.8307),
-    "reverse_kl": (0.2482, 1.5780, 1.6312),
-    "js": (0.1281, 1.3068, 1.7540),
-    "jeffreys": (0.5707, 1.3216, 1.7029),
-    "pearson": (0.6456, 0.5737, 1.9273),
-}
-"""D_f, μ* and σ* by another quadrature; they agree with the exact row of f-GAN's Table 3 within 1e-3."""
 
 
-@pytest.mark.parametrize("name", BEST)
-def test_the_best_gaussian_and_its_divergence_are_those_of_another_quadrature(name):
-    of = divergence(name)
-    value, best_mean, best_deviation = BEST[name]
-    mean, deviation = best_gaussian(of, DATA)
-    assert between(of, DATA, Gaussian([mean], deviation)) == pytest.approx(value, abs=2e-4)
-    assert mean == pytest.approx(best_mean, abs=2e-4)
-    assert deviation == pytest.approx(best_deviation, abs=2e-4)
-
-
-@pytest.mark.parametrize("name", BEST)
+@pytest.mark.parametrize("name", ["kl", "reverse_kl", "js", "jeffreys", "pearson"])
 def test_the_bound_of_an_untrained_critic_is_below_the_exact_value(name):
     torch.manual_seed(0)
     of, model = divergence(name), Gaussian([1.0], 1.8)
     untrained = Critic((1,), hidden=[8], activation="tanh", normalization="none")
     assert bound(of, untrained, DATA, model) < between(of, DATA, model)
+
+
+def test_optima_that_tie_and_published_rows_stand_below_the_nearest_optimum():
+    row = Row(exact=0.7, bound=0.6, best_mean=4.0, mean=3.9, best_deviation=1.0, deviation=1.1)
+    table = _table({"kl": row}, {"kl": [Fit(-4.0, 1.5, 0.7), Fit(4.0, 1.0, 0.7)]}, {"kl": [1, 2, 3, 4, 5, 6]})
+    assert [line.split() for line in table.splitlines()[1:]] == [
+        ["kl", "0.7000", "0.6000", "4.0000", "3.9000", "1.0000", "1.1000"],
+        ["also", "optimal", "0.7000", "-4.0000", "1.5000"],
+        ["published", "1", "2", "3", "4", "5", "6"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "papers"),
+    [
+        ([], True),
+        (["dataset.means=[-4,4]"], False),
+        (["dataset.weights=[0.5,0.5]"], False),
+        (["dataset=gaussian"], False),
+    ],
+)
+def test_published_rows_are_of_the_papers_mixture_alone(data, papers):
+    job = assemble(compose("dataset=mixture1d", "model=gaussian", "divergence=kl", "metric=[]", *data))
+    assert _is_papers(job) == papers
 
 
 def test_a_study_goes_on_beside_other_published_rows():

@@ -4,6 +4,7 @@ import math
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from pydoc import ErrorDuringImport, locate
 from typing import TYPE_CHECKING
@@ -14,10 +15,14 @@ from gan_cli import files
 from gan_cli.commands.divergence import formulas, listing
 from gan_cli.config import options
 from gan_cli.errors import CommandError, ConfigError
+from gan_cli.show.wording import measured
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gan_cli.datasets.base import Density
     from gan_cli.divergences.base import Divergence
+    from gan_cli.exact.estimated import Estimated
 
 Folders = Sequence[Path]
 
@@ -99,26 +104,46 @@ def _exact(arguments: Namespace) -> None:
     nodes = [options.option("dataset", text, folders) for text in (arguments.p, arguments.q)]
     divergences = _divergences(arguments)
     p, q = (_density(text, node) for text, node in zip((arguments.p, arguments.q), nodes, strict=True))
+    from gan_cli.exact import transport
     from gan_cli.exact.densities import Pair
+    from gan_cli.exact.truth import either
 
     rows, reason = [], ""
     with _explaining(f"{arguments.p} and {arguments.q}"):
         pair = Pair(p, q)
+    distance = cache(lambda: transport.between(p, q, *(_samples(of, seed) for seed, of in enumerate((p, q)))))
     for name, divergence in divergences.items():
         try:
             with _explaining(f"{name} of {arguments.p} and {arguments.q}"):
-                value = pair.divergence(divergence)
+                found = either(divergence, distance, partial(pair.divergence, divergence))
         except NotImplementedError as error:
             reason = f"{name} of {arguments.p} and {arguments.q}: {error}"
             if arguments.names:
                 raise ConfigError(reason) from error
             continue
-        shown = "infinite" if math.isinf(value) else f"{value + 0.0:.6g} {divergence.unit}"  # −0 becomes 0
-        rows.append((name, shown.rstrip()))
+        rows.append((name, _shown(found, divergence.unit)))
     if not rows:
         raise ConfigError(reason)
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:{width}}  {shown}" for name, shown in rows))
+
+
+def _samples(density: "Density", seed: int) -> "Tensor":
+    """Samples for `transport.of_samples`: two sets of them."""
+    import torch
+
+    from gan_cli.exact.transport import TRANSPORTED
+
+    return density.sample(2 * TRANSPORTED, torch.Generator().manual_seed(seed))
+
+
+def _shown(found: "Estimated", unit: str) -> str:
+    """The value, to six digits or with its error where that is seen in them."""
+    if math.isinf(found.value):
+        return "infinite"
+    exact = found.error <= 1e-6 * abs(found.value)
+    number = f"{found.value + 0.0:.6g}" if exact else measured(found.value, found.error)  # −0 becomes 0
+    return f"{number} {unit}".rstrip()
 
 
 @contextmanager
