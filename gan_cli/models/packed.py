@@ -1,4 +1,4 @@
-"""Packing: a critic that judges several samples together sees a lack of variety (PacGAN, Lin 2018, arXiv 1712.04086)."""
+"""Packing: a critic of several samples at once sees a lack of variety (PacGAN, Lin 2018, arXiv 1712.04086)."""
 
 from torch import Tensor
 

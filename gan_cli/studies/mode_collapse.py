@@ -1,10 +1,11 @@
-"""Mode collapse, seen on the raw generator: which modes of a mixture it holds, step by step.
+"""Mode collapse: which modes of a mixture a generator holds, step by step.
 
-The averaged generator hides it, since the mean of generators that sit on one mode after the other sits between them.
+Members show the raw generator by `train.average_decay=0`; the average over steps hides what each of them does.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 
 import torch
 from matplotlib.axes import Axes
@@ -30,7 +31,7 @@ MOMENTS = 6
 
 @dataclass(frozen=True)
 class Course:
-    """What a raw generator did at each of the checkpoints."""
+    """What a generator did at each of the checkpoints."""
 
     steps: list[int] = field(default_factory=list)
     modes: list[int] = field(default_factory=list)
@@ -44,7 +45,7 @@ class Course:
 
 
 class ModeCollapse(Study):
-    """The modes that raw generators hold over time, and what they draw at a few moments."""
+    """The modes that generators hold over time, and what they draw at a few moments."""
 
     takes_packs = True
 
@@ -60,8 +61,10 @@ class ModeCollapse(Study):
         shown: dict[str, dict[int, Tensor]] = {}
         for name in members:
             courses[name], shown[name] = _course(members, name)
-        rows: list[list[object]] = [["raw generator", "modes", "good", "fullest mode's share", "times it changed"]]
-        rows += [[name, c.modes[-1], c.good[-1], c.fullest_share[-1], changes(c.fullest)] for name, c in courses.items()]
+        rows: list[list[object]] = [["", "modes", "good", "fullest mode's share", "times it changed"]]
+        rows += [
+            [name, c.modes[-1], c.good[-1], c.fullest_share[-1], changes(c.fullest)] for name, c in courses.items()
+        ]
         mixtures = {name: mixture_of(member) for name, member in members.items()}
         return Findings(
             aligned(rows, digits=3),
@@ -84,7 +87,7 @@ def _course(members: Members, name: str) -> tuple[Course, dict[int, Tensor]]:
     course = Course()
     drawn: dict[int, Tensor] = {}
     for member in members.over_time(name):
-        generator, mixture, step = member.state.generator, mixture_of(member), member.state.step
+        generator, mixture, step = member.state.average, mixture_of(member), member.state.step
         points = sampling.generate(generator, sampling.latents(generator, SAMPLES, member.seed)).cpu()
         means, deviations = mixture.means.to(points), mixture.deviations.to(points)
         modes, good = mode_coverage(points, means, deviations, RADIUS)
@@ -106,7 +109,7 @@ def moments(steps: list[int]) -> list[int]:
 
 def changes(fullest: list[int]) -> int:
     """How many times the fullest mode was another than at the checkpoint before."""
-    return sum(now != before for before, now in zip(fullest, fullest[1:], strict=False))
+    return sum(now != before for before, now in pairwise(fullest))
 
 
 def _curves(courses: Mapping[str, Course], modes: int) -> Figure:
@@ -115,7 +118,7 @@ def _curves(courses: Mapping[str, Course], modes: int) -> Figure:
     for name, course in courses.items():
         found.plot(course.steps, course.modes, ".-", label=name)
         share.plot(course.steps, course.fullest_share, ".-", label=name)
-    found.set(ylabel=f"modes found, of {modes}", ylim=(-0.3, modes + 0.3), title="Raw generators")
+    found.set(ylabel=f"modes found, of {modes}", ylim=(-0.3, modes + 0.3))
     share.set(ylabel="share of the fullest mode", ylim=(0, 1.05), xlabel="step (generator updates)")
     share.axhline(1 / modes, linestyle="--", color="grey", linewidth=1)
     for axes in (found, share):
@@ -128,7 +131,7 @@ def _samples(shown: Mapping[str, Mapping[int, Tensor]], mixtures: Mapping[str, M
     """A row of pictures for each member."""
     columns = max(map(len, shown.values()))
     figure = Figure(figsize=(1.7 * columns + 0.8, 1.8 * len(shown) + 0.6), layout="constrained")
-    figure.suptitle("Samples of raw generators (blue) and the modes of the data (orange)", fontsize=10)
+    figure.suptitle("Samples of the generators (blue) and the modes of the data (orange)", fontsize=10)
     panels = figure.subplots(len(shown), columns, squeeze=False)
     for line, (name, drawn) in zip(panels, shown.items(), strict=True):
         for axes in line[len(drawn) :]:

@@ -64,6 +64,7 @@ class Slope(torch.nn.Module):
     """A critic whose score is three times the first coordinate."""
 
     conditional = False
+    packing = 1
 
     def __init__(self):
         super().__init__()
@@ -85,7 +86,7 @@ def test_points_lie_where_they_are_over_level_lines_of_the_critic(with_critic):
         lambda: samples.picture(generator, RING, seed=3, title="step 1", critic=critic if with_critic else None, n=100)
     )
     (axes,) = figure.axes
-    assert axes.get_title() == ("step 1 (grey: the critic's score)" if with_critic else "step 1")
+    assert axes.get_title() == ("step 1\ngrey: score, by the raw generator's critic" if with_critic else "step 1")
     fake = sampling.generate(generator, sampling.latents(generator, 100, 3))
     shown = figures.points(axes)
     assert [colour for _, colour in shown.values()] == ["tab:orange", "tab:blue"]
