@@ -26,7 +26,7 @@ SAMPLES = 2500
 RADIUS = 3.0
 """In deviations: samples nearer than that to a mode are good."""
 
-MOMENTS = 6
+MOMENTS = 5
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,12 @@ class ModeCollapse(Study):
         shown: dict[str, dict[int, Tensor]] = {}
         for name in members:
             courses[name], shown[name] = _course(members, name)
-        rows: list[list[object]] = [["", "modes", "good", "fullest mode's share", "times it changed"]]
-        rows += [
-            [name, c.modes[-1], c.good[-1], c.fullest_share[-1], changes(c.fullest)] for name, c in courses.items()
-        ]
+        rows: list[list[object]] = [["", "modes", "good", "fullest mode's share", "hops"]]
+        rows += [[name, c.modes[-1], c.good[-1], c.fullest_share[-1], hops(c)] for name, c in courses.items()]
         mixtures = {name: mixture_of(member) for name, member in members.items()}
         return Findings(
             aligned(rows, digits=3),
-            {name: asdict(course) | {"changes": changes(course.fullest)} for name, course in courses.items()},
+            {name: asdict(course) | {"hops": hops(course)} for name, course in courses.items()},
             {
                 "mode_collapse.png": png(_curves(courses, max(len(of.means) for of in mixtures.values()))),
                 "mode_collapse_samples.png": png(_samples(shown, mixtures)),
@@ -107,9 +105,10 @@ def moments(steps: list[int]) -> list[int]:
     return [steps[(index + 1) * len(steps) // count - 1] for index in range(count)]
 
 
-def changes(fullest: list[int]) -> int:
-    """How many times the fullest mode was another than at the checkpoint before."""
-    return sum(now != before for before, now in pairwise(fullest))
+def hops(course: Course) -> int:
+    """How many times more than half of the samples went from one mode to another, from a checkpoint to the next."""
+    held = zip(course.fullest, course.fullest_share, strict=True)
+    return sum(min(then, now) > 0.5 and before != after for (before, then), (after, now) in pairwise(held))
 
 
 def _curves(courses: Mapping[str, Course], modes: int) -> Figure:
@@ -123,7 +122,7 @@ def _curves(courses: Mapping[str, Course], modes: int) -> Figure:
     share.axhline(1 / modes, linestyle="--", color="grey", linewidth=1)
     for axes in (found, share):
         axes.grid(alpha=0.3)
-    found.legend(loc="center right")
+    figure.legend(*found.get_legend_handles_labels(), loc="outside right upper")
     return figure
 
 

@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from gan_cli import sampling
-from gan_cli.commands.sample import slerp
+from gan_cli.commands.sample import slerp, write_samples
 from gan_cli.config import parts
+from tests.helpers import figures
 from tests.helpers.configs import TINY, compose
 from tests.helpers.runs import train
 
@@ -123,6 +124,12 @@ def test_points_are_an_array_or_a_picture(points_run, sample):
     with Image.open(sample(points_run, "points.png", "-n", "7")) as picture:
         assert picture.format == "PNG"
         assert min(picture.size) >= 400
+
+
+@pytest.mark.parametrize(("weights", "drawn"), [("average", "averaged"), ("raw", "raw")])
+def test_a_picture_of_points_says_which_weights_drew_it(weights, drawn, points_run, tmp_path):
+    figure = figures.caught(lambda: write_samples(points_run, tmp_path / "points.png", 50, seed=0, weights=weights))
+    assert figure.axes[0].get_title() == f"step 4, {drawn} generator"
 
 
 def test_folders_on_the_way_are_made(points_run, sample):
