@@ -206,8 +206,9 @@ def _dry_pass(game: Game, real: Batch) -> None:
             f"model.generator gives samples of shape {tuple(fake.shape[1:])}"
             f" where dataset has {tuple(real.samples.shape[1:])}"
         )
-    critic, n = game.scoring(real.labels), len(real.samples)
-    scores = critic(real.samples)
+    critic = game.scoring(real.labels)
+    packs = critic.packs(real.samples)
+    scores, n = critic(packs), len(packs)
     if scores.shape != (n,):
         raise ConfigError(
             f"model.critic gives scores of shape {tuple(scores.shape)} for a batch of {n}; it must be (batch,)"

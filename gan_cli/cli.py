@@ -59,11 +59,17 @@ def sample() -> None:
     parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
     parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
     parser.add_argument(
+        "--film",
+        action="store_true",
+        dest="of_training",
+        help="a film of the pictures that training kept, to --out film.gif; of toy data the only film there is",
+    )
+    parser.add_argument(
         "--out",
         type=Path,
         required=True,
         help="grid.png: a grid; walk.gif: a walk through the latents; a folder: one PNG a sample;"
-        " of toy data points.png or points.npy; missing folders are made",
+        " of toy data points.png, points.npy or film.gif; missing folders are made",
     )
     _add_allow(parser)
     arguments = parser.parse_args()

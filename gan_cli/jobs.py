@@ -137,12 +137,13 @@ class GameJob(Job):
         return numbers
 
     def picture(self) -> bytes:
-        """What the averaged generator makes of the same latents at every step."""
+        """What the averaged generator makes of the same latents at every step; under a decay of 0 it is the raw one."""
+        is_raw = self.scheduling.average_decay == 0 or not self.game.generator_trained
         return samples.picture(
             self.state.average,
             self.dataset,
             seed=self.seed,
-            title=f"step {self.state.step}",
+            title=samples.heading(self.state.step, is_raw=is_raw),
             critic=self.state.critic,
         )
 

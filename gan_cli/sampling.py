@@ -60,10 +60,13 @@ def generate(generator: Generator, latent: Tensor, labels: Tensor | None = None,
 
 
 def scores(critic: Critic, x: Tensor) -> Tensor:
-    """The critic's scores of points, on the device of the points, whatever that of the critic."""
+    """The critic's scores of points, on the device of the points, whatever that of the critic.
+
+    A critic of packs judges each point in a pack of its copies.
+    """
     device = next(critic.parameters()).device
     with evaluating(critic):
-        given: Tensor = critic(x.to(device))
+        given: Tensor = critic(x.to(device).repeat_interleave(critic.packing, 0))
     return given.to(x.device)
 
 

@@ -109,6 +109,8 @@ TRAINING = [
     ("dataset=folder dataset.path=truncated", "truncated/bad.png", "dataset.on_bad_image=skip"),
     ("dataset=folder dataset.path=texts dataset.channels=2", "dataset.channels=2", "1 (grey) or 3 (colour)"),
     ("dataset=mnist dataset.root=idx", "idx/train-images-idx3-ubyte", "choose another dataset.root"),
+    ("train.packing=0", "train.packing=0", "at least 1"),
+    ("train.packing=3", "train.batch_size=32 must be a multiple of train.packing=3", "train.batch_size"),
     ("dataset=mnist5k train.batch_size=5001", "train.batch_size=5001 is larger", "choose a smaller one"),
     # Parts that do not fit together
     (f"{RING} model=dcgan", "model.generator: takes square images", "choose model=mlp"),
@@ -173,7 +175,8 @@ SAMPLING = [
     (f"outputs/good {SAMPLE} --weights best", "argument --weights: invalid choice: 'best'", "average"),
     ("outputs/good", "required: --out", "--help lists the options"),
     ("outputs/good --out new.jpg", "--out new.jpg", "can be written as .png, .npy"),
-    ("outputs/good --out walk.gif", "--out walk.gif", "can be written as .png, .npy"),
+    ("outputs/good --out film.gif", "outputs/good/samples holds", "every.samples=…"),
+    ("nowhere --out film.gif --film", "nowhere is not the folder of a run", ".hydra/config.yaml"),
     ("outputs/good --out file.txt/new.png", "--out file.txt/new.png cannot be written", "choose another place"),
     (f"outputs/damaged {SAMPLE}", f"outputs/damaged/{STEP_4} is damaged", "it is the only one"),
     (f"outputs/pickled {SAMPLE}", f"outputs/pickled/{STEP_4} is not a checkpoint of tensors alone", "remove it"),

@@ -1,7 +1,8 @@
-"""What `gan-sample` writes: grids, folders of pictures, walks through the latents, points."""
+"""What `gan-sample` writes: grids, folders of pictures, walks through the latents, films of the training, points."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan_cli import files, sampling
+from gan_cli.commands.film import film
 from gan_cli.config import parts
 from gan_cli.datasets.base import as_uint8
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Generator
+from gan_cli.runs import read
 from gan_cli.runs.folder import is_own
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.show import pictures, samples
@@ -31,14 +34,29 @@ def write_samples(
     step: int | None = None,
     weights: str = "average",
     allow: Sequence[str] = (),
+    of_training: bool = False,
 ) -> None:
-    """Write what the suffix of `out` asks for. Raises `ConfigError` for anything it cannot be."""
+    """Write what the suffix of `out` asks for; with `of_training` the film of the pictures that the run kept.
+
+    Raises `ConfigError` for anything it cannot be.
+    """
+    if of_training or (out.suffix == ".gif" and len(read.record(run).get("sample_shape", [])) == 1):
+        if out.suffix != ".gif":
+            raise ConfigError(f"--out {out}: a film can be written as .gif only")
+        if (n, seed, step, weights) != (None, 0, None, "average"):
+            raise ConfigError(
+                "a film shows the pictures that training drew: leave -n, --seed, --step and --weights out"
+            )
+        content = film(run)
+        with _writing(out):
+            files.write_named(out, content)
+        return
     if n is not None and n < 1:
         raise ConfigError(f"-n {n} must be at least 1")
     if seed < 0:
         raise ConfigError(f"--seed {seed} must be at least 0")
     trained = load_run(run, step, allow=allow)
-    samples = Drawn(trained, trained.sampler(weights), n, seed)
+    samples = Drawn(trained, weights, n, seed)
     files_by_suffix: dict[str, Callable[[], bytes]] = (
         {".png": samples.grid, ".gif": samples.walk, ".npy": samples.array}
         if trained.draws_images
@@ -46,21 +64,29 @@ def write_samples(
     )
     is_folder = out.suffix == "" and trained.draws_images
     if not is_folder and out.suffix not in files_by_suffix:
-        known = ", ".join([*files_by_suffix, *(["a folder without a suffix"] if trained.draws_images else [])])
+        known = ", ".join([*files_by_suffix, "a folder without a suffix" if trained.draws_images else ".gif"])
         raise ConfigError(f"--out {out}: samples of {run} can be written as {known}")
     try:
-        if is_own(out.resolve()):
-            raise ConfigError(f"--out {out} is where a run keeps its own files: choose another place")
-        if is_folder:
-            samples.write_pictures(out)
-        else:
-            files.write_named(out, files_by_suffix[out.suffix]())
-    except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
+        with _writing(out):
+            if is_folder:
+                samples.write_pictures(out)
+            else:
+                files.write_named(out, files_by_suffix[out.suffix]())
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
             raise ConfigError(f"-n {n}: not enough memory for so many samples: choose fewer") from error
         raise
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Refuse the places of a run's own files, and say in one line what the disk refuses."""
+    try:
+        if is_own(out.resolve()):
+            raise ConfigError(f"--out {out} is where a run keeps its own files: choose another place")
+        yield
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
 
 
 @dataclass(frozen=True)
@@ -68,16 +94,22 @@ class Drawn:
     """Samples of a generator, in the forms that files have."""
 
     trained: TrainedRun
-    generator: Generator
+    weights: str
+    """`average` or `raw`."""
     n: int | None
     """The number of samples that was asked for; None: the usual one."""
     seed: int
+
+    @property
+    def generator(self) -> Generator:
+        return self.trained.sampler(self.weights)
 
     def grid(self) -> bytes:
         return pictures.image_grid(self._samples(sampling.GRID_IMAGES))
 
     def points(self) -> bytes:
-        title = f"step {self.trained.step}"
+        is_raw = self.weights == "raw" or self.trained.config.train.average_decay == 0
+        title = samples.heading(self.trained.step, is_raw=is_raw)
         dataset = parts.dataset(self.trained.config)
         return samples.picture(self.generator, dataset, seed=self.seed, title=title, n=self.n)
 

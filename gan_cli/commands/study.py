@@ -16,6 +16,7 @@ from gan_cli.errors import ConfigError, DivergedError
 from gan_cli.jobs import GameJob
 from gan_cli.runs import checkpoints, read, record
 from gan_cli.runs.folder import RunFolder
+from gan_cli.studies import base
 from gan_cli.studies.base import Study
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ Compose = Callable[[Mapping[str, Sequence[str]]], dict[str, DictConfig]]
 MEMBERS = "members"
 
 
-class Members(Mapping[str, GameJob]):
+class Members(base.Members):
     """The members of a study by name, each assembled when it is asked for, so that one is in memory at a time.
 
     A trained one is brought to where its training ended.
@@ -49,6 +50,13 @@ class Members(Mapping[str, GameJob]):
             _, saved = checkpoints.newest(folder.path, device=member.device)
             member.state.load_state_dict(saved)
         return member
+
+    def over_time(self, name: str) -> Iterator[GameJob]:
+        member, folder = self[name], self.folder(name).path
+        for checkpoint in read.checkpoints(folder):
+            _, saved = checkpoints.newest(folder, read.step_of(checkpoint), member.device)
+            member.state.load_state_dict(saved)
+            yield member
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._configs)
@@ -88,7 +96,8 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
         if study.needs_members and not members:
             raise ValueError("members= must hold at least one run")
         study.check(members)
-    devices = [member.device for member in members.values()]  # each is built and checked before the first is trained
+        # Each is built and checked before the first is trained.
+        devices = [_checked(study, name, member).device for name, member in members.items()]
     with folder.claimed():
         folder.write_config(config_files)
         summary: dict[str, Any] = {
@@ -110,3 +119,10 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
             logger.info("%s", findings.table)
             if diverged:
                 raise DivergedError(f"diverged: {', '.join(diverged)}; the findings are those of the other members")
+
+
+def _checked(study: Study, name: str, member: GameJob) -> GameJob:
+    """A member, if its critic is one that the study can look at. Raises `ValueError`."""
+    if member.state.critic.packing > 1 and not study.takes_packs:
+        raise ValueError(f"{name} must have train.packing=1: this study looks at the critic's scores of single samples")
+    return member

@@ -13,6 +13,7 @@ from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.models.base import Critic, Generator
+from gan_cli.models.packed import Packed, packed_shape
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +37,13 @@ def generator(config: DictConfig, sample_shape: tuple[int, ...]) -> Generator:
 
 
 def critic(config: DictConfig, sample_shape: tuple[int, ...]) -> Critic:
-    """The critic, untrained, for samples of a shape."""
-    built: Critic = build(config.model.critic, Critic, "model.critic", sample_shape=sample_shape)
-    return built
+    """The critic, untrained, for samples of a shape: of packs of them if `train.packing` is above 1."""
+    packing = config.train.get("packing", 1)
+    built: Critic = build(config.model.critic, Critic, "model.critic", sample_shape=packed_shape(sample_shape, packing))
+    if packing == 1:
+        return built
+    with naming("model.critic"):
+        return Packed(built, packing)
 
 
 def extractor(config: DictConfig) -> Extractor:

@@ -36,6 +36,8 @@ class TrainConfig:
     """The name of an option of the group `schedule`, or a node of one."""
     generator: GeneratorTraining = MISSING
     reuse_samples: bool = False
+    packing: int = 1
+    """The number of samples that the critic judges together."""
 
 
 @dataclass
@@ -82,6 +84,7 @@ RANGES = {
     "seed": Annotated[int, Ge(0)],
     "train.steps": Count,
     "train.batch_size": Count,
+    "train.packing": Count,
     "train.average_decay": Annotated[float, Ge(0), Lt(1)],
     **{f"every.{option.name}": Count | None for option in fields(EveryConfig)},
 }
@@ -136,6 +139,11 @@ def validate(config: DictConfig) -> None:
         value = OmegaConf.select(config, key, throw_on_missing=True)
         if not isinstance(value, DictConfig | str):  # a schedule is a part, or the name of one
             checked(value, numbers, key)
+    if config.train.batch_size % config.train.packing:
+        raise ConfigError(
+            f"train.batch_size={config.train.batch_size} must be a multiple of train.packing={config.train.packing},"
+            " the samples that the critic judges together"
+        )
     name = PurePath(config.name)
     if name.is_absolute() or ".." in name.parts or not name.parts or name.parts[0] == "sweeps":
         raise ConfigError(

@@ -14,6 +14,7 @@ from gan_cli.errors import NeedsError
 from gan_cli.exact.truth import truth_of
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.subject import Subject
+from gan_cli.models.base import Scoring
 
 logger = logging.getLogger(__name__)
 
@@ -28,8 +29,8 @@ class ExactDivergence(Metric):
     from `samples` of it. W₁ is exact if the density is known on the line or is one of parallel lines, else it is the
     cost of optimal transport between 1,000 samples of each side, with an error.
     `held_out_estimate`: the critic's estimate for as many fresh samples, with its standard error; for an f-divergence
-    it is a lower bound of `exact`. It stands alone if the best critic has no closed form or no quadrature is fine
-    enough.
+    it is a lower bound of `exact`. It stands alone if the best critic has no closed form, if no quadrature is fine
+    enough, or if the critic judges packs of samples, whose divergence is another than that of samples.
     """
 
     def __init__(self, samples: Annotated[int, Ge(1000)]) -> None:
@@ -46,6 +47,8 @@ class ExactDivergence(Metric):
         assert isinstance(dataset, Density)
         real, fake = subject.fresh_points(self.samples)
         numbers = {"held_out_estimate": held_out_estimate(subject, real, fake)}
+        if subject.critic.packing > 1:
+            return numbers
         try:
             truth = truth_of(subject.divergence, dataset, subject.generator.density(), real, fake)
         except NotImplementedError:
@@ -60,9 +63,12 @@ def held_out_estimate(subject: Subject, real: Tensor, fake: Tensor) -> Measured:
     """The critic's estimate for samples that it did not learn from, and its standard error."""
     if subject.critic.conditional:
         raise ValueError("needs a critic that judges samples without labels: choose metric=[]")
+    scoring = Scoring(subject.critic)
+    whole = len(real) - len(real) % subject.critic.packing
     with sampling.evaluating(subject.critic):
-        pairs = zip(real.chunk(CHUNKS), fake.chunk(CHUNKS), strict=True)
-        values = [subject.divergence.estimate(subject.critic(p), subject.critic(q)).item() for p, q in pairs]
+        chunks = [scoring.packs(points[:whole]).chunk(CHUNKS) for points in (real, fake)]
+        pairs = zip(*chunks, strict=True)
+        values = [subject.divergence.estimate(scoring(p), scoring(q)).item() for p, q in pairs]
     mean = sum(values) / len(values)
     variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
     return Measured(mean, math.sqrt(variance / len(values)))

@@ -75,6 +75,9 @@ class Critic(nn.Module, ABC):
     conditional: ClassVar[bool] = False
     """Whether `forward` takes the labels of the samples after them."""
 
+    packing: int = 1
+    """The number of samples that have one score together; above 1, scores have shape `(batch / packing,)`."""
+
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor: ...
 
@@ -98,14 +101,22 @@ class Scoring:
     augmentation: Augmentation = field(default_factory=NoAugmentation)
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The scores of samples, shape `(batch,)`."""
-        x = self.augmentation(x)
+        """The scores of samples, or of packs of them, shape `(batch,)`."""
+        x = self.augmentation(x if self.critic.packing == 1 else x.flatten(0, 1))
         given: tuple[Tensor, ...] = (x,)
         if self.critic.conditional:
             assert self.labels is not None
             given = (x, self.labels.repeat(len(x) // len(self.labels)))
         scores: Tensor = self.critic(*given)
         return scores
+
+    def packs(self, x: Tensor) -> Tensor:
+        """Samples as this takes them, one for each score: themselves, or packs of neighbours in the batch.
+
+        Packs have shape `(batch / packing, packing, *sample_shape)`, so that what differentiates with respect to them,
+        or interpolates between them, takes each as one.
+        """
+        return x if self.critic.packing == 1 else x.unflatten(0, (-1, self.critic.packing))
 
     def both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The scores of real and of fake samples, in one pass unless the one would change the other."""

@@ -98,6 +98,12 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted((folder / CHECKPOINTS).glob("step-*.pt"))
 
 
+def pictures(folder: Path) -> dict[int, Path]:
+    """The pictures of samples by step, oldest first."""
+    paths = {path.stem.removeprefix("step-"): path for path in (folder / "samples").glob("step-*.png")}
+    return {int(step): paths[step] for step in sorted(filter(str.isdecimal, paths), key=int)}
+
+
 def checkpoint_of(folder: Path, step: int) -> Path:
     """The checkpoint of a step. Raises `ConfigError` where there is none."""
     path = checkpoint_path(folder, step)

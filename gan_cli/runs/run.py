@@ -75,7 +75,7 @@ def told(found: Found) -> Run:
     run.metrics = _metrics(run)
     run.receipts = _receipts(run)
     run.checkpoints = _digests(run.path)
-    run.pictures = _pictures(run.path)
+    run.pictures = read.pictures(run.path)
     run.last_written = _last_written(run.path)
     return run
 
@@ -163,11 +163,6 @@ def _digests(folder: Path) -> dict[int, str]:
         except (OSError, ValueError):  # then nothing is known of it
             continue
     return digests
-
-
-def _pictures(folder: Path) -> dict[int, Path]:
-    paths = {path.stem.removeprefix("step-"): path for path in (folder / "samples").glob("step-*.png")}
-    return {int(step): path for step, path in sorted(paths.items(), key=lambda item: item[0]) if step.isdecimal()}
 
 
 def _last_written(folder: Path) -> datetime | None:

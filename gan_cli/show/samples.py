@@ -8,6 +8,11 @@ from gan_cli.sampling import GRID_IMAGES, PLOTTED_POINTS, generate, labels, late
 from gan_cli.show import pictures
 
 
+def heading(step: int, *, is_raw: bool) -> str:
+    """The title of a picture, which says the weights of which generator are drawn."""
+    return f"step {step}, {'raw' if is_raw else 'averaged'} generator"
+
+
 def picture(
     generator: Generator,
     dataset: Dataset,
@@ -19,7 +24,8 @@ def picture(
 ) -> bytes:
     """A PNG of `n` samples: images as a grid, points beside real ones over the level lines of the critic.
 
-    A conditional generator draws classes as frequent as in the data; a conditional critic has no level lines.
+    A conditional generator draws classes as frequent as in the data; a conditional critic has no level lines,
+    and one of packs has those of packs of copies of a point.
     """
     n = n or (PLOTTED_POINTS if isinstance(dataset, Density) else GRID_IMAGES)
     fake = generate(generator, latents(generator, n, seed), labels(generator, dataset, n, seed))
@@ -28,4 +34,6 @@ def picture(
     real = real_points(dataset, len(fake), seed, fake.device)
     if critic is None or critic.conditional:
         return pictures.point_plot(real, fake, title)
-    return pictures.point_plot(real, fake, f"{title} (grey: the critic's score)", partial(scores, critic))
+    what = "score" if critic.packing == 1 else f"score of {critic.packing} copies of a point"
+    title = f"{title}\ngrey: {what}, by the raw generator's critic"
+    return pictures.point_plot(real, fake, title, partial(scores, critic))

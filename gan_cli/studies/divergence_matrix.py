@@ -20,6 +20,8 @@ SAMPLES = 131_072
 class DivergenceMatrix(Study):
     """The exact divergence, under every member's that has a closed form, of every member's averaged generator."""
 
+    takes_packs = True
+
     def check(self, members: Mapping[str, GameJob]) -> None:
         for name, member in members.items():
             if not isinstance(member.dataset, Density):

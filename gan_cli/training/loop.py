@@ -59,7 +59,9 @@ class Game:
         """The critic's loss, penalty less estimate, and these two terms of it."""
         with torch.autocast(fake.device.type, torch.bfloat16, enabled=self.bf16):
             critic = self.scoring(real.labels)
-            real_scores, fake_scores, penalty = self.divergence.penalty.with_scores(critic, real.samples, fake)
+            real_scores, fake_scores, penalty = self.divergence.penalty.with_scores(
+                critic, critic.packs(real.samples), critic.packs(fake)
+            )
         estimate = self.divergence.estimate(_widened(real_scores), _widened(fake_scores))
         return penalty - estimate, penalty.detach(), estimate.detach()
 
@@ -68,10 +70,10 @@ class Game:
         real_scores = None
         with torch.autocast(fake.device.type, torch.bfloat16, enabled=self.bf16):
             critic = self.scoring(real.labels)
-            fake_scores = _widened(critic(fake))
+            fake_scores = _widened(critic(critic.packs(fake)))
             if self.divergence.pairs_samples:
                 with torch.no_grad():
-                    real_scores = _widened(critic(real.samples))
+                    real_scores = _widened(critic(critic.packs(real.samples)))
         return self.divergence.generator_objective(fake_scores, real_scores)
 
 

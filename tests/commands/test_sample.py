@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from gan_cli import sampling
-from gan_cli.commands.sample import slerp
+from gan_cli.commands.sample import slerp, write_samples
 from gan_cli.config import parts
+from tests.helpers import figures
 from tests.helpers.configs import TINY, compose
 from tests.helpers.runs import train
 
@@ -129,6 +130,12 @@ def test_samples_may_lie_beside_a_runs_own_files(points_run, sample):
     for _ in range(2):
         assert sample(points_run, str(points_run / "mine.npy")).parent == points_run
     assert sample(points_run, str(points_run / "mine" / "samples.png")).exists()
+
+
+@pytest.mark.parametrize(("weights", "drawn"), [("average", "averaged"), ("raw", "raw")])
+def test_a_picture_of_points_says_which_weights_drew_it(weights, drawn, points_run, tmp_path):
+    figure = figures.caught(lambda: write_samples(points_run, tmp_path / "points.png", 50, seed=0, weights=weights))
+    assert figure.axes[0].get_title() == f"step 4, {drawn} generator"
 
 
 def test_folders_on_the_way_are_made(points_run, sample):

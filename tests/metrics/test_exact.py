@@ -38,6 +38,7 @@ class LogRatio(torch.nn.Module):
     """The best critic of the original GAN."""
 
     conditional = False
+    packing = 1
 
     def __init__(self, p, q):
         super().__init__()

@@ -11,12 +11,14 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from gan_cli import sampling
+from gan_cli.assembly import assemble
 from gan_cli.datasets.base import Images, as_uint8
 from gan_cli.datasets.mixtures import Mixture1d, Ring
 from gan_cli.metrics.base import Gallery
 from gan_cli.models import dcgan, mlp
 from gan_cli.show import pictures, samples
 from tests.helpers import figures
+from tests.helpers.configs import TINY, compose
 
 RING = Ring(8, 2.0, 0.02)
 
@@ -64,6 +66,7 @@ class Slope(torch.nn.Module):
     """A critic whose score is three times the first coordinate."""
 
     conditional = False
+    packing = 1
 
     def __init__(self):
         super().__init__()
@@ -85,7 +88,7 @@ def test_points_lie_where_they_are_over_level_lines_of_the_critic(with_critic):
         lambda: samples.picture(generator, RING, seed=3, title="step 1", critic=critic if with_critic else None, n=100)
     )
     (axes,) = figure.axes
-    assert axes.get_title() == ("step 1 (grey: the critic's score)" if with_critic else "step 1")
+    assert axes.get_title() == ("step 1\ngrey: score, by the raw generator's critic" if with_critic else "step 1")
     fake = sampling.generate(generator, sampling.latents(generator, 100, 3))
     shown = figures.points(axes)
     assert [colour for _, colour in shown.values()] == ["tab:orange", "tab:blue"]
@@ -137,6 +140,20 @@ def test_a_constant_critic_has_no_level_lines_and_does_no_harm():
     real = torch.randn(50, 2, generator=torch.Generator().manual_seed(0))
     figure = figures.caught(lambda: pictures.point_plot(real, real + 1, "flat", lambda x: torch.zeros(len(x))))
     assert not any(hasattr(drawn, "levels") for drawn in figure.axes[0].collections)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "drawn"),
+    [([], "averaged"), (["train.average_decay=0"], "raw"), (["train.generator=frozen"], "raw")],
+)
+def test_the_pictures_of_a_run_say_whose_samples_they_show(overrides, drawn):
+    job = assemble(compose(*TINY, "train.steps=3", "optimizer.generator.lr=0.1", *overrides))
+    list(job.terms())
+    (axes,) = figures.caught(job.picture).axes
+    assert axes.get_title() == f"step 3, {drawn} generator\ngrey: score, by the raw generator's critic"
+    raw = sampling.generate(job.state.generator, sampling.latents(job.state.generator, 2500, 0))
+    is_raw = np.allclose(figures.points(axes)["fake"][0], raw, atol=1e-5)
+    assert is_raw == (drawn == "raw")
 
 
 def test_drawing_changes_nothing_in_the_networks():

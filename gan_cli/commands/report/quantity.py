@@ -19,6 +19,8 @@ def of(run: Run) -> str:
         for key, value in run.config.items()
         if key.startswith("divergence.") and key != "divergence._target_" and not key.startswith(METHOD)
     ]
+    if run.config.get("train.packing", 1) != 1:
+        settings.append(f"of packs of {setting(run.config['train.packing'])}")
     target = str(run.config["divergence._target_"]).rpartition(".")[2]
     return ", ".join([target, *settings])
 

@@ -235,3 +235,9 @@ def test_estimates_of_different_divergences_share_neither_column_nor_panel(tmp_p
     for section in sections:
         for panel in section.panels:
             assert {series.run for series in panel.series} <= set(section.runs)
+
+
+def test_estimates_of_packs_and_of_samples_share_no_column(tmp_path):
+    for packing in (1, 2):
+        synthetic.write(tmp_path / f"packing_{packing}", "gan", config={"train": {"packing": packing}})
+    assert [set(column.cells) for column in make([tmp_path]).columns if column.name == "estimate"] == [{0}, {1}]
