@@ -101,7 +101,7 @@ def test_descending_what_is_stated_has_the_gradient_of_the_non_saturating_form(n
     model = logits.softmax(0)
     score = score_of(divergence, slope(divergence.f, p / q))
     non_saturating = (model * -divergence.activation(score)).sum()
-    stated = sum(weight * value(term, p, model) for weight, term in divergence.descended())
+    stated = torch.stack([weight * value(term, p, model) for weight, term in divergence.descended()]).sum()
     (ascended,), (descended,) = (torch.autograd.grad(of, logits, retain_graph=True) for of in (non_saturating, stated))
     torch.testing.assert_close(ascended, descended, rtol=1e-6, atol=1e-8)
 
