@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -15,6 +16,12 @@ from gan_cli.exact.quadrature import KINK, Lattice, Nodes, in_float64, resolved,
 PANELS = {1: 0.25, 2: 2.0}
 """The side of a panel of nodes, in deviations, by dimensions."""
 
+COARSER = 1.5
+"""The side of a panel over that of the panels that give the value, where an error is asked for."""
+
+ASIDE = 0.382
+"""How far the panels are from being symmetric, as a share of a panel."""
+
 SHELLS = 16
 """The most shells; each is half as wide again as the one before."""
 
@@ -22,36 +29,56 @@ TERMS = 4e9
 """The most kernels to evaluate: nodes times terms of the densities."""
 
 RESOLVED = 1e-8
-"""The integral of |p − q| up to which a cell where p and q cross is not divided."""
+"""The integral of |p − q| up to which a cell where p and q cross is not divided, and that of p + q times a kink."""
+
+REFINED = 5e7
+"""The most nodes to divide cells into at a time."""
 
 
 def between(divergence: Divergence, p: Density, q: Density) -> float:
     """The estimate of the best critic between two densities; `Pair` says when it is infinite and what it raises."""
-    return Pair(p, q).divergence(divergence).value
+    return Pair(p, q).value(divergence)
 
 
 class Pair:
     """Two densities, computed once at nodes that serve every divergence between them."""
 
-    def __init__(self, p: Density, q: Density) -> None:
-        """Raises `ValueError` if they differ in the number of dimensions."""
+    def __init__(self, p: Density, q: Density, coarseness: float = 1.0) -> None:
+        """`coarseness` stretches all panels. Raises `ValueError` if they differ in the number of dimensions."""
         if p.sample_shape != q.sample_shape:
             raise ValueError(
                 f"P has points of {p.sample_shape[0]} and Q of {q.sample_shape[0]} dimensions: choose two that agree"
             )
         self._p = p
         self._q = q
+        self._coarseness = coarseness
         self._shells: list[tuple[list[Nodes], float]] = []
         self._lattices = self._widening()
 
-    def divergence(self, divergence: Divergence) -> Estimated:
-        """The estimate of the best critic; `math.inf` if it has no bound, or none that float64 can hold.
+    @cached_property
+    def _coarser(self) -> "Pair":
+        return Pair(self._p, self._q, COARSER * self._coarseness)
 
-        The error bounds the cost of a kink of f at u = 1, as total variation has one; for smooth f it is 0.
+    def divergence(self, divergence: Divergence) -> Estimated:
+        """The value, and an error: what coarser panels change, and a bound of what a kink of f costs, at u = 1.
+
+        Raises as `value` does.
+        """
+        found = self._integrated(divergence)
+        if math.isinf(found.value):
+            return found
+        return Estimated(found.value, found.error + abs(found.value - self._coarser.value(divergence)))
+
+    def value(self, divergence: Divergence) -> float:
+        """The estimate of the best critic; `math.inf` if it has no bound, or none that float64 can hold.
 
         Raises `ValueError` if the densities are too fine for the quadrature or their tails too heavy, and
         `NotImplementedError` if the divergence or a density has no closed form.
         """
+        return self._integrated(divergence).value
+
+    def _integrated(self, divergence: Divergence) -> Estimated:
+        """The value, with the bound of what a kink of f costs, as that of total variation does."""
         if self._p.support != self._q.support:
             return Estimated(_of_disjoint(divergence), 0.0)
         if self._p.support is not None:
@@ -82,7 +109,8 @@ class Pair:
             terms = lattice.size * each
             if terms > TERMS:
                 raise ValueError(f"{terms:.1e} Gaussians to evaluate are too many: take fewer modes, or wider ones")
-            shell = resolved(lattice.cells(), self._log_densities, _gap, least=RESOLVED, most=TERMS / each)
+            most = min(REFINED, TERMS / each)
+            shell = resolved(lattice.cells(), self._log_densities, _gap, mass=_mass, least=RESOLVED, most=most)
             self._shells.append(shell)
         return self._shells[index]
 
@@ -92,15 +120,21 @@ class Pair:
     def _widening(self) -> Iterator[Lattice]:
         """The box of the finer density, then the shell up to the coarser one's, then wider and wider shells."""
         finer, coarser = sorted((self._p, self._q), key=lambda density: density.resolution())
-        box = in_float64(finer.box())
-        panel = PANELS.get(len(box[0]), 2.0)
-        shell = Lattice.over(box, panel * finer.resolution())
+        low, high = in_float64(finer.box())
+        panel = self._coarseness * PANELS.get(len(low), 2.0)
+        side = panel * finer.resolution()
+        # Off the middle, since nodes at both sides of an axis of symmetry would miss a narrow kink that lies on it.
+        shell = Lattice.over((low - ASIDE * side, high), side)
         yield shell
         box, side = union(shell.box, in_float64(coarser.box())), panel * coarser.resolution()
         while True:
             shell = Lattice.around(shell, box, side)
             yield shell
             box, side = widened(shell.box, 1.5), side * 1.5
+
+
+def _mass(log_p: Tensor, log_q: Tensor) -> Tensor:
+    return log_p.exp() + log_q.exp()
 
 
 def _gap(log_p: Tensor, log_q: Tensor) -> Tensor:

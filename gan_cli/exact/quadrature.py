@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from numpy.polynomial.legendre import leggauss
+from numpy.polynomial.legendre import leggauss, legval
 from torch import Tensor
 
 NODES = 16_000_000
@@ -165,13 +165,16 @@ def resolved(
     functions: Callable[[Tensor], tuple[Tensor, Tensor]],
     gap: Callable[[Tensor, Tensor], Tensor],
     *,
+    mass: Callable[[Tensor, Tensor], Tensor] | None = None,
     least: float,
     most: float,
 ) -> tuple[list[Nodes], float]:
-    """Both functions at the nodes of all cells, those of finer ones where the two cross.
+    """Both functions a and b at the nodes of all cells, those of finer ones where the two cross or a − b has a kink.
 
     A cell where they cross is divided as long as the integral of `gap`, which is 0 where they are equal, exceeds
-    `least` there and the finer nodes are at most `most`. The second result is this integral over the undivided ones.
+    `least`; any cell as long as that of `mass` does, times the highest term of a − b as a polynomial. Neither is if
+    the finer nodes might be more than `most`. The second result is the integral of `gap` over all undivided cells
+    where the two cross.
     """
     nodes: list[Nodes] = []
     unresolved = 0.0
@@ -182,7 +185,10 @@ def resolved(
             x, weights = some.nodes()
             a, b = (values.reshape(weights.shape) for values in functions(x.flatten(0, 1)))
             held = torch.where(_cross(a, b), (weights * gap(a, b)).sum(1), 0.0)
-            divided = (held > least) & deeper
+            divided = held > least
+            if mass is not None:
+                divided |= (weights * mass(a, b)).sum(1) * _highest_term(a, b, some.nodes_per_side) > least
+            divided &= torch.tensor(deeper)
             unresolved += held[~divided].sum().item()
             nodes.append((a[~divided].flatten(), b[~divided].flatten(), weights[~divided].flatten()))
             finer.append(some.parts(divided))
@@ -198,3 +204,25 @@ def _cross(a: Tensor, b: Tensor) -> Tensor:
     low, high = difference.amin(1), difference.amax(1)
     margin = (high - low) / 10
     return (low - margin < 0) & (high + margin > 0)
+
+
+def _highest_term(a: Tensor, b: Tensor, nodes_per_side: int) -> Tensor:
+    """The largest of the last two Legendre coefficients of a − b along any side of each cell, over 1 + |a − b|.
+
+    It is 0 for the logarithm of a ratio of two Gaussians, which is quadratic, and large where one mode of a mixture
+    gives way to another. It is 0 as well in a cell where either function is infinite.
+    """
+    difference = torch.where(a == b, 0.0, a - b)
+    finite = difference.isfinite().all(1)
+    dimensions = round(math.log(a.shape[1], nodes_per_side))
+    lattice = difference.where(finite[:, None], 0.0).reshape(-1, *[nodes_per_side] * dimensions)
+    nodes, weights = leggauss(nodes_per_side)
+    # Four nodes hold the quadratic terms: their last but one coefficient is no sign of a kink.
+    degrees = [nodes_per_side - 1, nodes_per_side - 2][: nodes_per_side // 4]
+    highest = torch.zeros(len(a), dtype=a.dtype)
+    for degree in degrees:
+        projection = torch.from_numpy(weights * legval(nodes, [0] * degree + [degree + 0.5]))
+        for axis in range(dimensions):
+            along = lattice.movedim(axis + 1, -1) @ projection
+            highest = torch.maximum(highest, along.abs().reshape(len(a), -1).amax(1))
+    return highest / (1 + lattice.abs().reshape(len(a), -1).amax(1))

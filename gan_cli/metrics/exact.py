@@ -25,7 +25,7 @@ CHUNKS = 100
 class ExactDivergence(Metric):
     """The exact value of what the critic estimates, between a toy density and the generator that is being trained.
 
-    `exact`: by quadrature if the generator's density is known, with the error of that, which is 0 for smooth f; else
+    `exact`: by quadrature if the generator's density is known, with the error of that, which is small; else
     from `samples` of it. W₁ is exact if the density is known on the line or is one of parallel lines, else it is the
     cost of optimal transport between 1,000 samples of each side, with an error.
     `held_out_estimate`: the critic's estimate for as many fresh samples, with its standard error; for an f-divergence

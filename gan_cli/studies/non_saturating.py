@@ -83,10 +83,10 @@ def _row(member: GameJob) -> Row:
 
     def descended(model: Gaussian) -> float:
         pair = Pair(data, model)
-        return math.fsum(weight * pair.divergence(term).value for weight, term in divergence.descended())
+        return math.fsum(weight * pair.value(term) for weight, term in divergence.descended())
 
     best = nearest(best_gaussians(descended, data))
-    named = nearest(best_gaussians(lambda model: Pair(data, model).divergence(divergence).value, data))
+    named = nearest(best_gaussians(lambda model: Pair(data, model).value(divergence), data))
     return Row(*learned, best.mean, best.deviation, named.mean, named.deviation)
 
 

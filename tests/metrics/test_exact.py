@@ -52,7 +52,7 @@ def test_a_generator_of_known_density_has_an_exact_value_without_error():
     of, generator = divergence("kl"), GaussianGenerator((1,), mean=1.0, deviation=1.8)
     numbers = measured(5000, subject(LINE, generator, of))
     assert numbers["exact"] == pytest.approx(between(of, LINE, Gaussian([1.0], 1.8)), rel=1e-6)
-    assert numbers["exact_error"] == 0
+    assert numbers["exact_error"] < 1e-9
 
 
 def test_another_generator_has_an_estimated_one():
