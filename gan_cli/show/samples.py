@@ -35,5 +35,5 @@ def picture(
     if critic is None or critic.conditional:
         return pictures.point_plot(real, fake, title)
     what = "score" if critic.packing == 1 else f"score of {critic.packing} copies of a point"
-    title = f"{title}\ngrey: {what}, by the raw generator's critic"
+    title = f"{title}\ngrey: {what} by the raw generator's critic"
     return pictures.point_plot(real, fake, title, partial(scores, critic))

@@ -206,7 +206,7 @@ def test_a_picture_says_that_the_critic_judges_copies():
     job = assemble(compose(*TINY, "train.packing=2", "train.steps=1"))
     (axes,) = figures.caught(job.picture).axes
     assert axes.get_title() == (
-        "step 0, averaged generator\ngrey: score of 2 copies of a point, by the raw generator's critic"
+        "step 0, averaged generator\ngrey: score of 2 copies of a point by the raw generator's critic"
     )
 
 

@@ -88,7 +88,7 @@ def test_points_lie_where_they_are_over_level_lines_of_the_critic(with_critic):
         lambda: samples.picture(generator, RING, seed=3, title="step 1", critic=critic if with_critic else None, n=100)
     )
     (axes,) = figure.axes
-    assert axes.get_title() == ("step 1\ngrey: score, by the raw generator's critic" if with_critic else "step 1")
+    assert axes.get_title() == ("step 1\ngrey: score by the raw generator's critic" if with_critic else "step 1")
     fake = sampling.generate(generator, sampling.latents(generator, 100, 3))
     shown = figures.points(axes)
     assert [colour for _, colour in shown.values()] == ["tab:orange", "tab:blue"]
@@ -150,7 +150,7 @@ def test_the_pictures_of_a_run_say_whose_samples_they_show(overrides, drawn):
     job = assemble(compose(*TINY, "train.steps=3", "optimizer.generator.lr=0.1", *overrides))
     list(job.terms())
     (axes,) = figures.caught(job.picture).axes
-    assert axes.get_title() == f"step 3, {drawn} generator\ngrey: score, by the raw generator's critic"
+    assert axes.get_title() == f"step 3, {drawn} generator\ngrey: score by the raw generator's critic"
     raw = sampling.generate(job.state.generator, sampling.latents(job.state.generator, 2500, 0))
     is_raw = np.allclose(figures.points(axes)["fake"][0], raw, atol=1e-5)
     assert is_raw == (drawn == "raw")
