@@ -15,6 +15,7 @@ BIN = Path(sys.executable).parent
 
 EXPERIMENTS = {
     "optimal_discriminator": ["optimal_discriminator.png"],
+    "non_saturating": ["non_saturating.png"],
     "fgan_univariate": ["fgan_univariate.png", "fgan_matrix.png"],
     "js_saturation": ["js_saturation.png"],
     "weight_clipping": ["weight_clipping.png", "weight_clipping_layers.png"],
