@@ -37,7 +37,11 @@ TRAINING = [
     ("train.step=5", "train.step is not a key", "did you mean steps?"),
     ("model.generator.hiden=[16]", "model.generator.hiden is not a key", "did you mean hidden?"),
     ("optimizer.critic.rate=1", "optimizer.critic.rate is not a key", "choose one of betas, eps, fused, lr"),
-    ("divergence.penalty.weight=1", "divergence.penalty.weight is not a key", "nothing can be set here"),
+    (
+        "divergence/penalty=none divergence.penalty.weight=1",
+        "divergence.penalty.weight is not a key",
+        "nothing can be set here",
+    ),
     ("+model.generator.hiden=[16]", "model.generator.hiden is not an option of Generator", "did you mean hidden?"),
     ("+train.warmup=3", "train.warmup is not a key", "choose one of average_decay"),
     ("+trian.steps=3", "trian is not a key", "did you mean train?"),

@@ -264,7 +264,7 @@ def test_the_check_takes_parameters(inside):
 def test_a_plot_has_a_row_of_functions_for_each(inside, tmp_path):
     """Those of KL written out; a Wasserstein distance has no f, and its losses are lines."""
     out = tmp_path / "new" / "plot.png"
-    figure = figures.caught(lambda: inside("gan-divergence", "plot", "kl", "wgan_gp", "--out", str(out)))
+    figure = figures.caught(lambda: inside("gan-divergence", "plot", "kl:link=paper", "wgan_gp", "--out", str(out)))
     kl, wasserstein = figure.axes[:5], figure.axes[5:]
     for axes, title, formula in zip(
         kl[:3],
@@ -290,7 +290,7 @@ def test_a_plot_has_a_row_of_functions_for_each(inside, tmp_path):
     v = np.asarray(line.get_xdata())
     for values, factor in ((real, -1), (fake, 1), (np.asarray(line.get_ydata()), -1)):
         np.testing.assert_allclose(values, factor * v, atol=1e-12)
-    assert [row[0].texts[0].get_text() for row in (kl, wasserstein)] == ["kl", "wgan_gp"]
+    assert [row[0].texts[0].get_text() for row in (kl, wasserstein)] == ["kl:link=paper", "wgan_gp"]
 
 
 def test_a_plot_is_written_where_it_is_asked_for(inside, tmp_path):

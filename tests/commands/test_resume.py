@@ -244,12 +244,13 @@ def test_a_changed_config_is_refused_with_every_difference(tmp_path, inside, mon
     for difference in (
         "divergence._target_=gan_cli.divergences.fgan.Gan (now gan_cli.divergences.margin.Hinge)",
         "divergence.generator_loss=non_saturating (now (none))",
+        "divergence.link=paper (now (none))",
         "model.generator.hidden=[16] (now [17])",
         "optimizer.critic.lr=0.0005 (now 0.001)",
         "seed=0 (now 1)",
     ):
         assert difference in line
-    assert line.count("(now ") == 5
+    assert line.count("(now ") == 6
     assert (folder / "run.json").read_bytes() == before
 
 
