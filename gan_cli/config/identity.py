@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli.config import options
 from gan_cli.config.renamed import renewed
 from gan_cli.config.schema import FREE, Config
 
@@ -24,11 +25,30 @@ def differences(old: DictConfig, new: DictConfig) -> list[str]:
     before, after = (_plain(config) for config in (old, new))
     _complete(before, after, _without_missing(_plain(OmegaConf.structured(Config))))
     then, now = leaves(before), leaves(after)
+    keys = sorted(then.keys() | now.keys())
+    changed = [key for key in keys if then.get(key) != now.get(key) and not FREE.fullmatch(key)]
+    chosen = {key: choice for key in changed if (choice := _choice(key, then.get(key), now.get(key)))}
+    # What only one of two options has goes with it.
+    gone = tuple(key.removesuffix("_target_") for key in chosen)
     return [
-        f"{key}={then.get(key, '(none)')} (now {now.get(key, '(none)')})"
-        for key in sorted(then.keys() | now.keys())
-        if then.get(key) != now.get(key) and not FREE.fullmatch(key)
+        chosen.get(key) or f"{key}={then.get(key, '(none)')} (now {now.get(key, '(none)')})"
+        for key in changed
+        if key in chosen or not (key.startswith(gone) and (key not in then or key not in now))
     ]
+
+
+def _choice(key: str, then: Any, now: Any) -> str | None:
+    """Two targets as the options of a group that have them, if they are options and no others have them too."""
+    node, _, last = key.rpartition(".")
+    group = node.replace(".", "/")
+    if last != "_target_":
+        return None
+    named = [[name for name in options.names(group) if _target(group, name) == target] for target in (then, now)]
+    return f"{group}={named[0][0]} (now {named[1][0]})" if [len(names) for names in named] == [1, 1] else None
+
+
+def _target(group: str, name: str) -> Any:
+    return OmegaConf.to_container(OmegaConf.load(options.path(group, name))).get("_target_")  # type: ignore[union-attr]
 
 
 def leaves(node: Any, key: str = "") -> Node:

@@ -8,7 +8,7 @@ prints the formulas of the docstrings, and a test compares them with the code.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -435,8 +435,11 @@ class SquaredHellinger(StrictlyConvex):
         return [(1 / 2, power(-1 / 2))]
 
 
+@dataclass(frozen=True, kw_only=True)
 class TotalVariation(FDivergence):
     """Total variation, between 0 and 1; any T in [−½, ½] is optimal where p = q.
+
+    Its f is straight on both sides of 1, so T says nothing of the ratio: `link` can be `paper` only.
 
     f: ½|u−1|
     g: ½ tanh v
@@ -450,6 +453,8 @@ class TotalVariation(FDivergence):
     disjoint: 1
     source: f-GAN, Nowozin 2016, arXiv 1606.00709
     """
+
+    link: Literal["paper"] = "paper"
 
     def f(self, u: Tensor) -> Tensor:
         return (u - 1).abs() / 2

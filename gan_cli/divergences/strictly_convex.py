@@ -21,7 +21,7 @@ LINKS: tuple[Link, ...] = get_args(Link)
 class StrictlyConvex(FDivergence):
     """An f-divergence with a strictly increasing f′, so that every ratio u has a T = f′(u) of its own.
 
-    `link` is the map from scores to T. `paper` is f-GAN's activation (Table 2), by default that with v = log u.
+    `link` is the map from scores to T. `paper` is f-GAN's g_f (Table 2), which is f′(e^v) unless the class has another.
     `ratio` is f′(u) for u = (v + √(v² + 4))/2 = e^asinh(v/2): training starts at u = 1, where P = Q, and for large |v|
     the ratio grows like v or falls like 1/|v| and not like e^v, so that no sample has an exponential weight.
     """
@@ -37,11 +37,11 @@ class StrictlyConvex(FDivergence):
         """f*(f′(u)) = u f′(u) − f(u) from log u, in one numerically stable expression."""
 
     def paper_activation(self, v: Tensor) -> Tensor:
-        """g_f(v) as f-GAN has it."""
+        """g_f(v) of the link `paper`: f′(e^v), unless f-GAN has another map."""
         return self.slope(v)
 
     def conjugate_of_paper_activation(self, v: Tensor) -> Tensor:
-        """f*(g_f(v)) for that."""
+        """f*(g_f(v)) of the link `paper`."""
         return self.conjugate_of_slope(v)
 
     def activation(self, v: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from gan_cli.datasets.base import Density
@@ -63,11 +64,13 @@ class NonSaturating(Study):
 
     def conclude(self, members: Mapping[str, GameJob]) -> Findings:
         rows = {name: _row(member) for name, member in members.items()}
-        lines: list[list[object]] = [["", "μ̂", "σ̂", "μ of h", "σ of h", "error", "μ of f", "σ of f", "error"]]
+        lines: list[list[object]] = [["", "μ̂", "σ̂", "μ of h", "σ of h", "from h", "μ of f", "σ of f", "from f"]]
         for name, row in rows.items():
             fits = (row.mean, row.deviation, row.best_mean, row.best_deviation, row.error)
             lines.append([name, *fits, row.best_mean_of_name, row.best_deviation_of_name, row.error_of_name])
-        table = {name: vars(row) | {"error": row.error} for name, row in rows.items()}
+        table = {
+            name: vars(row) | {"error": row.error, "error_of_name": row.error_of_name} for name, row in rows.items()
+        }
         return Findings(aligned(lines), {"table": table}, {"non_saturating.png": png(_figure(rows))})
 
 
@@ -92,19 +95,25 @@ def _row(member: GameJob) -> Row:
 
 def _figure(rows: Mapping[str, Row]) -> Figure:
     """The plane of fits: from the optimum of the name an arrow to that of the form, and what was learned."""
-    figure = Figure(figsize=(9, 6), layout="constrained")
+    figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.add_subplot()
+    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    labels: dict[tuple[float, float], list[str]] = {}
     for index, (name, row) in enumerate(rows.items()):
-        colour = f"C{index % 10}"
+        colour = colours[2 * index % 20 + 2 * index // 20]
         named, best = (row.best_mean_of_name, row.best_deviation_of_name), (row.best_mean, row.best_deviation)
-        arrow = {"arrowstyle": "->", "color": colour, "shrinkA": 4, "shrinkB": 6, "alpha": 0.6}
+        arrow = {"arrowstyle": "->", "color": colour, "shrinkA": 4, "shrinkB": 6}
         axes.annotate("", best, named, arrowprops=arrow)
         axes.plot(*named, "s", color=colour, markersize=5)
         axes.plot(*best, "o", color=colour, markersize=11, markerfacecolor="none")
-        marker = "x" if index < 10 else "+"
-        axes.plot(row.mean, row.deviation, marker, color=colour, markersize=7, label=name)
+        axes.plot([best[0], row.mean], [best[1], row.deviation], ":", color=colour, linewidth=0.8)
+        axes.plot(row.mean, row.deviation, "x", color=colour, markersize=7, label=name)
+        labels.setdefault((round(named[0], 3), round(named[1], 3)), []).append(name)
+    for place, names in labels.items():
+        axes.annotate(", ".join(names), place, (-6, -4), textcoords="offset points", ha="right", va="top", fontsize=7)
+    axes.margins(x=0.12)
     axes.set(xlabel="mean", ylabel="deviation")
     axes.set_title("Best fit under the divergence named (square) and under what its form descends (circle)")
-    axes.legend(title="learned (cross)", fontsize=8, ncols=2)
+    axes.legend(title="learned (cross)", fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.grid(alpha=0.3)
     return figure

@@ -242,16 +242,23 @@ def test_a_changed_config_is_refused_with_every_difference(tmp_path, inside, mon
     assert finished.code == 2
     (line,) = finished.err.splitlines()
     for difference in (
-        "divergence._target_=gan_cli.divergences.fgan.Gan (now gan_cli.divergences.margin.Hinge)",
-        "divergence.generator_loss=non_saturating (now (none))",
-        "divergence.link=paper (now (none))",
+        "divergence=gan (now hinge)",
         "model.generator.hidden=[16] (now [17])",
         "optimizer.critic.lr=0.0005 (now 0.001)",
         "seed=0 (now 1)",
     ):
         assert difference in line
-    assert line.count("(now ") == 6
+    assert line.count("(now ") == 4
     assert (folder / "run.json").read_bytes() == before
+
+
+def test_another_option_of_a_group_is_named_as_one_types_it(tmp_path, inside, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert inside("gan-train", *TINY, "train.steps=2", "divergence/penalty=none", "name=run").code == 0
+    refused = inside("gan-train", *TINY, "train.steps=4", "divergence/penalty=r1_r2", "name=run")
+    assert refused.code == 2
+    assert "with another config: divergence/penalty=none (now r1_r2); restore these values" in refused.err
+    assert inside("gan-train", *TINY, "train.steps=4", "divergence/penalty=none", "name=run").code == 0
 
 
 def test_steps_intervals_metrics_and_trackers_may_change(tmp_path):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence
+from gan_cli.divergences.strictly_convex import StrictlyConvex
 from gan_cli.show.pictures import png
 
 TITLES = ("f(u)", "f*(t)", "g_f(v)", "critic's loss at v", "generator's loss at v")
@@ -32,7 +33,9 @@ def draw(divergences: Mapping[str, Divergence]) -> bytes:
     grid = figure.subplots(len(divergences), len(TITLES), squeeze=False)
     legends: set[str] = set()
     for row, (name, divergence) in zip(grid, divergences.items(), strict=True):
-        row[0].annotate(name, (-0.25, 0.5), xycoords="axes fraction", ha="right", va="center", weight="bold")
+        row[0].annotate(
+            _label(name, divergence), (-0.25, 0.5), xycoords="axes fraction", ha="right", va="center", weight="bold"
+        )
         for axes, panel in zip(row, _panels(divergence), strict=True):
             _draw_panel(axes, panel, legends)
     for column, title in zip(grid.T, TITLES, strict=True):
@@ -40,6 +43,13 @@ def draw(divergences: Mapping[str, Divergence]) -> bytes:
         if drawn:
             drawn[0].set_title(title)
     return png(figure, dpi=90)
+
+
+def _label(name: str, divergence: Divergence) -> str:
+    """The name, and below it the link by which g_f is drawn if the name does not say it."""
+    if isinstance(divergence, StrictlyConvex) and "link=" not in name:
+        return f"{name}\nlink={divergence.link}"
+    return name
 
 
 def _panels(divergence: Divergence) -> list[tuple[Tensor, Curves] | None]:
