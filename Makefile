@@ -39,7 +39,7 @@ docs: $(READY) ## write the tables of docs/divergences.md from the docstrings
 	$(PYTHON) scripts/divergence_tables.py
 
 .PHONY: gallery
-gallery: $(READY) ## draw docs/ring.png: the same ring, eight divergences
+gallery: $(READY) ## draw docs/ring.png: the same ring, every divergence
 	$(PYTHON) docs/gallery.py
 
 .PHONY: theory
