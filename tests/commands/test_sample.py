@@ -138,6 +138,13 @@ def test_a_picture_of_points_says_which_weights_drew_it(weights, drawn, points_r
     assert figure.axes[0].get_title() == f"step 4, {drawn} generator"
 
 
+@pytest.mark.parametrize("override", ["train.average_decay=0", "train.generator=frozen"])
+def test_a_run_whose_average_is_the_raw_generator_is_said_to_be_drawn_by_that(override, tmp_path):
+    run = train(tmp_path / "run", *TINY, "train.steps=1", override)
+    figure = figures.caught(lambda: write_samples(run, tmp_path / "points.png", 50, seed=0))
+    assert figure.axes[0].get_title() == "step 1, raw generator"
+
+
 def test_folders_on_the_way_are_made(points_run, sample):
     assert sample(points_run, "new/folder/points.npy").exists()
 
