@@ -120,6 +120,7 @@ def test_points_are_an_array_or_a_picture(points_run, sample):
     array = np.load(sample(points_run, "points.npy", "-n", "7"))
     assert (array.shape, array.dtype) == ((7, 2), np.float32)
     assert np.isfinite(array).all()
+    assert np.load(sample(points_run, "long.npy", "--n", "7")).tolist() == array.tolist()
     assert np.load(sample(points_run, "all.npy")).shape == (2500, 2)
     with Image.open(sample(points_run, "points.png", "-n", "7")) as picture:
         assert picture.format == "PNG"
