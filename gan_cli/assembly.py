@@ -24,6 +24,7 @@ from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
 from gan_cli.schedules import Schedule
+from gan_cli.show.samples import draws_raw
 from gan_cli.trackers import Tracker
 from gan_cli.training.batches import batches
 from gan_cli.training.device import Device
@@ -104,6 +105,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         ),
         metrics=metrics,
         real=RealSamples(dataset, extractor, config.seed, device),
+        draws_raw=draws_raw(config),
     )
 
 

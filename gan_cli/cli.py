@@ -54,7 +54,7 @@ def sample() -> None:
     """`gan-sample`: pictures from the generator of a run."""
     parser = _Parser(prog="gan-sample", description="Draw samples from the generator of a run.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
-    parser.add_argument("-n", type=int, help="how many images, points or frames (default: 64, 2,500 and 96)")
+    parser.add_argument("-n", "--n", type=int, help="how many images, points or frames (default: 64, 2,500 and 96)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
     parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
     parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
@@ -97,7 +97,7 @@ def evaluate() -> None:
         metavar="NAME",
         help=f"repeat for several: {', '.join(options.names('metric'))} (default: all that apply)",
     )
-    parser.add_argument("--n", type=int, help="number of samples (default: as each metric's protocol has it)")
+    parser.add_argument("-n", "--n", type=int, help="number of samples (default: as each metric's protocol has it)")
     parser.add_argument("--split", choices=["train", "test"], help="part of the real data (default: as in training)")
     parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
     parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")

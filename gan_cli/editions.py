@@ -6,7 +6,7 @@
 2. A stream takes its whole name. A frozen generator runs in evaluation mode, as metrics and pictures see it, and
    nothing in it moves.
 
-run.json says which edition a run began with, where it is not the first.
+run.json says which edition a run began with; one that does not say is of the first.
 """
 
 NEWEST = 2

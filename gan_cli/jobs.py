@@ -92,6 +92,8 @@ class GameJob(Job):
     scheduling: Scheduling
     metrics: Mapping[str, Metric]
     real: RealSamples
+    draws_raw: bool
+    """Whether its averaged generator is the raw one."""
     _iterate: Iteration | None = field(default=None, init=False)
 
     @property
@@ -137,13 +139,12 @@ class GameJob(Job):
         return numbers
 
     def picture(self) -> bytes:
-        """What the averaged generator makes of the same latents at every step; under a decay of 0 it is the raw one."""
-        is_raw = self.scheduling.average_decay == 0 or not self.game.generator_trained
+        """What the averaged generator makes of the same latents at every step."""
         return samples.picture(
             self.state.average,
             self.dataset,
             seed=self.seed,
-            title=samples.heading(self.state.step, is_raw=is_raw),
+            title=samples.heading(self.state.step, is_raw=self.draws_raw),
             critic=self.state.critic,
         )
 

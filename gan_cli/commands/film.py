@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 from gan_cli.errors import ConfigError
 from gan_cli.runs import read
-from gan_cli.show.samples import heading
+from gan_cli.show.samples import draws_raw, heading
 
 FRAME, LAST = 250, 2000
 """For how long a picture stands, in milliseconds."""
@@ -25,7 +25,7 @@ def film(run: Path) -> bytes:
             f"{run}/samples holds {len(kept) or 'no'} picture{'s' * (len(kept) != 1)}, which makes no film: train with"
             " every.samples=… below train.steps"
         )
-    is_raw = config.train.average_decay == 0
+    is_raw = draws_raw(config)
     frames = [_opened(path) for path in kept.values()]
     if read.record(run).get("sample_shape", [])[1:]:
         frames = [_headed(frame, heading(step, is_raw=is_raw)) for step, frame in zip(kept, frames, strict=True)]

@@ -56,11 +56,11 @@ def write_samples(
     if seed < 0:
         raise ConfigError(f"--seed {seed} must be at least 0")
     trained = load_run(run, step, allow=allow)
-    samples = Drawn(trained, weights, n, seed)
+    drawn = Drawn(trained, weights, n, seed)
     files_by_suffix: dict[str, Callable[[], bytes]] = (
-        {".png": samples.grid, ".gif": samples.walk, ".npy": samples.array}
+        {".png": drawn.grid, ".gif": drawn.walk, ".npy": drawn.array}
         if trained.draws_images
-        else {".png": samples.points, ".npy": samples.array}
+        else {".png": drawn.points, ".npy": drawn.array}
     )
     is_folder = out.suffix == "" and trained.draws_images
     if not is_folder and out.suffix not in files_by_suffix:
@@ -69,7 +69,7 @@ def write_samples(
     try:
         with _writing(out):
             if is_folder:
-                samples.write_pictures(out)
+                drawn.write_pictures(out)
             else:
                 files.write_named(out, files_by_suffix[out.suffix]())
     except (MemoryError, RuntimeError) as error:
@@ -108,7 +108,7 @@ class Drawn:
         return pictures.image_grid(self._samples(sampling.GRID_IMAGES))
 
     def points(self) -> bytes:
-        is_raw = self.weights == "raw" or self.trained.config.train.average_decay == 0
+        is_raw = self.weights == "raw" or samples.draws_raw(self.trained.config)
         title = samples.heading(self.trained.step, is_raw=is_raw)
         dataset = parts.dataset(self.trained.config)
         return samples.picture(self.generator, dataset, seed=self.seed, title=title, n=self.n)

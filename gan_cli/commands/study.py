@@ -15,19 +15,17 @@ from gan_cli.config.schema import validate
 from gan_cli.errors import ConfigError, DivergedError
 from gan_cli.jobs import GameJob
 from gan_cli.runs import checkpoints, read, record
+from gan_cli.runs.find import MEMBERS
 from gan_cli.runs.folder import RunFolder
-from gan_cli.studies import base
-from gan_cli.studies.base import Study
+from gan_cli.studies.base import Members, Study
 
 logger = logging.getLogger(__name__)
 
 Compose = Callable[[Mapping[str, Sequence[str]]], dict[str, DictConfig]]
 """A function from the overrides of each member to the configs of its runs, by name."""
 
-MEMBERS = "members"
 
-
-class Members(base.Members):
+class MemberRuns(Members):
     """The members of a study by name, each assembled when it is asked for, so that one is in memory at a time.
 
     A trained one is brought to where its training ended.
@@ -68,7 +66,7 @@ class Members(base.Members):
         """The folder that a member is trained in."""
         return RunFolder(self._path / MEMBERS / name)
 
-    def train(self) -> tuple["Members", list[str]]:
+    def train(self) -> tuple["MemberRuns", list[str]]:
         """Train every member, or continue it; return them as trained, and the names of those that diverged."""
         diverged = []
         for number, (name, config) in enumerate(self._configs.items(), start=1):
@@ -79,7 +77,7 @@ class Members(base.Members):
                 logger.warning("%s: %s", name, error)
                 diverged.append(name)
         left = {name: config for name, config in self._configs.items() if name not in diverged}
-        return Members(left, self._path, trained=True), diverged
+        return MemberRuns(left, self._path, trained=True), diverged
 
 
 def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], compose: Compose) -> None:
@@ -91,7 +89,7 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
     refuse_changes(folder, config)
     validate(config)
     study: Study = build(config.study, Study, "study")
-    members = Members(compose(study.members), path)
+    members = MemberRuns(compose(study.members), path)
     with naming("study"):
         if study.needs_members and not members:
             raise ValueError("members= must hold at least one run")

@@ -11,8 +11,10 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from gan_cli import files
+from gan_cli.config import options
 from gan_cli.errors import CommandError, ConfigError
 from gan_cli.runs import read
+from gan_cli.runs.find import MEMBERS
 from gan_cli.runs.numbers import in_json
 from gan_cli.runs.read import Numbers
 from gan_cli.runs.receipts import Receipt
@@ -22,14 +24,14 @@ SAMPLES = Path("samples")
 
 
 OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.CHECKPOINTS, SAMPLES)}
-OWN |= {"curves.png", "samples.png", "train.log"}
+OWN |= {"curves.png", "samples.png", "train.log", *(f"{metric}.png" for metric in options.names("metric"))}
 """What a run keeps in its folder, by the first name on the way to it."""
 
 
 def is_own(path: Path) -> bool:
-    """Whether an absolute path is, or is within, what the run in a folder above it keeps."""
-    runs = [folder for folder in path.parents if (folder / read.CONFIG).exists()]
-    return any(path.relative_to(folder).parts[0] in OWN for folder in runs)
+    """Whether an absolute path is, or is within, what the nearest run above it keeps; a study keeps all of it."""
+    run = next((folder for folder in path.parents if (folder / read.CONFIG).exists()), None)
+    return run is not None and ((run / MEMBERS).exists() or path.relative_to(run).parts[0] in OWN)
 
 
 class RunFolder:

@@ -47,10 +47,10 @@ def point_plot(real: Tensor, fake: Tensor, title: str, critic: Callable[[Tensor]
     """
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
-    axes.set_title(title)
+    axes.set_title(title, fontsize=10)
     draw = _draw_line if real.shape[1] == 1 else _draw_plane
     draw(axes, real.cpu(), fake.cpu(), critic)
-    axes.legend(loc="upper right", markerscale=3)
+    axes.legend(loc="upper right", markerscale=3, framealpha=1)
     return png(figure)
 
 
@@ -78,6 +78,8 @@ def _draw_line(axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor]
         scale = axes.twinx()
         scale.plot(x, critic(x[:, None]), color="grey", linewidth=0.8)
         scale.set_ylabel("critic's score (grey)")
+        axes.set_zorder(scale.get_zorder() + 1)  # else the score crosses the legend
+        axes.patch.set_visible(False)
 
 
 def _limits(real: Tensor) -> tuple[list[float], list[float]]:
@@ -97,9 +99,22 @@ def curves(metrics: Curves, estimate_unit: str) -> bytes:
     _draw_curves(panels[1], metrics, {"critic_loss": "critic", "generator_loss": "generator"}, "loss")
     norms = {"critic_gradient_norm": "critic", "generator_gradient_norm": "generator"}
     _draw_curves(panels[2], metrics, norms, "gradient norm (loss per weight)")
-    panels[2].set_yscale("log")
-    panels[2].set_xlabel("step (generator updates)")
+    if _spans_a_decade(panels[2]):
+        panels[2].set_yscale("log")
+    step_axis(panels[2])
     return png(figure)
+
+
+def step_axis(axes: Axes) -> None:
+    """Label the x axis as one of steps, which are whole numbers."""
+    axes.set_xlabel("step (generator updates)")
+    axes.locator_params(axis="x", integer=True)
+
+
+def _spans_a_decade(axes: Axes) -> bool:
+    """Whether a logarithmic y axis would reach from one power of ten to the next."""
+    norms = [norm for line in axes.lines for norm in np.asarray(line.get_ydata()).tolist() if norm > 0]
+    return bool(norms) and max(norms) >= 10 * min(norms)
 
 
 def _draw_truth(axes: Axes, metrics: Curves) -> None:

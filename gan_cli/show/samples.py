@@ -2,10 +2,19 @@
 
 from functools import partial
 
+from omegaconf import DictConfig
+
+from gan_cli.config.schema import GeneratorTraining
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.models.base import Critic, Generator
 from gan_cli.sampling import GRID_IMAGES, PLOTTED_POINTS, generate, labels, latents, real_points, scores
 from gan_cli.show import pictures
+
+
+def draws_raw(config: DictConfig) -> bool:
+    """Whether the averaged generator of a run is its raw one: where it is no average, or where neither moves."""
+    training = GeneratorTraining(config.train.get("generator", "trained"))
+    return training is GeneratorTraining.frozen or bool(config.train.average_decay == 0)
 
 
 def heading(step: int, *, is_raw: bool) -> str:

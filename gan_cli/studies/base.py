@@ -46,4 +46,7 @@ class Study(ABC):
 
     @abstractmethod
     def conclude(self, members: Members) -> Findings:
-        """The findings from the members as they stand after training, by name, less those that diverged."""
+        """The findings from the members as they stand after training, by name, less those that diverged.
+
+        A study that looks at no earlier checkpoint may take any mapping of jobs.
+        """

@@ -3,6 +3,7 @@
 Members show the raw generator by `train.average_decay=0`; the average over steps hides what each of them does.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -10,13 +11,14 @@ from itertools import pairwise
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 from torch import Tensor
 
 from gan_cli import sampling
 from gan_cli.datasets.mixtures import Mixture
 from gan_cli.jobs import GameJob
 from gan_cli.metrics.modes import mode_coverage
-from gan_cli.show.pictures import png
+from gan_cli.show.pictures import png, step_axis
 from gan_cli.show.tables import aligned
 from gan_cli.studies.base import Findings, Members, Study
 
@@ -27,6 +29,9 @@ RADIUS = 3.0
 """In deviations: samples nearer than that to a mode are good."""
 
 MOMENTS = 5
+
+APART = 2.0
+"""In points: what lies between two curves that find as many modes."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,12 @@ class ModeCollapse(Study):
                 raise ValueError(f"{name} must have data with modes in the plane: dataset=ring or dataset=grid")
             if member.state.generator.conditional:
                 raise ValueError(f"{name} must have a generator without labels")
+            saved = math.ceil(member.steps / (member.every.checkpoint or member.steps))
+            if saved > member.every.keep:
+                raise ValueError(
+                    f"{name} saves {saved} checkpoints and keeps {member.every.keep}: give every.keep={saved}, or a"
+                    " longer every.checkpoint"
+                )
 
     def conclude(self, members: Members) -> Findings:
         courses: dict[str, Course] = {}
@@ -114,11 +125,15 @@ def hops(course: Course) -> int:
 def _curves(courses: Mapping[str, Course], modes: int) -> Figure:
     figure = Figure(figsize=(9, 6.5), layout="constrained")
     found, share = figure.subplots(2, 1, sharex=True)
-    for name, course in courses.items():
-        found.plot(course.steps, course.modes, ".-", label=name)
-        share.plot(course.steps, course.fullest_share, ".-", label=name)
-    found.set(ylabel=f"modes found, of {modes}", ylim=(-0.3, modes + 0.3))
-    share.set(ylabel="share of the fullest mode", ylim=(0, 1.05), xlabel="step (generator updates)")
+    for index, (name, course) in enumerate(courses.items()):
+        apart = APART * (index - (len(courses) - 1) / 2)
+        shifted = offset_copy(found.transData, figure, y=apart, units="points")
+        found.plot(course.steps, course.modes, ".-", linewidth=1.2, label=name, transform=shifted)
+        share.plot(course.steps, course.fullest_share, ".-", linewidth=1.2, label=name)
+    found.set(ylabel=f"modes found, of {modes} (curves set apart)", ylim=(-0.05 * modes, 1.05 * modes))
+    found.locator_params(axis="y", integer=True)
+    share.set(ylabel="share of the fullest mode", ylim=(0, 1.05))
+    step_axis(share)
     share.axhline(1 / modes, linestyle="--", color="grey", linewidth=1)
     for axes in (found, share):
         axes.grid(alpha=0.3)

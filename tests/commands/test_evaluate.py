@@ -137,7 +137,7 @@ def test_the_numbers_do_not_depend_on_the_device(digits: Path, tmp_path: Path, i
 
 
 def test_the_same_question_is_answered_from_its_receipt_without_torch(ring: Path, inside: Command) -> None:
-    first = inside("gan-eval", str(ring), "--n", "1000")
+    first = inside("gan-eval", str(ring), "-n", "1000")
     before = tree(ring)
     program = f"""
 import sys

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from gan_cli.commands.film import STRIP
 from tests.helpers.configs import TINY
@@ -64,6 +64,17 @@ def test_images_have_a_heading_above_each_grid(images_run, inside, tmp_path):
         assert headings[-1].min() < 50
         assert np.median(headings[-1]) > 250
     assert not np.array_equal(headings[0], headings[1])  # the step is another
+
+
+@pytest.mark.parametrize(
+    ("override", "drawn"), [("seed=0", "averaged"), ("train.average_decay=0", "raw"), ("train.generator=frozen", "raw")]
+)
+def test_a_heading_says_which_generator_is_drawn(override, drawn, inside, tmp_path, monkeypatch):
+    run = train(tmp_path / "run", *SMALL, "train.steps=2", "every.samples=1", override, pictures=True)
+    said = []
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", lambda _, place, text, **__: said.append(text))
+    assert inside("gan-sample", str(run), "--film", "--out", str(tmp_path / "film.gif")).code == 0
+    assert said == [f"step {step}, {drawn} generator" for step in (1, 2)]
 
 
 def test_images_take_a_walk_without_the_flag(images_run, inside, tmp_path):

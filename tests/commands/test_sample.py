@@ -120,6 +120,7 @@ def test_points_are_an_array_or_a_picture(points_run, sample):
     array = np.load(sample(points_run, "points.npy", "-n", "7"))
     assert (array.shape, array.dtype) == ((7, 2), np.float32)
     assert np.isfinite(array).all()
+    assert np.load(sample(points_run, "long.npy", "--n", "7")).tolist() == array.tolist()
     assert np.load(sample(points_run, "all.npy")).shape == (2500, 2)
     with Image.open(sample(points_run, "points.png", "-n", "7")) as picture:
         assert picture.format == "PNG"
@@ -136,6 +137,13 @@ def test_samples_may_lie_beside_a_runs_own_files(points_run, sample):
 def test_a_picture_of_points_says_which_weights_drew_it(weights, drawn, points_run, tmp_path):
     figure = figures.caught(lambda: write_samples(points_run, tmp_path / "points.png", 50, seed=0, weights=weights))
     assert figure.axes[0].get_title() == f"step 4, {drawn} generator"
+
+
+@pytest.mark.parametrize("override", ["train.average_decay=0", "train.generator=frozen"])
+def test_a_run_whose_average_is_the_raw_generator_is_said_to_be_drawn_by_that(override, tmp_path):
+    run = train(tmp_path / "run", *TINY, "train.steps=1", override)
+    figure = figures.caught(lambda: write_samples(run, tmp_path / "points.png", 50, seed=0))
+    assert figure.axes[0].get_title() == "step 1, raw generator"
 
 
 def test_folders_on_the_way_are_made(points_run, sample):

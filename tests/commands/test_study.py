@@ -8,7 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gan_cli.assembly import assemble
-from gan_cli.commands.study import Members
+from gan_cli.commands.study import MemberRuns
 from gan_cli.commands.train import carry_out
 from gan_cli.editions import NEWEST
 from tests.helpers.commands import call
@@ -78,9 +78,9 @@ def test_the_same_command_keeps_members_that_are_done_and_makes_up_for_the_other
 
 def test_a_member_goes_on_by_the_edition_that_it_began_with(tmp_path):
     configs = {name: compose(*ONE_STEP, "metric=[]", "train.steps=1") for name in ("first", "newest")}
-    folder = Members(configs, tmp_path).folder("first")
+    folder = MemberRuns(configs, tmp_path).folder("first")
     carry_out(assemble(configs["first"], edition=1), folder, {"config.yaml": OmegaConf.to_yaml(configs["first"])})
-    members = Members(configs, tmp_path)
+    members = MemberRuns(configs, tmp_path)
     assert (members["first"].edition, members["newest"].edition) == (1, NEWEST)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gan_cli.errors import CommandError, ConfigError
 from gan_cli.runs import read
-from gan_cli.runs.folder import RunFolder
+from gan_cli.runs.folder import RunFolder, is_own
 from tests.helpers.runs import tree
 
 WRITES = {
@@ -65,6 +65,27 @@ def test_what_is_appended_to_is_no_link(name, tmp_path):
     with pytest.raises(CommandError, match=f"{name} cannot be written"), folder.claimed():
         folder.append_metrics({"step": 1})
     assert victim.read_text() == "precious\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("run/samples.png", True),
+        ("run/neighbours.png", True),
+        ("run/checkpoints/new.npy", True),
+        ("run/grid.png", False),
+        ("run/mine/samples.png", False),
+        ("study/figure.png", True),
+        ("study/members/new.png", True),
+        ("study/members/kl/neighbours.png", True),
+        ("study/members/kl/grid.png", False),
+        ("samples.png", False),
+    ],
+)
+def test_what_a_run_keeps_is_its_own_and_a_study_keeps_all_but_what_its_members_leave(name, expected, tmp_path):
+    for folder in ("run", "study", "study/members/kl"):
+        RunFolder(tmp_path / folder).write_config({"config.yaml": "seed: 0"})
+    assert is_own(tmp_path / name) == expected
 
 
 def test_what_killed_writers_left_is_gone_once_the_folder_is_claimed(tmp_path):

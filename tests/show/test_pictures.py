@@ -99,6 +99,7 @@ def test_points_lie_where_they_are_over_level_lines_of_the_critic(with_critic):
         assert limits == pytest.approx((-3, 3), abs=0.2)
     contours = [drawn for drawn in axes.collections if hasattr(drawn, "levels")]
     assert len(contours) == with_critic
+    assert axes.get_legend().get_frame().get_alpha() == 1  # labels of level lines would show through
     for drawn in contours:
         for level, path in zip(drawn.levels, drawn.get_paths(), strict=True):
             np.testing.assert_allclose(path.vertices[:, 0], level / 3, atol=1e-4)
@@ -226,6 +227,12 @@ def test_curves_are_drawn_from_the_first_line_on_and_without_a_generator(lines):
     (line,) = losses.lines
     np.testing.assert_array_equal(line.get_data(), [[of[name] for of in metrics] for name in kept[::2]])
     assert line.get_marker() == ("o" if lines == 1 else "None")  # a line through one point would not be seen
+
+
+def test_a_single_line_of_the_log_has_whole_steps_and_plain_norms():
+    *_, norms = figures.caught(lambda: pictures.curves([METRICS[1] | {"step": 20}], "")).axes
+    assert all(tick == round(tick) for tick in norms.get_xticks())
+    assert norms.get_yscale() == "linear"
 
 
 def test_infinite_truth_is_a_mark_and_a_far_one_keeps_the_estimate_in_sight():

@@ -11,7 +11,7 @@ from gan_cli.assembly import assemble
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.jobs import GameJob
 from gan_cli.studies.base import Members
-from gan_cli.studies.mode_collapse import Course, ModeCollapse, hops, moments
+from gan_cli.studies.mode_collapse import APART, Course, ModeCollapse, hops, moments
 from tests.helpers import figures
 from tests.helpers.configs import TINY, compose
 from tests.helpers.runs import record
@@ -68,6 +68,10 @@ def test_collapse_is_told_from_coverage():
     found, share = (figures.lines(axes) for axes in curves.axes)
     np.testing.assert_array_equal(found["collapsed"], [[10, 20, 30, 40], [1, 1, 1, 0]])
     np.testing.assert_array_equal(share["healthy"], [[10, 20], numbers["healthy"]["fullest_share"]])
+    # Curves that coincide are drawn beside each other, and steps are whole.
+    first, second = (line.get_transform().transform((10, 1)) for line in curves.axes[0].lines)
+    np.testing.assert_allclose(second - first, [0, APART / 72 * curves.dpi], atol=1e-9)
+    assert all(tick == round(tick) for axes in curves.axes for tick in axes.get_xticks())
     panels = [axes for axes in grid.axes if axes.get_title()]
     assert [axes.get_title() for axes in panels] == [f"step {step}" for step in (10, 20, 30, 40, 10, 20)]
     modes, samples = panels[1].collections
@@ -108,6 +112,7 @@ def test_the_command_looks_at_every_checkpoint_that_is_kept(inside, tmp_path, mo
     [
         (["experiment=mode_collapse", "dataset=swiss_roll"], "must have data with modes in the plane"),
         (["experiment=mode_collapse", "dataset=mixture1d"], "must have data with modes in the plane"),
+        (["experiment=mode_collapse", "train.steps=5001"], "saves 21 checkpoints and keeps 20: give every.keep=21"),
         (["experiment=optimal_discriminator", "train.packing=2"], "critic must have train.packing=1"),
     ],
 )
