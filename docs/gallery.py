@@ -44,7 +44,7 @@ def draw(axes: Axes, folder: Path) -> None:
     run = load_run(folder)
     ring, divergence = parts.dataset(run.config), parts.divergence(run.config)
     assert isinstance(ring, Mixture)
-    name = folder.name.split(",")[0].removeprefix("divergence=")
+    name = next(part for part in folder.name.split(",") if part.startswith("divergence=")).removeprefix("divergence=")
     form = f", {divergence.generator_loss}" if isinstance(divergence, FDivergence) else ""
     real = real_points(ring, 2500, seed=0, device="cpu")
     fake = generate(run.average, latents(run.average, 2500, seed=0))
