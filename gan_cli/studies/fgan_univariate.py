@@ -26,6 +26,7 @@ from gan_cli.ranges import Count
 from gan_cli.schedules import Cosine
 from gan_cli.show.pictures import heat_map, png
 from gan_cli.show.tables import aligned
+from gan_cli.studies import univariate
 from gan_cli.studies.base import Findings, Study
 from gan_cli.training.loop import Game, train
 from gan_cli.training.scheduling import Scheduling
@@ -60,11 +61,8 @@ class FGanUnivariate(Study):
         self.published = published
 
     def check(self, members: Mapping[str, GameJob]) -> None:
+        univariate.check(members)
         for name, member in members.items():
-            if not isinstance(member.dataset, Density) or member.dataset.sample_shape != (1,):
-                raise ValueError(f"{name} must have data on the line, such as dataset=mixture1d")
-            if not isinstance(member.state.generator, GaussianGenerator):
-                raise ValueError(f"{name} must have model=gaussian")
             if not isinstance(member.divergence, FDivergence):
                 raise ValueError(f"{name} must have an f-divergence")
 

@@ -20,6 +20,7 @@ from gan_cli.jobs import GameJob
 from gan_cli.models.toys import GaussianGenerator
 from gan_cli.show.pictures import png
 from gan_cli.show.tables import aligned
+from gan_cli.studies import univariate
 from gan_cli.studies.base import Findings, Study
 
 
@@ -49,11 +50,8 @@ class NonSaturating(Study):
     """Each member's fit beside the best Gaussians under what its form descends and under the divergence of its name."""
 
     def check(self, members: Mapping[str, GameJob]) -> None:
+        univariate.check(members)
         for name, member in members.items():
-            if not isinstance(member.dataset, Density) or member.dataset.sample_shape != (1,):
-                raise ValueError(f"{name} must have data on the line, such as dataset=mixture1d")
-            if not isinstance(member.state.generator, GaussianGenerator):
-                raise ValueError(f"{name} must have model=gaussian")
             divergence = member.divergence
             if not isinstance(divergence, FDivergence) or divergence.generator_loss != "non_saturating":
                 raise ValueError(f"{name} must have an f-divergence with divergence.generator_loss=non_saturating")
