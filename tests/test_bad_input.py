@@ -176,7 +176,7 @@ SAMPLING = [
     (f"outputs/no_checkpoint {SAMPLE}", "outputs/no_checkpoint has no checkpoint yet", "every.checkpoint"),
     (f"outputs/good {SAMPLE} --step 3", "outputs/good has no checkpoint of step 3", "only of: 4"),
     (f"outputs/good {SAMPLE} -n 0", "-n 0", "at least 1"),
-    (f"outputs/good {SAMPLE} -n many", "argument -n: invalid int value: 'many'", "--help lists the options"),
+    (f"outputs/good {SAMPLE} -n many", "argument -n/--n: invalid int value: 'many'", "--help lists the options"),
     (f"outputs/good {SAMPLE} --weights best", "argument --weights: invalid choice: 'best'", "average"),
     ("outputs/good", "required: --out", "--help lists the options"),
     ("outputs/good --out new.jpg", "--out new.jpg", "can be written as .png, .npy"),

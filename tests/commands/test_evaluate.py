@@ -236,7 +236,7 @@ BAD = {
     "extractor": (["RUN", "--extractor=mnits"], "mnits is not a metric/extractor: did you mean mnist?"),
     "weights": (["RUN", "--extractor=inception:weights=W.pth"], "metric.extractor.weights=W.pth is not a file"),
     "n": (["RUN", "--n=1"], "--n 1 must be at least 2"),
-    "n text": (["RUN", "--n=many"], "argument --n: invalid int value: 'many'"),
+    "n text": (["RUN", "--n=many"], "argument -n/--n: invalid int value: 'many'"),
     "seed": (["RUN", "--seed=-1"], "--seed -1 must be at least 0"),
     "step": (["RUN", "--step=7"], "has no checkpoint of step 7, only of: 1, 2"),
     "split": (["RUN", "--split=test", "--metric=frechet"], "--split=test is not one of the data: Mnist5k has one part"),
