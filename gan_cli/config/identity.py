@@ -48,7 +48,7 @@ def _choice(key: str, then: Any, now: Any) -> str | None:
 
 
 def _target(group: str, name: str) -> Any:
-    return OmegaConf.to_container(OmegaConf.load(options.path(group, name))).get("_target_")  # type: ignore[union-attr]
+    return OmegaConf.select(OmegaConf.load(options.path(group, name)), "_target_")
 
 
 def leaves(node: Any, key: str = "") -> Node:
