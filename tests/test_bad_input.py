@@ -49,10 +49,12 @@ TRAINING = [
     ("train.steps", "train.steps cannot be read as key=value", "Error parsing override"),
     ("train.steps=[", "train.steps=[ cannot be read as key=value", "at input '['"),
     ("divergence=kl,js", "divergence=kl,js", "add --multirun"),
+    ("divergence=kl:link=paper", "is two overrides", "divergence=kl divergence.link=paper"),
+    ("divergence/penalty=r1:weight=1", "is two overrides", "divergence/penalty=r1 divergence.penalty.weight=1"),
     ("'name=${nope}'", "name=${nope} refers to nothing", "'nope' not found"),
     # Wrong types
-    ("train.steps=many", "train.steps: Value 'many'", "Integer"),
-    ("train.steps=1.5", "train.steps: Value '1.5'", "Integer"),
+    ("train.steps=many", "train.steps=many", "must be a whole number"),
+    ("train.steps=1.5", "train.steps=1.5", "must be a whole number"),
     *(
         (f"{key}=null", f"{key}=null is no value", f"set {key}=…, or leave it out for its default")
         for key in ("train", "train.steps", "train.batch_size", "train.generator", "seed", "name", "every.log")

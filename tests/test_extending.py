@@ -85,3 +85,20 @@ def test_the_pages_metric_is_measured_of_a_run_if_its_module_is_allowed(inside):
     measured = inside("gan-eval", "outputs/of-mine", "--metric=spread", "--allow", "mine_metric")
     assert measured.code == 0, measured.err
     assert "spread" in measured.out
+
+
+def test_a_divergence_that_chooses_its_penalty_in_the_wrong_way_is_told_the_right_one(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf" / "divergence").mkdir(parents=True)
+    yaml = tmp_path / "conf" / "divergence" / "mine.yaml"
+    own = "_target_: gan_cli.divergences.fgan.Gan\ncritic_steps: 1\ngenerator_loss: minimax\n"
+    command = ["gan-train", "--config-dir=conf", "divergence=mine", "dataset=ring", "train.steps=1", "name=mine"]
+    yaml.write_text(f"defaults: [penalty: r1, _self_]\n{own}")
+    refused = inside(*command)
+    assert refused.code == 2
+    (line,) = refused.err.splitlines()
+    remedy = re.search(r"write '(.*)' there$", line)
+    assert remedy
+    yaml.write_text(f"defaults: [{remedy[1]}, _self_]\n{own}")
+    assert inside(*command).code == 0
+    assert "penalties.R1\n" in (tmp_path / "outputs" / "mine" / ".hydra" / "config.yaml").read_text()

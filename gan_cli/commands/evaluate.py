@@ -12,6 +12,7 @@ from gan_cli.config import options
 from gan_cli.config.foreign import refuse_foreign
 from gan_cli.config.schema import Config
 from gan_cli.errors import CommandError, ConfigError, did_you_mean
+from gan_cli.exact.estimated import QUANTILE
 from gan_cli.files import file_digest
 from gan_cli.runs import read, receipts
 from gan_cli.runs.receipts import Asked, Receipt, Request
@@ -132,7 +133,7 @@ def as_text(answer: Answer) -> str:
         counts = [str(receipt["samples"].get(kind, "")) for kind in ("generated", "real", "held_out")]
         for name, number in receipt["numbers"].items():
             error, real = number.get("error"), number.get("real")
-            value = wording.measured(number["value"], None if error is None else wording.QUANTILE * error)
+            value = wording.measured(number["value"], None if error is None else QUANTILE * error)
             of_real = "" if real is None else wording.short(real)
             rows.append((name, value, of_real, *counts, receipt.get("extractor") or ""))
     if len(rows) > 1:

@@ -1,8 +1,7 @@
 """What `gan-sample` writes: grids, folders of pictures, walks through the latents, films of the training, points."""
 
 import io
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from torchvision.utils import make_grid
 
 from gan_cli import files, sampling
 from gan_cli.commands.film import film
+from gan_cli.commands.out import writing
 from gan_cli.config import parts
 from gan_cli.datasets.base import as_uint8
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Generator
 from gan_cli.runs import read
-from gan_cli.runs.folder import is_own
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.show import pictures, samples
 
@@ -48,7 +47,7 @@ def write_samples(
                 "a film shows the pictures that training drew: leave -n, --seed, --step and --weights out"
             )
         content = film(run)
-        with _writing(out):
+        with writing(out):
             files.write_named(out, content)
         return
     if n is not None and n < 1:
@@ -67,7 +66,7 @@ def write_samples(
         known = ", ".join([*files_by_suffix, "a folder without a suffix" if trained.draws_images else ".gif"])
         raise ConfigError(f"--out {out}: samples of {run} can be written as {known}")
     try:
-        with _writing(out):
+        with writing(out):
             if is_folder:
                 drawn.write_pictures(out)
             else:
@@ -76,17 +75,6 @@ def write_samples(
         if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
             raise ConfigError(f"-n {n}: not enough memory for so many samples: choose fewer") from error
         raise
-
-
-@contextmanager
-def _writing(out: Path) -> Iterator[None]:
-    """Refuse the places of a run's own files, and say in one line what the disk refuses."""
-    try:
-        if is_own(out.resolve()):
-            raise ConfigError(f"--out {out} is where a run keeps its own files: choose another place")
-        yield
-    except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
 
 
 @dataclass(frozen=True)

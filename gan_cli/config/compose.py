@@ -55,21 +55,21 @@ def composition_error(error: HydraException | OmegaConfBaseException | TypeError
         case MissingConfigException(), _:
             return ConfigError(_unknown_option(error))
         case OverrideParseException(), _:
-            return ConfigError(f"{error.override} cannot be read as key=value: {_first_line(error)}")
+            return ConfigError(_unreadable(error))
         case _, ConfigAttributeError() | ConfigKeyError():
             return ConfigError(_unknown_key(error, cause))
         case _, ValidationError() if "is not Optional" in str(cause):
             key = cause.full_key
             return ConfigError(f"{key}=null is no value: set {key}=…, or leave it out for its default")
         case _, ValidationError():
-            return ConfigError(f"{cause.full_key}: {_first_line(cause)}")
+            return ConfigError(_wrong_type(cause))
         case MissingMandatoryValue(), _:
             return ConfigError(f"{error.full_key} has no value: set {error.full_key}=…")
         case InterpolationResolutionError(), _:
             words = " ".join(word for word in sys.argv if "${" in word)
             return ConfigError(f"{words or error.full_key} refers to nothing: {_first_line(error)}")
         case HydraException() | OmegaConfBaseException(), _:
-            return ConfigError(" ".join(str(error).split()))
+            return ConfigError(_chosen_twice(error) or " ".join(str(error).split()))
         case _:
             given = [
                 word
@@ -96,6 +96,35 @@ def _unknown_key(error: Exception, cause: OmegaConfBaseException) -> str:
     names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
     known = [name for name in names if not name.startswith("_")]
     return f"{key} is not a key: {did_you_mean(str(cause.key), known) if known else 'nothing can be set here'}"
+
+
+def _unreadable(error: OverrideParseException) -> str:
+    match = re.fullmatch(r"([\w/]+)=(\w+):([\w.]+=.*)", error.override)
+    if match:
+        group, option, setting = match.groups()
+        return f"{error.override} is two overrides: write {group}={option} {group.replace('/', '.')}.{setting}"
+    return f"{error.override} cannot be read as key=value: {_first_line(error)}"
+
+
+def _chosen_twice(error: Exception) -> str | None:
+    """The complaint about a yaml that chooses an option of a group which is chosen elsewhere, if it is that."""
+    match = re.search(r"^Multiple values for (\S+)\. .*: (\w+)'", str(error))
+    if match is None:
+        return None
+    group, option = match.groups()
+    # The way in which configs/divergence/kl.yaml chooses a penalty: it reaches a choice that is made outside.
+    override = f"override /{group}@_global_.{group.replace('/', '.')}: {option}"
+    return f"{group}={option} is a default of a yaml although {group} has one already: write '{override}' there"
+
+
+_TYPES = {"Integer": "a whole number", "Float": "a number"}
+
+
+def _wrong_type(error: ValidationError) -> str:
+    match = re.search(r"^Value '(.*)' of type '\w+' could not be converted to (\w+)", str(error))
+    if match and match[2] in _TYPES:
+        return f"{error.full_key}={match[1]} must be {_TYPES[match[2]]}"
+    return f"{error.full_key}: {_first_line(error)}"
 
 
 def _first_line(error: Exception) -> str:

@@ -60,14 +60,15 @@ class Pair:
         return Pair(self._p, self._q, COARSER * self._coarseness)
 
     def divergence(self, divergence: Divergence) -> Estimated:
-        """The value, and an error: what coarser panels change, and a bound of what a kink of f costs, at u = 1.
+        """The value within what coarser panels change, and a bound of what a kink of f costs, at u = 1.
 
         Raises as `value` does.
         """
         found = self._integrated(divergence)
         if math.isinf(found.value):
             return found
-        return Estimated(found.value, found.error + abs(found.value - self._coarser.value(divergence)))
+        coarser = self._coarser.value(divergence)
+        return Estimated.within(found.value, found.half_width + abs(found.value - coarser))
 
     def value(self, divergence: Divergence) -> float:
         """The estimate of the best critic; `math.inf` if it has no bound, or none that float64 can hold.
@@ -86,16 +87,16 @@ class Pair:
             one = torch.zeros(1, dtype=torch.float64)
             return Estimated(divergence.exact(one, one, one + 1).item(), 0.0)
         kink = _kink(divergence)
-        total, error, value = 0.0, 0.0, math.inf
+        total, bound, value = 0.0, 0.0, math.inf
         for index in range(SHELLS):
             shell, unresolved = self._shell(index)
             before, value = value, sum(divergence.exact(*nodes).item() for nodes in shell)
             total += value
-            error += KINK * kink / 2 * unresolved
+            bound += KINK * kink / 2 * unresolved
             if not math.isfinite(total):
                 return Estimated(math.inf, 0.0)
             if index > 1 and abs(value) <= 1e-12 * max(1.0, abs(total)):
-                return Estimated(total, error)
+                return Estimated.within(total, bound)
         # Each shell holds more than the one before if p²/q, say, does not fall as p does.
         if abs(value) > abs(before):
             return Estimated(math.inf, 0.0)

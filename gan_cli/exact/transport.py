@@ -51,7 +51,7 @@ def _on_the_line(p: Density, q: Density) -> Estimated:
     least = RESOLVED * (edges[-1] - edges[0]).item()
     nodes, unresolved = resolved(cells, lambda x: (p.cdf(x), q.cdf(x)), _gap, least=least, most=math.inf)
     value = sum((weights * _gap(of_p, of_q)).sum().item() for of_p, of_q, weights in nodes)
-    return Estimated(value, KINK * unresolved)
+    return Estimated.within(value, KINK * unresolved)
 
 
 def _edges(density: Density) -> Tensor:
@@ -66,12 +66,12 @@ def _gap(a: Tensor, b: Tensor) -> Tensor:
 def of_samples(of_p: Tensor, of_q: Tensor) -> Estimated:
     """W₁ between equally many samples, half of those given or 1,000: on average it is above the exact value.
 
-    The error is how far two such samples of P are apart, and two of Q, added up: the mean excess is less, by the
-    triangle inequality.
+    The interval reaches as far as two such samples of P are apart, and two of Q, added up: the mean excess is less, by
+    the triangle inequality.
     """
     n = min(TRANSPORTED, len(of_p) // 2, len(of_q) // 2)
-    error = sum(_transport(of[:n], of[n : 2 * n]) for of in (of_p, of_q))
-    return Estimated(_transport(of_p[:n], of_q[:n]), error)
+    bound = sum(_transport(of[:n], of[n : 2 * n]) for of in (of_p, of_q))
+    return Estimated.within(_transport(of_p[:n], of_q[:n]), bound)
 
 
 def _transport(a: Tensor, b: Tensor) -> float:

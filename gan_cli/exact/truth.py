@@ -1,6 +1,7 @@
 """The exact divergences between toy data and a generator, from its density or else from its samples."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -46,4 +47,4 @@ def either(divergence: Divergence, distance: Callable[[], Estimated], other: Cal
     except NotImplementedError:
         return other()
     found = distance()
-    return Estimated(divergence.exact_of_distance(found.value), found.error)
+    return replace(found, value=divergence.exact_of_distance(found.value))

@@ -29,9 +29,13 @@ OWN |= {"curves.png", "samples.png", "train.log", *(f"{metric}.png" for metric i
 
 
 def is_own(path: Path) -> bool:
-    """Whether an absolute path is, or is within, what the nearest run above it keeps; a study keeps all of it."""
+    """Whether an absolute path is, or is within, what the nearest run above it keeps; a study keeps every picture."""
     run = next((folder for folder in path.parents if (folder / read.CONFIG).exists()), None)
-    return run is not None and ((run / MEMBERS).exists() or path.relative_to(run).parts[0] in OWN)
+    if run is None:
+        return False
+    first, *rest = path.relative_to(run).parts
+    of_study = (run / MEMBERS).exists() and (first == MEMBERS or (not rest and path.suffix == ".png"))
+    return first in OWN or of_study
 
 
 class RunFolder:

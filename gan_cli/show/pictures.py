@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan_cli.datasets.base import as_uint8
+from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Gallery
 
 Curves = Sequence[Mapping[str, float]]
@@ -118,7 +119,7 @@ def _spans_a_decade(axes: Axes) -> bool:
 
 
 def _draw_truth(axes: Axes, metrics: Curves) -> None:
-    """Draw the exact values, each with twice its standard error; an infinite one is a mark at the upper edge."""
+    """Draw the exact values, each with its 95 % interval; an infinite one is a mark at the upper edge."""
     points = [(line["step"], line["exact"], line["exact_error"]) for line in metrics if "exact" in line]
     if not points:
         return
@@ -128,7 +129,9 @@ def _draw_truth(axes: Axes, metrics: Curves) -> None:
         shown = max(abs(line["estimate"]) for line in metrics if "estimate" in line)
         if max(map(abs, exact)) > 20 * shown:
             axes.set_yscale("symlog", linthresh=max(shown, 1e-6))
-        axes.errorbar(step, exact, [2 * e for e in error], fmt="o-", color="tab:orange", ms=4, capsize=3, label="exact")
+        axes.errorbar(
+            step, exact, [QUANTILE * e for e in error], fmt="o-", color="tab:orange", ms=4, capsize=3, label="exact"
+        )
     infinite = [step for step, exact, _ in points if math.isinf(exact)]
     if infinite:
         edge = axes.get_xaxis_transform()

@@ -4,9 +4,6 @@ import math
 from datetime import datetime
 from typing import Any
 
-QUANTILE = 1.96
-"""Standard errors on either side of a number, for 95 %."""
-
 
 def measured(value: float, half_width: float | None) -> str:
     """A number and, if it is known, the half width of its interval, both to two digits of the latter."""

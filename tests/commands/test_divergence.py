@@ -352,6 +352,7 @@ BAD = [
     ("plot kl --out file.txt/kl.png", "--out file.txt/kl.png cannot be written", "choose another place"),
     ("plot kl --out new/kl.jpg", "--out new/kl.jpg", "must end in .png"),
     ("plot kl --out mine.png", "--out mine.png cannot be written", "choose another place"),
+    ("plot kl --out run/curves.png", "--out run/curves.png is where a run keeps its own", "choose another place"),
     ("plot lk --out new/kl.png", "lk is not a divergence", "choose one of"),
     ("plot kl", "required: --out", "--help lists the options"),
     ("exact ring", "required: Q", "--help lists the options"),
@@ -380,6 +381,8 @@ def workspace(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("workspace")
     (root / "file.txt").write_text("text")
     (root / "mine.png").mkdir()
+    (root / "run" / ".hydra").mkdir(parents=True)
+    (root / "run" / ".hydra" / "config.yaml").write_text("seed: 0")
     (root / "mine" / "divergence").mkdir(parents=True)
     target = f"_target_: {__name__}.Raising\ngenerator_loss: minimax\n"
     nested = f"defaults:\n  - penalty: nowhere\n{target}"

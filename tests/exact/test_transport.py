@@ -29,14 +29,14 @@ def samples(density: Density, n: int = 2000, seed: int = 0) -> torch.Tensor:
 def test_shifted_gaussians_are_as_far_apart_as_their_means(mean):
     found = exactly(on_the_line(0.0, 1.0), on_the_line(mean, 1.0))
     assert found.value == pytest.approx(abs(mean), rel=1e-9, abs=1e-15)
-    assert found.error <= 1e-6 * abs(mean)
+    assert found.half_width <= 1e-6 * abs(mean)
 
 
 @pytest.mark.parametrize(("a", "b"), [(1.0, 2.0), (5.0, 0.1), (1.0, 1.000001), (1e-3, 1e3)])
 def test_gaussians_of_two_deviations_have_a_closed_form(a, b):
     found = exactly(on_the_line(7.0, a), on_the_line(7.0, b))
     assert found.value == pytest.approx(abs(a - b) * math.sqrt(2 / math.pi), rel=1e-8)
-    assert 0 < found.error < 1e-4 * found.value
+    assert 0 < found.half_width < 1e-4 * found.value
 
 
 def test_a_mixture_agrees_with_adaptive_quadrature_of_quantiles():
@@ -67,7 +67,7 @@ def test_a_cdf_is_the_integral_of_the_density(density):
 def test_parallel_lines_are_as_far_apart_as_they_are(position):
     found = exactly(ParallelLines(0.5), ParallelLines(0.5 + position))
     assert found.value == pytest.approx(abs(position))
-    assert found.error == 0
+    assert found.half_width == 0
 
 
 def test_points_in_the_plane_have_no_closed_form():
@@ -91,7 +91,7 @@ def test_points_in_the_plane_have_no_closed_form():
 )
 def test_samples_in_the_plane_tell_the_distance_within_the_error(p, q, stated):
     found = between(p, q, samples(p), samples(q, seed=1))
-    assert abs(found.value - stated) < found.error < 0.5
+    assert abs(found.value - stated) < found.half_width < 0.5
 
 
 def test_the_error_of_samples_is_what_two_of_each_are_apart():
@@ -100,14 +100,14 @@ def test_the_error_of_samples_is_what_two_of_each_are_apart():
     found = of_samples(p, q)
     # {0, 1} to {5, 7}; {0, 1} to {0, 3} and {5, 7} to {5, 8}.
     assert found.value == pytest.approx(5.5)
-    assert found.error == pytest.approx(1.0 + 0.5)
+    assert found.half_width == pytest.approx(1.0 + 0.5)
 
 
 def test_an_unknown_density_is_told_by_its_samples():
     p = on_the_line(0.0, 1.0)
     by_samples = between(p, None, samples(p), samples(on_the_line(2.0, 1.0), seed=1))
-    assert by_samples.error > 0.01
-    assert abs(by_samples.value - 2) < by_samples.error
+    assert by_samples.half_width > 0.01
+    assert abs(by_samples.value - 2) < by_samples.half_width
     assert between(p, on_the_line(2.0, 1.0), samples(p), samples(p)).value == pytest.approx(2)
 
 
@@ -132,4 +132,4 @@ class WithoutCdf(Density):
 def test_a_density_without_a_cdf_is_told_by_its_samples():
     q = on_the_line(2.0, 0.1)
     found = between(WithoutCdf(), q, samples(WithoutCdf()), samples(q))
-    assert abs(found.value - 1.5) < found.error < 0.2
+    assert abs(found.value - 1.5) < found.half_width < 0.2

@@ -76,13 +76,15 @@ def test_what_is_appended_to_is_no_link(name, tmp_path):
         ("run/grid.png", False),
         ("run/mine/samples.png", False),
         ("study/figure.png", True),
+        ("study/run.json", True),
+        ("study/report.html", False),
         ("study/members/new.png", True),
         ("study/members/kl/neighbours.png", True),
         ("study/members/kl/grid.png", False),
         ("samples.png", False),
     ],
 )
-def test_what_a_run_keeps_is_its_own_and_a_study_keeps_all_but_what_its_members_leave(name, expected, tmp_path):
+def test_what_a_run_keeps_is_its_own_and_a_study_keeps_its_pictures_and_members(name, expected, tmp_path):
     for folder in ("run", "study", "study/members/kl"):
         RunFolder(tmp_path / folder).write_config({"config.yaml": "seed: 0"})
     assert is_own(tmp_path / name) == expected

@@ -212,11 +212,11 @@ def test_curves_are_the_numbers_against_the_steps():
         for legend, name in names.items():
             np.testing.assert_array_equal(shown[legend], [column("step"), column(name)])
     assert (losses.get_yscale(), norms.get_yscale()) == ("linear", "log")
-    # The exact values, each with two standard errors on either side.
+    # The exact values, each with 1.96 standard errors on either side.
     (exact,) = estimate.containers
     np.testing.assert_array_equal(exact.lines[0].get_data(), [[1, 4], [0.5, 0.75]])
     bars = [np.asarray(segment) for segment in exact.lines[2][0].get_segments()]
-    np.testing.assert_allclose(bars, [[[1, 0.48], [1, 0.52]], [[4, 0.75], [4, 0.75]]])
+    np.testing.assert_allclose(bars, [[[1, 0.4804], [1, 0.5196]], [[4, 0.75], [4, 0.75]]])
 
 
 @pytest.mark.parametrize("lines", [1, 3])

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from gan_cli import files
 from gan_cli.commands.divergence import formulas, listing
+from gan_cli.commands.out import writing
 from gan_cli.config import options
 from gan_cli.errors import CommandError, ConfigError
 from gan_cli.show.wording import measured
@@ -93,10 +94,8 @@ def _plot(arguments: Namespace) -> None:
 
     with _explaining("a formula"):
         picture = plot.draw(divergences)
-    try:
+    with writing(out):
         files.write_named(out, picture)
-    except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
 
 
 def _exact(arguments: Namespace) -> None:
@@ -141,8 +140,8 @@ def _shown(found: "Estimated", unit: str) -> str:
     """The value, to six digits or with its error where that is seen in them."""
     if math.isinf(found.value):
         return "infinite"
-    exact = found.error <= 1e-6 * abs(found.value)
-    number = f"{found.value + 0.0:.6g}" if exact else measured(found.value, found.error)  # −0 becomes 0
+    exact = found.half_width <= 1e-6 * abs(found.value)
+    number = f"{found.value + 0.0:.6g}" if exact else measured(found.value, found.half_width)  # −0 becomes 0
     return f"{number} {unit}".rstrip()
 
 

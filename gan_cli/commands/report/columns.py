@@ -8,9 +8,10 @@ from typing import Any
 
 from gan_cli.commands.report import quantity
 from gan_cli.config.identity import leaves
+from gan_cli.exact.estimated import QUANTILE
 from gan_cli.runs import receipts
 from gan_cli.runs.run import Run
-from gan_cli.show.wording import QUANTILE, setting
+from gan_cli.show.wording import setting
 
 NOT_METRICS = {"step", "images_seen", "seconds", "penalty", "critic_loss", "generator_loss", "images_per_second"}
 """Numbers that training logs about itself, as are gradient norms and learning rates."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gan_cli import files
+from gan_cli.commands.out import refuse_own
 from gan_cli.commands.report import text
 from gan_cli.commands.report.report import make
 from gan_cli.errors import ConfigError
@@ -85,7 +86,8 @@ def _default_place(folders: Sequence[Path]) -> Path:
 
 
 def _check_writable(out: Path) -> None:
-    """Refuse, before the work, a file that cannot be written."""
+    """Refuse, before the work, a file that cannot be written or is a run's own."""
+    refuse_own(out)
     if out.is_dir():
         raise ConfigError(f"--out {out} is not a file: choose another place with --out")
     if not out.parent.is_dir():

@@ -113,6 +113,7 @@ def test_a_pipe_and_a_device_are_written_to(tmp_path, inside):
         (["empty"], "empty holds no runs: name the folder"),
         (["run", "nowhere"], "nowhere is not a folder"),
         (["run/run.json"], "run/run.json is not a folder"),
+        (["run", "--out", "run/train.log"], "--out run/train.log is where a run keeps its own files"),
         (["run", "--out", "missing/x.html"], "there is no folder missing): make it"),
         (["run", "--out", "empty"], "--out empty is not a file"),
         (["run", "--format", "pdf"], "invalid choice: 'pdf'"),

@@ -1,0 +1,108 @@
+"""Runs of recipes: trained by `gan-train` unless they are done, and measured alike; and the tables of pages."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+
+from gan_cli.commands.evaluate import evaluate
+from gan_cli.commands.question import Question
+from gan_cli.commands.report.seeds import mean_of
+from gan_cli.config import options
+from gan_cli.config.identity import differences
+from gan_cli.exact.estimated import QUANTILE
+from gan_cli.runs import read
+from gan_cli.show import wording
+
+OUTPUTS = Path("outputs")
+BIN = Path(sys.executable).parent
+MISSING = "—"
+
+PENALTIES = {
+    "NoPenalty": "",
+    "Interpolate": "interpolate",
+    "InterpolateOneSided": "interpolate_one_sided",
+    "R1": "R1",
+    "R1R2": "R1 + R2",
+}
+
+Numbers = dict[str, dict[str, Any]]
+
+
+def reproduce(run: Path, overrides: Sequence[str], metrics: Sequence[str]) -> None:
+    """Train the run of a folder within `outputs`, unless it is done, and measure it, unless it diverged."""
+    overrides = [*overrides, f"name={run.relative_to(OUTPUTS)}"]
+    if not is_done(run, overrides):
+        code = subprocess.run([BIN / "gan-train", *overrides], check=False).returncode
+        if code == 3:
+            return
+        if code != 0:
+            raise SystemExit(f"{run}: gan-train ended with {code}")
+    measured(run, metrics)
+
+
+def is_done(run: Path, overrides: Sequence[str]) -> bool:
+    """Whether such a run is done already."""
+    before = read.config(run)
+    if before is None or read.record(run).get("status") != "done":
+        return False
+    with initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
+        now = compose("config", list(overrides))
+    return not differences(before, now) and before.train.steps == now.train.steps
+
+
+def measured(run: Path, metrics: Sequence[str]) -> Numbers:
+    """The numbers of a run that is done, by name, all measured in the same way."""
+    question = Question(
+        run, tuple(metrics), n=None, split=None, weights="average", step=None, seed=0, extractor=None, device="auto"
+    )
+    answer = evaluate(question)
+    if answer.failures:
+        raise SystemExit(f"{run}: {next(iter(answer.failures.values()))}")
+    return {name: number for receipt in answer.receipts for name, number in receipt["numbers"].items()}
+
+
+def played(run: Path | None) -> str:
+    """The form of the generator, the link of the scores and the penalty, as far as the divergence of a run has them."""
+    config = None if run is None else read.config(run)
+    if config is None:
+        return MISSING
+    game = config.divergence
+    penalty = str(game.penalty._target_).rpartition(".")[2]
+    parts = [game.get("generator_loss"), game.get("link"), PENALTIES[penalty]]
+    return ", ".join(part.replace("_", "-") for part in parts if part)
+
+
+def over_seeds(name: str, numbers: list[dict[str, Any]]) -> str:
+    """The mean over seeds with its interval, or the one seed's number with its own."""
+    if not numbers:
+        return MISSING
+    if len(numbers) == 1:
+        error = numbers[0]["error"]
+        return wording.measured(numbers[0]["value"], None if error is None else QUANTILE * error)
+    mean = mean_of(name, [number["value"] for number in numbers])
+    return wording.within(mean.value, mean.interval)
+
+
+def spliced(page: str, name: str, table: str) -> str:
+    """The page with the table between its marks replaced. Raises `SystemExit` if it has no such marks."""
+    before, after = _around(page, name)
+    return f"{before}{table}\n{after}"
+
+
+def rows_before(page: str, name: str) -> dict[str, str]:
+    """The lines of the table between the marks, by their first cells."""
+    before, after = _around(page, name)
+    lines = page[len(before) : len(page) - len(after)].splitlines()
+    return {line.split(" | ")[0].removeprefix("| "): line for line in lines}
+
+
+def _around(page: str, name: str) -> tuple[str, str]:
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
+    if begin not in page or end not in page:
+        raise SystemExit(f"the page has no place for the table {name}")
+    before, _, rest = page.partition(begin)
+    return before + begin, end + rest.partition(end)[2]
