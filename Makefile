@@ -50,6 +50,10 @@ theory: $(READY) ## run the experiments of docs/theory.md and draw its figures
 reproductions: $(READY) ## train and measure what docs/reproductions.md reports: hours
 	$(PYTHON) docs/reproductions.py
 
+.PHONY: choosing
+choosing: $(READY) ## train every divergence on toys and digits for docs/choosing.md: hours
+	$(PYTHON) docs/choosing.py
+
 .PHONY: bench
 bench: $(READY) ## time training beside a tutorial's script: an hour or two on a CPU
 	$(PYTHON) bench/speed.py

@@ -21,14 +21,6 @@ OUTPUTS = Path("outputs")
 BIN = Path(sys.executable).parent
 MISSING = "—"
 
-PENALTIES = {
-    "NoPenalty": "",
-    "Interpolate": "interpolate",
-    "InterpolateOneSided": "interpolate_one_sided",
-    "R1": "R1",
-    "R1R2": "R1 + R2",
-}
-
 Numbers = dict[str, dict[str, Any]]
 
 
@@ -71,9 +63,10 @@ def played(run: Path | None) -> str:
     if config is None:
         return MISSING
     game = config.divergence
-    penalty = str(game.penalty._target_).rpartition(".")[2]
-    parts = [game.get("generator_loss"), game.get("link"), PENALTIES[penalty]]
-    return ", ".join(part.replace("_", "-") for part in parts if part)
+    penalties = (name for name in options.names("divergence/penalty") if name != "none")
+    penalty = next((name for name in penalties if options.option("divergence/penalty", name) == game.penalty), None)
+    parts = [game.get("generator_loss"), game.get("link")]
+    return ", ".join([*(part.replace("_", "-") for part in parts if part), *([f"`{penalty}`"] if penalty else [])])
 
 
 def over_seeds(name: str, numbers: list[dict[str, Any]]) -> str:
