@@ -27,7 +27,7 @@ def differences(old: DictConfig, new: DictConfig) -> list[str]:
     then, now = leaves(before), leaves(after)
     keys = sorted(then.keys() | now.keys())
     changed = [key for key in keys if then.get(key) != now.get(key) and not FREE.fullmatch(key)]
-    chosen = {key: choice for key in changed if (choice := _choice(key, then.get(key), now.get(key)))}
+    chosen = {key: choice for key in changed if (choice := _choice(key, before, after))}
     # What only one of two options has goes with it.
     gone = tuple(key.removesuffix("_target_") for key in chosen)
     return [
@@ -37,18 +37,25 @@ def differences(old: DictConfig, new: DictConfig) -> list[str]:
     ]
 
 
-def _choice(key: str, then: Any, now: Any) -> str | None:
-    """Two targets as the options of a group that have them, if they are options and no others have them too."""
-    node, _, last = key.rpartition(".")
-    group = node.replace(".", "/")
+def _choice(key: str, before: Node, after: Node) -> str | None:
+    """Two nodes whose targets differ as the options of a group that they are, if they are options."""
+    path, _, last = key.rpartition(".")
     if last != "_target_":
         return None
-    named = [[name for name in options.names(group) if _target(group, name) == target] for target in (then, now)]
-    return f"{group}={named[0][0]} (now {named[1][0]})" if [len(names) for names in named] == [1, 1] else None
+    group = path.replace(".", "/")
+    old, new = (_option(group, OmegaConf.select(OmegaConf.create(tree), path)) for tree in (before, after))
+    return f"{group}={old} (now {new})" if old and new else None
 
 
-def _target(group: str, name: str) -> Any:
-    return OmegaConf.select(OmegaConf.load(options.path(group, name)), "_target_")
+def _option(group: str, node: Any) -> str | None:
+    """The option of a group that has the target of a node and, if that leaves several, all of its values."""
+    if not isinstance(node, DictConfig):
+        return None
+    options_of = {name: OmegaConf.load(options.path(group, name)) for name in options.names(group)}
+    names = [name for name, of in options_of.items() if OmegaConf.select(of, "_target_") == node.get("_target_")]
+    if len(names) > 1:
+        names = [name for name in names if options_of[name] == node]
+    return names[0] if len(names) == 1 else None
 
 
 def leaves(node: Any, key: str = "") -> Node:

@@ -145,3 +145,17 @@ def test_an_old_path_of_a_class_is_no_difference() -> None:
     old = OmegaConf.create({"divergence": {"penalty": {"_target_": "gan_cli.penalties.R1", "weight": 1.0}}})
     new = OmegaConf.create({"divergence": {"penalty": {"_target_": "gan_cli.divergences.penalties.R1", "weight": 1.0}}})
     assert differences(old, new) == differences(new, old) == []
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        (["divergence/penalty=none"], "divergence/penalty=interpolate (now none)"),
+        (["divergence/penalty=interpolate_weak"], "divergence.penalty.weight=10.0 (now 0.1)"),
+        (["+divergence.penalty.more=1"], "divergence.penalty.more=(none) (now 1)"),
+    ],
+)
+def test_an_option_that_shares_its_class_is_named_by_its_values(now: list[str], told: str) -> None:
+    assert differences(
+        compose(*TINY, "divergence/penalty=interpolate"), compose(*TINY, "divergence/penalty=interpolate", *now)
+    ) == [told]
