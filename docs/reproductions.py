@@ -55,7 +55,8 @@ IMAGE_NUMBERS = ("frechet_distance", "precision", "recall", "classifier_score", 
 TABLES = {
     "mnist": Table(
         shared="dataset=mnist device.threads=1",
-        rows={name: f"divergence={name}" for name in F_DIVERGENCES},
+        rows={name: f"divergence={name}" for name in F_DIVERGENCES}
+        | {"neyman_interpolate": "divergence=neyman divergence/penalty=interpolate"},
         metrics=IMAGE_METRICS,
         numbers=IMAGE_NUMBERS,
     ),
