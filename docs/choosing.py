@@ -8,13 +8,12 @@ nothing.
 
 import argparse
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from docs.recipes import MISSING, OUTPUTS, measured, over_seeds, played, reproduce, spliced
+from docs.recipes import OUTPUTS, Recipe, measured, over_seeds, played, reproduce, spliced
 from gan_cli.config import options, schema
 from gan_cli.runs import read
 
@@ -33,12 +32,12 @@ class Trial:
 
 
 TRIALS = {
-    "ring": Trial(("dataset=ring",), ("modes",), {"modes": "ring: modes of 8", "high_quality_share": "good"}),
-    "grid": Trial(("dataset=grid",), ("modes",), {"modes": "grid: modes of 25", "high_quality_share": "good"}),
+    "ring": Trial(("dataset=ring",), ("modes",), {"modes": "ring: modes of 8", "high_quality_share": "ring: good"}),
+    "grid": Trial(("dataset=grid",), ("modes",), {"modes": "grid: modes of 25", "high_quality_share": "grid: good"}),
     "digits": Trial(
         ("dataset=mnist5k", "train.steps=3000"),
         ("frechet", "precision_recall"),
-        {"frechet_distance": "digits: Fréchet", "precision": "precision", "recall": "recall"},
+        {"frechet_distance": "digits: Fréchet", "precision": "digits: precision", "recall": "digits: recall"},
     ),
 }
 RANKED = ("digits", "frechet_distance")
@@ -52,14 +51,13 @@ def main() -> None:
     arguments = parser.parse_args()
     schema.register()
     if not arguments.tables:
-        tasks = [
-            (folder(name, divergence, seed), overrides(name, divergence, seed), trial.metrics)
+        recipes = [
+            Recipe(folder(name, divergence, seed), overrides(name, divergence, seed), trial.metrics)
             for seed in arguments.seeds
             for name, trial in TRIALS.items()
             for divergence in options.names("divergence")
         ]
-        with ThreadPoolExecutor(arguments.jobs) as pool:
-            list(pool.map(lambda task: reproduce(*task), tasks))
+        reproduce(recipes, arguments.jobs)
     PAGE.write_text(spliced(PAGE.read_text(), "choosing", markdown()))
 
 
@@ -73,7 +71,7 @@ def overrides(trial: str, divergence: str, seed: int) -> list[str]:
 
 def markdown() -> str:
     """A row for each divergence, the least Fréchet distance first."""
-    heads = ["`divergence=`", "on digits", "seeds", "diverged"]
+    heads = ["`divergence=`", "played on digits", "runs", "diverged"]
     heads += [column for trial in TRIALS.values() for column in trial.columns.values()]
     rows = sorted(map(row, options.names("divergence")))
     lines = [heads, ["---"] * len(heads), *(cells for _, cells in rows)]
@@ -91,9 +89,8 @@ def row(divergence: str) -> tuple[float, list[str]]:
         cells += [over_seeds(number, [one[number] for one in numbers]) for number in trial.columns]
         if name == RANKED[0] and numbers:
             rank = sum(one[RANKED[1]]["value"] for one in numbers) / len(numbers)
-    seeds = max(map(len, runs.values()))
-    diverged = f"{sum(status[path] == 'diverged' for path in ended)} of {len(ended)}" if ended else MISSING
-    return rank, [f"`{divergence}`", played(next(iter(runs["digits"]), None)), str(seeds), diverged, *cells]
+    diverged = sum(status[path] == "diverged" for path in ended)
+    return rank, [f"`{divergence}`", played(next(iter(runs["digits"]), None)), str(len(ended)), str(diverged), *cells]
 
 
 if __name__ == "__main__":

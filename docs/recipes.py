@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +26,41 @@ MISSING = "—"
 Numbers = dict[str, dict[str, Any]]
 
 
-def reproduce(run: Path, overrides: Sequence[str], metrics: Sequence[str]) -> None:
-    """Train the run of a folder within `outputs`, unless it is done, and measure it, unless it diverged."""
-    overrides = [*overrides, f"name={run.relative_to(OUTPUTS)}"]
-    if not is_done(run, overrides):
-        code = subprocess.run([BIN / "gan-train", *overrides], check=False).returncode
+@dataclass(frozen=True)
+class Recipe:
+    """A run to be trained and measured."""
+
+    run: Path
+    """Its folder, within `outputs`."""
+    overrides: Sequence[str]
+    metrics: Sequence[str]
+
+
+def reproduce(recipes: Sequence[Recipe], jobs: int) -> None:
+    """Train and measure all runs, so many side by side; one that is done already is not trained again."""
+    left = [(recipe, not is_done(recipe)) for recipe in recipes]  # here, because Hydra composes in one thread only
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(_reproduce, *zip(*left, strict=True)))
+
+
+def _reproduce(recipe: Recipe, needs_training: bool) -> None:
+    if needs_training:
+        command = [str(BIN / "gan-train"), *recipe.overrides, f"name={recipe.run.relative_to(OUTPUTS)}"]
+        code = subprocess.run(command, check=False).returncode
         if code == 3:
             return
         if code != 0:
-            raise SystemExit(f"{run}: gan-train ended with {code}")
-    measured(run, metrics)
+            raise SystemExit(f"{recipe.run}: gan-train ended with {code}")
+    measured(recipe.run, recipe.metrics)
 
 
-def is_done(run: Path, overrides: Sequence[str]) -> bool:
-    """Whether such a run is done already."""
-    before = read.config(run)
-    if before is None or read.record(run).get("status") != "done":
+def is_done(recipe: Recipe) -> bool:
+    """Whether the run is done already, with this config."""
+    before = read.config(recipe.run)
+    if before is None or read.record(recipe.run).get("status") != "done":
         return False
     with initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
-        now = compose("config", list(overrides))
+        now = compose("config", list(recipe.overrides))
     return not differences(before, now) and before.train.steps == now.train.steps
 
 
@@ -63,10 +81,15 @@ def played(run: Path | None) -> str:
     if config is None:
         return MISSING
     game = config.divergence
-    penalties = (name for name in options.names("divergence/penalty") if name != "none")
-    penalty = next((name for name in penalties if options.option("divergence/penalty", name) == game.penalty), None)
-    parts = [game.get("generator_loss"), game.get("link")]
-    return ", ".join([*(part.replace("_", "-") for part in parts if part), *([f"`{penalty}`"] if penalty else [])])
+    parts = [part.replace("_", "-") for part in (game.get("generator_loss"), game.get("link")) if part]
+    nodes = {name: options.option("divergence/penalty", name) for name in options.names("divergence/penalty")}
+    kin = [name for name, node in nodes.items() if node._target_ == game.penalty._target_]
+    penalty = next((name for name in kin if nodes[name] == game.penalty), None)
+    if penalty is None:
+        parts.append(f"`{kin[0]}` of weight {wording.setting(game.penalty.weight)}")
+    elif penalty != "none":
+        parts.append(f"`{penalty}`")
+    return ", ".join(parts)
 
 
 def over_seeds(name: str, numbers: list[dict[str, Any]]) -> str:

@@ -3,27 +3,39 @@
     make reproductions
 
 Runs that are done are not trained again, and what was measured is read from its receipt. --seeds 0 takes one seed,
---only mnist one table, --rows kl one row, --tables trains nothing. A row whose runs are not there stays as it is.
+--only mnist one table, --rows kl some of its rows, --tables trains nothing. A row none of whose runs has ended stays.
 """
 
 import argparse
 import statistics
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from docs.recipes import MISSING, OUTPUTS, Numbers, measured, over_seeds, played, reproduce, rows_before, spliced
+from docs.recipes import (
+    MISSING,
+    OUTPUTS,
+    Numbers,
+    Recipe,
+    measured,
+    over_seeds,
+    played,
+    reproduce,
+    rows_before,
+    spliced,
+)
 from gan_cli.config import schema
 from gan_cli.runs import read
 from gan_cli.show import wording
 
 PAGE = Path(__file__).with_name("reproductions.md")
 RUNS = OUTPUTS / "reproductions"
+ENDED = 2
+"""The column that counts runs that are done or diverged."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class Table:
     numbers: tuple[str, ...]
     published: dict[str, str] = field(default_factory=dict)
     """What the literature reports, by row; only figures that were read in the papers."""
+    rows_have_data: bool = False
+    """Whether each row has data of its own, and so its own numbers of real data."""
 
 
 R1_R2 = "divergence=relativistic divergence/penalty=r1_r2"
@@ -89,6 +103,7 @@ TABLES = {
         rows={"ring": "experiment=ring", "grid": "experiment=grid"},
         metrics=("modes",),
         numbers=("modes", "high_quality_share"),
+        rows_have_data=True,
         published={
             "ring": "PacGAN4 7.8 modes, 95.9 %; VEEGAN 8 modes, 52.9 %",
             "grid": "PacGAN4 24.8 modes, 93.6 %; VEEGAN 24.6 modes, 40 %",
@@ -114,15 +129,16 @@ def main() -> None:
     arguments = parser.parse_args()
     schema.register()
     if not arguments.tables:
-        tasks = [
-            (folder(table, row, seed), overrides(table, row, seed), TABLES[table].metrics)
+        recipes = [
+            Recipe(folder(table, row, seed), overrides(table, row, seed), TABLES[table].metrics)
             for seed in arguments.seeds
             for table in arguments.only
             for row in TABLES[table].rows
             if arguments.rows is None or row in arguments.rows
         ]
-        with ThreadPoolExecutor(arguments.jobs) as pool:
-            list(pool.map(lambda task: reproduce(*task), tasks))
+        if not recipes:
+            parser.error(f"--rows {' '.join(arguments.rows)}: choose from those of the table, such as kl")
+        reproduce(recipes, arguments.jobs)
     page = PAGE.read_text()
     for name in arguments.only:
         page = spliced(page, name, markdown(name, TABLES[name], rows_before(page, name)))
@@ -138,28 +154,26 @@ def overrides(table: str, row: str, seed: int) -> list[str]:
 
 
 def markdown(name: str, table: Table, before: Mapping[str, str]) -> str:
-    """A row for each recipe, and one for real data; those that have no runs are as they were before."""
+    """A row for each recipe, and what real data get; those without a run that has ended are as they were before."""
     heads = [f"`gan-train {table.shared}` …".replace(" `", "`"), "played", "seeds", "diverged"]
     heads += ["steps", "images", "time"]
     heads += ["commit", *(f"`{number}`" for number in table.numbers)] + (["published"] if table.published else [])
+    if line_of(heads) not in before.values():
+        before = {}  # other columns
     lines = [line_of(heads), line_of(["---"] * len(heads))]
-    reals: dict[str, list[str]] = {}
+    reals: dict[str, str] = {}
     for row, choice in table.rows.items():
-        runs = sorted(RUNS.glob(f"{name}-{row}-s*"))
-        cells, numbers = row_of(f"`{choice}`", table, runs)
-        if numbers:
-            reals[row] = [real(numbers[number]) for number in table.numbers]
+        cells, numbers = row_of(f"`{choice}`", table, sorted(RUNS.glob(f"{name}-{row}-s*")))
+        has_ended = cells[ENDED] != "0"
         line = line_of(cells + ([table.published[row]] if table.published else []))
-        lines.append(line if runs else before.get(cells[0], line))
-    # What real data get does not depend on the run, unless the rows have data of their own.
-    common = len(set(map(tuple, reals.values()))) <= 1
-    if not reals:
-        return "\n".join(lines + [line for cell, line in before.items() if cell.startswith("real data")])
-    for row, shown in list(reals.items())[: 1 if common else None]:
-        head = "real data" if common else f"real data of {row}"
+        lines.append(line if has_ended else before.get(cells[0], line))
+        head = f"real data of {row}" if table.rows_have_data else "real data"
+        shown = [real(numbers[number]) for number in table.numbers] if numbers else []
         if any(shown):
-            lines.append(line_of([head] + [""] * 7 + shown + ([""] if table.published else [])))
-    return "\n".join(lines)
+            reals[head] = line_of([head] + [""] * 7 + shown + ([""] if table.published else []))
+        elif head in before:
+            reals.setdefault(head, before[head])
+    return "\n".join([*lines, *reals.values()])
 
 
 def row_of(head: str, table: Table, runs: list[Path]) -> tuple[list[str], Numbers]:

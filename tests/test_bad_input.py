@@ -49,12 +49,22 @@ TRAINING = [
     ("train.steps", "train.steps cannot be read as key=value", "Error parsing override"),
     ("train.steps=[", "train.steps=[ cannot be read as key=value", "at input '['"),
     ("divergence=kl,js", "divergence=kl,js", "add --multirun"),
-    ("divergence=kl:link=paper", "is two overrides", "divergence=kl divergence.link=paper"),
-    ("divergence/penalty=r1:weight=1", "is two overrides", "divergence/penalty=r1 divergence.penalty.weight=1"),
+    ("divergence=kl:link=paper", "is more than one override", "write divergence=kl divergence.link=paper"),
+    ("divergence/penalty=r1:weight=1", "is more than one", "write divergence/penalty=r1 divergence.penalty.weight=1"),
+    ("divergence=kl:link=paper:critic_steps=2", "is more than one", "divergence.link=paper divergence.critic_steps=2"),
+    ("train.average_decay=half_life:images=9", "needs quotes", """write 'train.average_decay="half_life:images=9"'"""),
+    ("name=a:b=c", "name=a:b=c cannot be read as key=value", "mismatched input"),
+    ("+divergence=js", "divergence has an option already", "write divergence=js without a plus"),
+    (
+        "+divergence/penalty=r1",
+        "divergence/penalty has an option already",
+        "write divergence/penalty=r1 without a plus",
+    ),
     ("'name=${nope}'", "name=${nope} refers to nothing", "'nope' not found"),
     # Wrong types
     ("train.steps=many", "train.steps=many", "must be a whole number"),
     ("train.steps=1.5", "train.steps=1.5", "must be a whole number"),
+    ("train.steps=1e3", "train.steps=1e3", "must be a whole number"),
     *(
         (f"{key}=null", f"{key}=null is no value", f"set {key}=…, or leave it out for its default")
         for key in ("train", "train.steps", "train.batch_size", "train.generator", "seed", "name", "every.log")

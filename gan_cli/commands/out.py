@@ -17,8 +17,8 @@ def refuse_own(out: Path) -> None:
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
     """Refuse the places of a run's own files, and say in one line what the disk refuses."""
-    refuse_own(out)
     try:
+        refuse_own(out)
         yield
     except OSError as error:
         raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error

@@ -18,6 +18,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from gan_cli.config import options
 from gan_cli.config.schema import GROUPS, folder_name
 from gan_cli.errors import ConfigError, did_you_mean
 
@@ -99,10 +100,13 @@ def _unknown_key(error: Exception, cause: OmegaConfBaseException) -> str:
 
 
 def _unreadable(error: OverrideParseException) -> str:
-    match = re.fullmatch(r"([\w/]+)=(\w+):([\w.]+=.*)", error.override)
-    if match:
-        group, option, setting = match.groups()
-        return f"{error.override} is two overrides: write {group}={option} {group.replace('/', '.')}.{setting}"
+    match = re.fullmatch(r"([\w./]+)=(\w+):(\w+=.*)", error.override)
+    if match and (options.CONFIGS / match[1]).is_dir() and match[1] != "experiment":
+        group, option, settings = match.groups()
+        apart = " ".join(f"{group.replace('/', '.')}.{setting}" for setting in settings.split(":"))
+        return f"{error.override} is more than one override: write {group}={option} {apart}"
+    if match and "." in match[1]:
+        return f"{error.override} needs quotes: write '{match[1]}=\"{match[2]}:{match[3]}\"'"
     return f"{error.override} cannot be read as key=value: {_first_line(error)}"
 
 
@@ -112,6 +116,8 @@ def _chosen_twice(error: Exception) -> str | None:
     if match is None:
         return None
     group, option = match.groups()
+    if f"+{group}={option}" in sys.argv:
+        return f"{group} has an option already: write {group}={option} without a plus"
     # The way in which configs/divergence/kl.yaml chooses a penalty: it reaches a choice that is made outside.
     override = f"override /{group}@_global_.{group.replace('/', '.')}: {option}"
     return f"{group}={option} is a default of a yaml although {group} has one already: write '{override}' there"
@@ -123,7 +129,8 @@ _TYPES = {"Integer": "a whole number", "Float": "a number"}
 def _wrong_type(error: ValidationError) -> str:
     match = re.search(r"^Value '(.*)' of type '\w+' could not be converted to (\w+)", str(error))
     if match and match[2] in _TYPES:
-        return f"{error.full_key}={match[1]} must be {_TYPES[match[2]]}"
+        typed = next((word for word in sys.argv if word.lstrip("+").startswith(f"{error.full_key}=")), None)
+        return f"{typed or f'{error.full_key}={match[1]}'} must be {_TYPES[match[2]]}"
     return f"{error.full_key}: {_first_line(error)}"
 
 

@@ -51,10 +51,10 @@ def _option(group: str, node: Any) -> str | None:
     """The option of a group that has the target of a node and, if that leaves several, all of its values."""
     if not isinstance(node, DictConfig):
         return None
-    options_of = {name: OmegaConf.load(options.path(group, name)) for name in options.names(group)}
-    names = [name for name, of in options_of.items() if OmegaConf.select(of, "_target_") == node.get("_target_")]
+    nodes = {name: options.option(group, name) for name in options.names(group)}
+    names = [name for name, of in nodes.items() if of.get("_target_") == node.get("_target_")]
     if len(names) > 1:
-        names = [name for name in names if options_of[name] == node]
+        names = [name for name in names if nodes[name] == node]
     return names[0] if len(names) == 1 else None
 
 

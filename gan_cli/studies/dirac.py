@@ -40,6 +40,9 @@ class Dirac(Study):
         self.start = start
         rows = sorted([*options.names("divergence"), *more])
         columns = sorted(options.names("divergence/penalty"), key=lambda name: (name != "none", name))
+        # Options that differ in nothing but the weight are one.
+        once = {self._penalty(column): column for column in reversed(columns)}
+        columns = [column for column in columns if column in once.values()]
         self.games = {row: {column: self._game(row, column) for column in columns} for row in rows}
 
     def conclude(self, members: Mapping[str, GameJob]) -> Findings:
@@ -56,7 +59,11 @@ class Dirac(Study):
 
     def _game(self, divergence: str, penalty: str) -> DiracGame:
         node: DictConfig = options.option("divergence", divergence)
-        node.penalty = options.option("divergence/penalty", penalty)
-        if "weight" in node.penalty:
-            node.penalty.weight = self.weight
+        node.penalty = self._penalty(penalty)
         return DiracGame(build(node, Divergence, "divergence"))
+
+    def _penalty(self, name: str) -> DictConfig:
+        node = options.option("divergence/penalty", name)
+        if "weight" in node:
+            node.weight = self.weight
+        return node

@@ -184,7 +184,13 @@ def test_the_spectral_radius_of_a_pull_without_a_turn_is_one_less_the_step():
 
 def test_the_study_has_every_divergence_and_every_penalty():
     assert STUDY.games.keys() == {*options.names("divergence"), "lsgan:fake_label=-1.0"}
-    assert all(games.keys() == set(options.names("divergence/penalty")) for games in STUDY.games.values())
+    targets = {
+        name: options.option("divergence/penalty", name)._target_ for name in options.names("divergence/penalty")
+    }
+    for games in STUDY.games.values():
+        assert [targets[name] for name in games] == list(dict.fromkeys(targets[name] for name in games))
+        assert {targets[name] for name in games} == set(targets.values())
+    assert {"interpolate", "none"} < games.keys()
     assert STUDY.games["gan"]["r1"].divergence.penalty == R1(0.3)
 
 

@@ -87,13 +87,14 @@ def _default_place(folders: Sequence[Path]) -> Path:
 
 def _check_writable(out: Path) -> None:
     """Refuse, before the work, a file that cannot be written or is a run's own."""
-    refuse_own(out)
-    if out.is_dir():
-        raise ConfigError(f"--out {out} is not a file: choose another place with --out")
-    if not out.parent.is_dir():
-        raise ConfigError(
-            f"--out {out} cannot be written (there is no folder {out.parent}): make it, or choose another"
-        )
+    with _explaining(out):
+        refuse_own(out)
+        if out.is_dir():
+            raise ConfigError(f"--out {out} is not a file: choose another place with --out")
+        if not out.parent.is_dir():
+            raise ConfigError(
+                f"--out {out} cannot be written (there is no folder {out.parent}): make it, or choose another"
+            )
 
 
 def _stream(out: Path) -> int | None:
