@@ -32,8 +32,14 @@ class Recipe:
 
     run: Path
     """Its folder, within `outputs`."""
-    overrides: Sequence[str]
+    choices: Sequence[str]
+    """Its overrides, but for the name."""
     metrics: Sequence[str]
+
+    @property
+    def overrides(self) -> list[str]:
+        """The overrides of its command."""
+        return [*self.choices, f"name={self.run.relative_to(OUTPUTS)}"]
 
 
 def reproduce(recipes: Sequence[Recipe], jobs: int) -> None:
@@ -45,8 +51,7 @@ def reproduce(recipes: Sequence[Recipe], jobs: int) -> None:
 
 def _reproduce(recipe: Recipe, needs_training: bool) -> None:
     if needs_training:
-        command = [str(BIN / "gan-train"), *recipe.overrides, f"name={recipe.run.relative_to(OUTPUTS)}"]
-        code = subprocess.run(command, check=False).returncode
+        code = subprocess.run([BIN / "gan-train", *recipe.overrides], check=False).returncode
         if code == 3:
             return
         if code != 0:
@@ -60,7 +65,7 @@ def is_done(recipe: Recipe) -> bool:
     if before is None or read.record(recipe.run).get("status") != "done":
         return False
     with initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
-        now = compose("config", list(recipe.overrides))
+        now = compose("config", recipe.overrides)
     return not differences(before, now) and before.train.steps == now.train.steps
 
 
