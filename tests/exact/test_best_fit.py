@@ -27,7 +27,12 @@ def fits(name, data):
     return best_gaussians(lambda gaussian: between(of, data, gaussian), data)
 
 
-@pytest.mark.parametrize("name", BEST)
+QUICK = ("kl", "reverse_kl")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BEST]
+)
 def test_the_best_gaussian_and_its_divergence_are_those_of_another_quadrature(name):
     (fit,) = fits(name, PAPERS)
     value, mean, deviation = BEST[name]
@@ -56,7 +61,9 @@ def test_the_heavier_of_two_modes_is_best_alone():
     assert fit.value == pytest.approx(-math.log(0.6), abs=2e-3)
 
 
-@pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (1e4, 1e-3), (-3.0, 500.0)])
+@pytest.mark.parametrize(
+    ("mean", "deviation"), [pytest.param(0.0, 1.0, marks=pytest.mark.slow), (1e4, 1e-3), (-3.0, 500.0)]
+)
 def test_the_search_knows_no_scale(mean, deviation):
     data = Gaussian([mean], deviation)
     (fit,) = best_gaussians(lambda gaussian: between(divergence("js"), data, gaussian), data)

@@ -25,7 +25,7 @@ def samples(density, n=60_000, seed=0):
     [
         (LINE, Gaussian([1.0], 1.83), MOST),
         (RING, Ring(modes=8, radius=2.0, deviation=0.03), SOME),
-        (RING, RING, SOME),
+        pytest.param(RING, RING, SOME, marks=pytest.mark.slow),
         (Grid(side=3, spacing=2.0, deviation=0.05), Grid(side=3, spacing=2.02, deviation=0.05), SOME),
     ],
 )
