@@ -6,14 +6,13 @@ Within a column all runs have equally many generator steps. Runs that are done a
 nothing.
 """
 
-import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from docs.recipes import OUTPUTS, Recipe, measured, over_seeds, played, reproduce, spliced
+from docs.recipes import OUTPUTS, Recipe, measured, over_seeds, parser_of, played, reproduce, spliced
 from gan_cli.config import options, schema
 from gan_cli.runs import read
 
@@ -44,11 +43,7 @@ RANKED = ("digits", "frechet_distance")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
-    parser.add_argument("--tables", action="store_true", help="train nothing")
-    arguments = parser.parse_args()
+    arguments = parser_of(__doc__).parse_args()
     schema.register()
     if not arguments.tables:
         recipes = [

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,15 @@ BIN = Path(sys.executable).parent
 MISSING = "—"
 
 Numbers = dict[str, dict[str, Any]]
+
+
+def parser_of(description: str | None) -> ArgumentParser:
+    """The options that the commands of pages share."""
+    parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
+    parser.add_argument("--tables", action="store_true", help="train nothing")
+    return parser
 
 
 @dataclass(frozen=True)

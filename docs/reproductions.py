@@ -6,7 +6,6 @@ Runs that are done are not trained again, and what was measured is read from its
 --only mnist one table, --rows kl some of its rows, --tables trains nothing. A row none of whose runs has ended stays.
 """
 
-import argparse
 import statistics
 import sys
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from docs.recipes import (
     Recipe,
     measured,
     over_seeds,
+    parser_of,
     played,
     reproduce,
     rows_before,
@@ -120,12 +120,9 @@ TABLES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser = parser_of(__doc__)
     parser.add_argument("--only", choices=TABLES, nargs="+", default=list(TABLES))
     parser.add_argument("--rows", nargs="+", help="these rows of the tables only")
-    parser.add_argument("--jobs", type=int, default=1, help="runs side by side")
-    parser.add_argument("--tables", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     schema.register()
     if not arguments.tables:
