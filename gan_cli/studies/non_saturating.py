@@ -95,7 +95,7 @@ def _figure(rows: Mapping[str, Row]) -> Figure:
     """The plane of fits: from the optimum of the name an arrow to that of the form, and what was learned."""
     figure = Figure(figsize=(10, 6), layout="constrained")
     axes = figure.add_subplot()
-    colours = colormaps["tab20"].colors  # type: ignore[attr-defined]
+    colours = colormaps["tab20"](range(20))
     labels: dict[tuple[float, float], list[str]] = {}
     for index, (name, row) in enumerate(rows.items()):
         colour = colours[2 * index % 20 + 2 * index // 20]
