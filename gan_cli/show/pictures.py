@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
@@ -17,6 +18,9 @@ from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Gallery
 
 Curves = Sequence[Mapping[str, float]]
+
+MOST_DECADES = 4
+"""Powers of ten on an axis up to which 2 and 5 times each are labelled too."""
 
 
 def as_picture(image: Tensor) -> Image.Image:
@@ -100,8 +104,12 @@ def curves(metrics: Curves, estimate_unit: str) -> bytes:
     _draw_curves(panels[1], metrics, {"critic_loss": "critic", "generator_loss": "generator"}, "loss")
     norms = {"critic_gradient_norm": "critic", "generator_gradient_norm": "generator"}
     _draw_curves(panels[2], metrics, norms, "gradient norm (loss per weight)")
-    if _spans_a_decade(panels[2]):
+    if (decades := _decades(panels[2])) >= 1:
         panels[2].set_yscale("log")
+        if decades <= MOST_DECADES:
+            panels[2].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panels[2].yaxis.set_major_formatter("{x:g}")
+        panels[2].yaxis.set_minor_formatter(NullFormatter())
     step_axis(panels[2])
     return png(figure)
 
@@ -110,12 +118,13 @@ def step_axis(axes: Axes) -> None:
     """Label the x axis as one of steps, which are whole numbers."""
     axes.set_xlabel("step (generator updates)")
     axes.locator_params(axis="x", integer=True)
+    axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}" if step == round(step) else "")
 
 
-def _spans_a_decade(axes: Axes) -> bool:
-    """Whether a logarithmic y axis would reach from one power of ten to the next."""
+def _decades(axes: Axes) -> float:
+    """The powers of ten between the smallest and the largest positive value."""
     norms = [norm for line in axes.lines for norm in np.asarray(line.get_ydata()).tolist() if norm > 0]
-    return bool(norms) and max(norms) >= 10 * min(norms)
+    return math.log10(max(norms) / min(norms)) if norms else 0.0
 
 
 def _draw_truth(axes: Axes, metrics: Curves) -> None:

@@ -212,11 +212,22 @@ def test_curves_are_the_numbers_against_the_steps():
         for legend, name in names.items():
             np.testing.assert_array_equal(shown[legend], [column("step"), column(name)])
     assert (losses.get_yscale(), norms.get_yscale()) == ("linear", "log")
+    assert [norms.yaxis.get_major_formatter()(number) for number in (0.05, 20)] == ["0.05", "20"]
+    assert norms.xaxis.get_major_formatter()(12_000) == "12,000"
     # The exact values, each with 1.96 standard errors on either side.
     (exact,) = estimate.containers
     np.testing.assert_array_equal(exact.lines[0].get_data(), [[1, 4], [0.5, 0.75]])
     bars = [np.asarray(segment) for segment in exact.lines[2][0].get_segments()]
     np.testing.assert_allclose(bars, [[[1, 0.4804], [1, 0.5196]], [[4, 0.75], [4, 0.75]]])
+
+
+@pytest.mark.parametrize("decades", [1, 4, 5, 80])
+def test_a_logarithmic_axis_has_numbers_however_far_it_reaches(decades):
+    metrics = [METRICS[0], METRICS[1] | {"critic_gradient_norm": METRICS[0]["critic_gradient_norm"] * 10.0**-decades}]
+    *_, norms = figures.caught(lambda: pictures.curves(metrics, "")).axes
+    low, high = norms.get_ylim()
+    assert norms.get_yscale() == "log"
+    assert 3 <= sum(low <= tick <= high for tick in norms.get_yticks()) <= 16
 
 
 @pytest.mark.parametrize("lines", [1, 3])
@@ -232,6 +243,9 @@ def test_curves_are_drawn_from_the_first_line_on_and_without_a_generator(lines):
 def test_a_single_line_of_the_log_has_whole_steps_and_plain_norms():
     *_, norms = figures.caught(lambda: pictures.curves([METRICS[1] | {"step": 20}], "")).axes
     assert all(tick == round(tick) for tick in norms.get_xticks())
+    *_, norms = figures.caught(lambda: pictures.curves([METRICS[1] | {"step": 1}], "")).axes
+    labels = [norms.xaxis.get_major_formatter()(tick) for tick in norms.get_xticks()]
+    assert [label for label in labels if label] == ["1"]
     assert norms.get_yscale() == "linear"
 
 
