@@ -58,6 +58,14 @@ choosing: $(READY) ## train every divergence on toys and digits for docs/choosin
 bench: $(READY) ## time training beside a tutorial's script: an hour or two on a CPU
 	$(PYTHON) bench/speed.py
 
+.PHONY: intervals
+intervals: $(READY) ## count how often each number's interval holds what it is about
+	$(PYTHON) scripts/intervals.py
+
+.PHONY: covering
+covering: $(READY) ## draw docs/covering.png: one Gaussian for two, under six divergences
+	$(PYTHON) docs/covering.py
+
 .PHONY: mutants
 mutants: $(READY) ## plant 300 faults and count what the tests catch: half an hour
 	$(PYTHON) scripts/mutants.py

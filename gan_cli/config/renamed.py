@@ -1,4 +1,4 @@
-"""The old places of classes whose modules moved, so that yamls and runs from then keep their meaning."""
+"""The old places of classes whose modules moved, and options that are gone, so that runs from then still load."""
 
 from typing import Any
 
@@ -8,6 +8,9 @@ MOVED = {
     "gan_cli.penalties": "gan_cli.divergences.penalties",
 }
 """Today's place of each module that yamls named, by the old one."""
+
+GONE = {"gan_cli.metrics.frechet.FrechetDistance": {"bootstraps"}}
+"""Options that were removed, by the class that had them: a run does without."""
 
 
 def todays(target: str) -> str:
@@ -19,13 +22,14 @@ def todays(target: str) -> str:
 
 
 def renewed(tree: Any) -> Any:
-    """A config, as plain mappings and lists, with today's name for every `_target_`."""
+    """A config, as plain mappings and lists, with today's name for every `_target_` and no option that is gone."""
     match tree:
+        case {"_target_": str(target)}:
+            gone = GONE.get(todays(target), set())
+            options = {name: renewed(child) for name, child in tree.items() if name not in gone}
+            return options | {"_target_": todays(target)}
         case dict():
-            return {
-                name: todays(child) if name == "_target_" and isinstance(child, str) else renewed(child)
-                for name, child in tree.items()
-            }
+            return {name: renewed(child) for name, child in tree.items()}
         case list():
             return [renewed(child) for child in tree]
         case _:

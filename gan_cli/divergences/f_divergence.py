@@ -76,7 +76,8 @@ class FDivergence(Divergence):
         value = self._scaled(inside) + torch.where(is_above, slope, slope_below) * beyond
         log_value = torch.maximum(log_p, log_q) + value.abs().log() + torch.where(is_above, rate, rate_below) * beyond
         only_p = mass_times(log_p.exp(), torch.full_like(log_p, self.conjugate_domain[1]))
-        only_q = mass_times(log_q.exp(), self.f(torch.zeros_like(log_q)))
+        # Where P has mass, Q's is masked before and not after f(0) = ∞, whose gradient would be 0 · ∞.
+        only_q = mass_times(torch.where(log_p == -math.inf, log_q, -math.inf).exp(), self.f(torch.zeros_like(log_q)))
         shared = value.sign() * log_value.exp()
         return torch.where(log_q == -math.inf, only_p, torch.where(log_p == -math.inf, only_q, shared))
 
@@ -121,4 +122,4 @@ class FDivergence(Divergence):
 
 def mass_times(mass: Tensor, value: Tensor) -> Tensor:
     """The product of both, in which a mass of 0 contributes nothing, even times infinity."""
-    return torch.where(mass == 0, 0.0, mass * value)
+    return mass * torch.where(mass == 0, 0.0, value)

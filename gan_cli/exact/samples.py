@@ -30,13 +30,16 @@ class SampledDensity:
         """Raises `ValueError` if P is too fine for samples to be counted in cells of its size."""
         x = samples.double().cpu()
         narrowness = _spacing(x) / _spacing(_like(p, len(x)))
+        width = KERNEL[x.shape[1]] * p.resolution()
         if narrowness > NARROW:
             cells = _cells(p)
             nodes, widths = cells.nodes, (1.0, math.sqrt(2))
         else:
             # Cells of P's size would blur a collapsed generator; use cells sized by its own samples.
-            width = KERNEL[x.shape[1]] * narrowness * p.resolution()
+            width *= narrowness
             nodes, widths = partial(_occupied, p), (width, math.sqrt(2) * width)
+        self._n = len(x)
+        self._of_one_sample = _peak(x, width)
         self._whole = nodes(x, widths[0])
         self._halves = nodes(x[::2], widths[0]), nodes(x[1::2], widths[0])
         self._wider = nodes(x, widths[1])
@@ -44,18 +47,33 @@ class SampledDensity:
     def divergence(self, divergence: Divergence) -> Estimated:
         """The estimate of the best critic between P and Q.
 
-        An infinite value has an infinite error, because a tail without samples may be thin or absent. Any other error
-        has three parts: the spread of two halves of the samples; their bias, taken to fall with the square root of
-        the number of samples; and what a kernel of twice the variance changes.
+        The error has three parts: that of the samples; the bias of the two halves of the samples, taken to fall with
+        the square root of their number; and what a kernel of twice the variance changes. The last two are estimates of
+        biases, counted as if they were spread, so the interval holds the true value in more than 95 % of cases. An
+        infinite value has an infinite error, because a tail without samples may be thin or absent.
         """
         whole = divergence.exact(*self._whole).item()
         if not math.isfinite(whole):
             return Estimated(whole, math.inf)
-        first, second = (divergence.exact(*half).item() for half in self._halves)
+        halves = sum(divergence.exact(*half).item() for half in self._halves) / 2
         wider = divergence.exact(*self._wider).item()
-        bias = ((first + second) / 2 - whole) / (math.sqrt(2) - 1)
-        error = math.hypot((first - second) / 2, bias, wider - whole)
+        bias = abs(halves - whole) / (math.sqrt(2) - 1) + abs(wider - whole)
+        error = math.hypot(self.standard_error(divergence), bias)
         return Estimated(whole, error if math.isfinite(error) else math.inf)
+
+    def standard_error(self, divergence: Divergence) -> float:
+        """The standard error by the delta method: a sample moves the value by its derivative at the sample, over n.
+
+        Nodes with less density than a single sample gives are left out: there the value is not linear in Q.
+        """
+        log_p, log_q, weights = self._whole
+        log_q = log_q.clone().requires_grad_()
+        (slopes,) = torch.autograd.grad(divergence.exact(log_p, log_q, weights), log_q)
+        log_q = log_q.detach()
+        seen = log_q >= self._of_one_sample
+        slopes, mass = slopes[seen], weights[seen] * log_q[seen].exp()
+        variance = (slopes.square() / mass).sum() - slopes.sum().square() / mass.sum()
+        return math.sqrt(variance.clamp(min=0).item() / self._n)
 
 
 def _spacing(x: Tensor) -> float:
@@ -69,6 +87,11 @@ def _spacing(x: Tensor) -> float:
 def _like(p: Density, n: int) -> Tensor:
     """`n` samples of P."""
     return p.sample(n, torch.Generator().manual_seed(0)).double()
+
+
+def _peak(x: Tensor, deviation: float) -> float:
+    """Return the log density that one of samples x has at its own place, for a kernel of this deviation."""
+    return -x.shape[1] / 2 * math.log(2 * math.pi * deviation**2) - math.log(len(x))
 
 
 def _occupied(p: Density, x: Tensor, width: float) -> Nodes:
@@ -124,8 +147,7 @@ class _Cells:
     def nodes(self, x: Tensor, blur: float) -> Nodes:
         """P and the density of samples x at the cells, for a kernel of `blur` cells."""
         shares = np.histogramdd(x.numpy(), self._edges)[0] / len(x)
-        # The logarithm of one sample's kernel at its middle.
-        peak = -shares.ndim / 2 * math.log(2 * math.pi * (blur * self._width) ** 2) - math.log(len(x))
+        peak = _peak(x, blur * self._width)
         log_q = torch.from_numpy(self._smoothed(shares, blur, peak)).flatten()
         weights = torch.full_like(log_q, self._width**shares.ndim)
         near = _merge_unresolved((self._log_p, log_q, weights), peak)

@@ -1,5 +1,7 @@
 """Precision and recall, density and coverage: who lies among whose nearest neighbours."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -8,12 +10,22 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import needs_finite, row_blocks, squared_distances
 from gan_cli.metrics.needs import needs_samples
-from gan_cli.metrics.standard_errors import mean_of, share_of
+from gan_cli.metrics.standard_errors import share_error
 from gan_cli.metrics.subject import Subject
+from gan_cli.randomness import stream
 from gan_cli.ranges import Count
 
 TIE = 1e-12
 """Squared distances that differ by less, in units of the two vectors' squared norms, are equal but for rounding."""
+
+PARTS, DIVISIONS = 4, 8
+"""Parts in a division of the samples, and divisions, for the standard errors."""
+
+FEWEST = 4
+"""Samples in a part per neighbour: with fewer, balls reach across the part, and parts differ too little."""
+
+STUDENT = 1.053
+"""Student's 95 % quantile for DIVISIONS · (PARTS − 1) degrees of freedom over the normal one."""
 
 
 def squared_radii(x: Tensor, neighbours: int) -> Tensor:
@@ -28,15 +40,14 @@ def squared_radii(x: Tensor, neighbours: int) -> Tensor:
     return torch.cat([block.topk(neighbours + 1, largest=False).values[:, -1] for block in blocks])
 
 
-def precision_recall(real: Tensor, fake: Tensor, neighbours: int) -> dict[str, Measured]:
+def neighbourhoods(real: Tensor, fake: Tensor, neighbours: int) -> dict[str, float]:
     """Four numbers about balls around each sample that reach to its k-th nearest of the same set.
 
     `precision` is the share of generated vectors in some real ball, boundary included, `recall` the share of real ones
     in some generated ball (Kynkäänniemi 2019, arXiv 1904.06991, eq. 1–2). `density` is the number of real balls,
     boundary excluded, about a generated vector, over k; `coverage` is the share of real balls that hold a generated one
-    (Naeem 2020, arXiv 2002.09797, eq. 4–5). Shapes `(n, d)`, `(m, d)`. The standard errors are those of a mean over
-    the samples counted, with the other side's balls held fixed; a density that is the same everywhere has none.
-    Raises `ValueError` for features that are not finite, and where a side has no more than k.
+    (Naeem 2020, arXiv 2002.09797, eq. 4–5). Shapes `(n, d)`, `(m, d)`. Raises `ValueError` for features that are not
+    finite, and where a side has no more than k.
     """
     needs_finite(real, fake)
     origin = real.double().mean(0)
@@ -53,18 +64,46 @@ def precision_recall(real: Tensor, fake: Tensor, neighbours: int) -> dict[str, M
         inside = distances < real_radii - tie
         balls.append(inside.sum(1))
         covered |= inside.any(0)
-    number = mean_of(torch.cat(balls))
-    density = Measured(number.value / neighbours, number.error / neighbours if number.error else None)
     return {
-        "precision": _share(torch.cat(in_real_ball)),
-        "recall": _share(in_fake_ball),
-        "density": density,
-        "coverage": _share(covered),
+        "precision": torch.cat(in_real_ball).double().mean().item(),
+        "recall": in_fake_ball.double().mean().item(),
+        "density": torch.cat(balls).double().mean().item() / neighbours,
+        "coverage": covered.double().mean().item(),
     }
 
 
-def _share(counted: Tensor) -> Measured:
-    return share_of(counted.double().mean().item(), len(counted))
+def precision_recall(real: Tensor, fake: Tensor, neighbours: int, seed: int) -> dict[str, Measured]:
+    """`neighbourhoods` with standard errors, which hold for the balls too: they are samples like those counted.
+
+    The standard deviation over quarters of both sides, halved, is the error for all samples; it is pooled over several
+    random divisions, and enlarged so that 1.96 of it are Student's interval. A share is at least as uncertain as for
+    balls that are known. Samples too few to be divided give the latter alone, and no error of the density. Shapes
+    `(n, d)`, `(m, d)`; raises as `neighbourhoods` does.
+    """
+    values = neighbourhoods(real, fake, neighbours)
+    counted = {"precision": len(fake), "recall": len(real), "coverage": len(real)}
+    errors = {name: share_error(values[name], n) for name, n in counted.items()}
+    if min(len(real), len(fake)) // PARTS >= FEWEST * neighbours:
+        for name, error in _spread(real, fake, neighbours, seed).items():
+            errors[name] = max(errors.get(name, 0.0), STUDENT * error)
+    return {name: Measured(value, errors.get(name) or None) for name, value in values.items()}
+
+
+def _spread(real: Tensor, fake: Tensor, neighbours: int, seed: int) -> dict[str, float]:
+    source = torch.Generator().manual_seed(stream(seed, "parts"))
+
+    def parts(x: Tensor) -> tuple[Tensor, ...]:
+        return x[torch.randperm(len(x), generator=source).to(x.device)].tensor_split(PARTS)
+
+    divisions = [
+        [neighbourhoods(p, q, neighbours) for p, q in zip(parts(real), parts(fake), strict=True)]
+        for _ in range(DIVISIONS)
+    ]
+    numbers = {
+        name: torch.tensor([[part[name] for part in of] for of in divisions], dtype=torch.float64)
+        for name in divisions[0][0]
+    }
+    return {name: math.sqrt(of.var(dim=1).mean().item() / PARTS) for name, of in numbers.items()}
 
 
 class PrecisionRecall(Metric):
@@ -84,6 +123,6 @@ class PrecisionRecall(Metric):
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         real, fake = subject.reference(self.samples), subject.fake(self.samples)
         first, second = subject.pair(self.samples)
-        numbers = precision_recall(real.features.vectors, fake.features.vectors, self.neighbours)
-        of_real = precision_recall(first.features.vectors, second.features.vectors, self.neighbours)
-        return {name: Measured(of.value, of.error, of_real[name].value) for name, of in numbers.items()}
+        numbers = precision_recall(real.features.vectors, fake.features.vectors, self.neighbours, subject.seed)
+        of_real = neighbourhoods(first.features.vectors, second.features.vectors, self.neighbours)
+        return {name: Measured(of.value, of.error, of_real[name]) for name, of in numbers.items()}

@@ -54,6 +54,27 @@ def closer(fake: Tensor, held_out: Tensor) -> Tensor:
     return (beyond + not_nearer).double().mean() / (2 * len(held_out))
 
 
+def nearness(fake: Tensor, held_out: Tensor, quantile: float) -> list[float]:
+    """`memorised` and `closer` of distances of shapes `(n,)` and `(m,)`."""
+    return [memorised(fake, held_out, quantile).item(), closer(fake, held_out).item()]
+
+
+def standard_errors(fake: Tensor, held_out: Tensor, quantile: float, seed: int) -> list[float]:
+    """The standard errors of `nearness`, bootstrapped over both sides."""
+    # Two more stand at either end, as in `share_error`: resamples of nothing but copies would be all alike.
+    ends = fake.new_tensor([-math.inf, -math.inf, math.inf, math.inf])
+    more_fake, more_held_out = torch.cat([fake, ends]), torch.cat([held_out, ends])
+
+    def resampled(fake_counts: Tensor, held_out_counts: Tensor, more_held_out_counts: Tensor) -> Tensor:
+        chosen = more_fake.repeat_interleave(fake_counts)
+        share = memorised(chosen, held_out.repeat_interleave(held_out_counts), quantile)
+        return torch.stack([share, closer(chosen, more_held_out.repeat_interleave(more_held_out_counts))])
+
+    sizes = (len(more_fake), len(held_out), len(more_held_out))
+    errors: list[float] = bootstrap(resampled, sizes, BOOTSTRAPS, seed, fake.device).tolist()
+    return errors
+
+
 class Neighbours(Metric):
     """How many generated samples are suspiciously near to training images, in pixels.
 
@@ -89,28 +110,11 @@ class Neighbours(Metric):
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         subject.drawn["training"] = len(subject.real.trained_on())
         fake, held_out = self._of_fake(subject), self._of_held_out(subject)
-        errors = self._errors(fake, held_out, subject.seed)
+        errors = standard_errors(fake, held_out, self.quantile, subject.seed)
         first, second = held_out.tensor_split(2)
-        values, real = self._numbers(fake, held_out), self._numbers(first, second)
+        values, real = nearness(fake, held_out, self.quantile), nearness(first, second, self.quantile)
         numbers = [Measured(*of) for of in zip(values, errors, real, strict=True)]
         return dict(zip(("memorised_share", "closer_than_held_out"), numbers, strict=True))
-
-    def _numbers(self, fake: Tensor, held_out: Tensor) -> list[float]:
-        return [memorised(fake, held_out, self.quantile).item(), closer(fake, held_out).item()]
-
-    def _errors(self, fake: Tensor, held_out: Tensor, seed: int) -> list[float]:
-        # Two more stand at either end, as in `share_error`: resamples of nothing but copies would be all alike.
-        ends = fake.new_tensor([-math.inf, -math.inf, math.inf, math.inf])
-        more_fake, more_held_out = torch.cat([fake, ends]), torch.cat([held_out, ends])
-
-        def resampled(fake_counts: Tensor, held_out_counts: Tensor, more_held_out_counts: Tensor) -> Tensor:
-            chosen = more_fake.repeat_interleave(fake_counts)
-            share = memorised(chosen, held_out.repeat_interleave(held_out_counts), self.quantile)
-            return torch.stack([share, closer(chosen, more_held_out.repeat_interleave(more_held_out_counts))])
-
-        sizes = (len(more_fake), len(held_out), len(more_held_out))
-        errors: list[float] = bootstrap(resampled, sizes, BOOTSTRAPS, seed, fake.device).tolist()
-        return errors
 
     def picture(self, subject: Subject) -> Gallery:
         """The samples nearest to training images, each over the training images nearest to it."""

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from gan_cli.config import earlier
 from gan_cli.config.identity import differences
-from gan_cli.config.renamed import MOVED, renewed, todays
+from gan_cli.config.renamed import GONE, MOVED, renewed, todays
 from gan_cli.runs import read
 from gan_cli.runs.find import Found
 from gan_cli.runs.run import told
@@ -49,6 +49,14 @@ def test_every_target_of_a_tree_is_renewed_and_nothing_else():
         "b": [{"_target_": None}, 3, {"_target_": "gan_cli.divergences.penalties.R1"}],
     }
     assert tree["a"]["_target_"] == "gan_cli.device.Device"
+
+
+@pytest.mark.parametrize(("target", "options"), GONE.items())
+def test_options_that_are_gone_are_left_out_and_nothing_else(target, options):
+    node = {"_target_": target, "samples": 9}
+    assert renewed([node | dict.fromkeys(options, 1)]) == [node]
+    other = {"_target_": "gan_cli.metrics.kernel.KernelDistance"} | dict.fromkeys(options, 1)
+    assert renewed(other) == other
 
 
 def test_an_old_runs_config_does_not_differ_from_todays(tmp_path):

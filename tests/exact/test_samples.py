@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from gan_cli.config.options import names as options
 from gan_cli.datasets.mixtures import Gaussian, Grid, Mixture1d, Ring
 from gan_cli.exact.densities import between
 from gan_cli.exact.samples import SampledDensity
@@ -35,6 +36,34 @@ def test_the_value_is_right_within_its_error(p, q, names):
         found, true = sampled.divergence(divergence(name)), between(divergence(name), p, q)
         assert abs(found.value - true) < 3 * found.error, name
         assert found.error < 0.05 + 0.2 * abs(true), name
+
+
+def test_the_part_of_the_samples_is_how_much_the_value_varies():
+    p, q = LINE, Gaussian([1.0], 1.83)
+    found = [SampledDensity(p, samples(q, 10_000, seed)) for seed in range(60)]
+    for name in MOST[:4]:
+        values = torch.tensor([sampled.divergence(divergence(name)).value for sampled in found])
+        errors = torch.tensor([sampled.standard_error(divergence(name)) for sampled in found])
+        assert 0.75 < (errors.square().mean().sqrt() / values.std()).item() < 1.35, name
+
+
+@pytest.mark.parametrize("name", options("divergence"))
+def test_an_exact_divergence_has_a_gradient_in_q(name):
+    """Where both have mass it is that of finite differences, even if the integrand is infinite at other nodes."""
+    log_p = torch.tensor([-1.0, -2.0, -0.5, -3.0, -math.inf, -1.5], dtype=torch.float64)
+    log_q = torch.tensor([-1.2, -1.0, -2.5, -3.1, -2.0, -math.inf], dtype=torch.float64, requires_grad=True)
+    weights = torch.full((6,), 0.5, dtype=torch.float64)
+    try:
+        (slopes,) = torch.autograd.grad(divergence(name).exact(log_p, log_q, weights), log_q)
+    except NotImplementedError:
+        return
+
+    def of_both(log_q):
+        return divergence(name).exact(log_p[:4], log_q, weights[:4])
+
+    known, steps = log_q[:4].detach(), 1e-6 * torch.eye(4, dtype=torch.float64)
+    expected = torch.stack([(of_both(known + step) - of_both(known - step)) / 2e-6 for step in steps])
+    torch.testing.assert_close(slopes[:4], expected, rtol=1e-4, atol=1e-8)
 
 
 def test_more_samples_have_a_smaller_error():

@@ -31,7 +31,7 @@ def receipt(**changes: Any) -> Settings:
         "metric": "frechet",
         "target": "gan_cli.metrics.frechet.FrechetDistance",
         "code_sha256": "f" * 64,
-        "options": {"samples": 10000, "bootstraps": 100},
+        "options": {"samples": 10000},
         "numbers": {"frechet_distance": {"value": 3.2, "error": 0.1, "real": 0.9}},
         "refused": None,
         "samples": {"generated": 10000, "real": 10000, "held_out": 10000},

@@ -117,9 +117,7 @@ def test_every_extractor_says_truly_whether_it_classifies(name: str) -> None:
 
 def measurable(data: Dataset, extractor: str) -> bool:
     """Whether the Fréchet distance by an extractor can be had of data."""
-    node = OmegaConf.create(
-        {"_target_": f"{FrechetDistance.__module__}.FrechetDistance", "samples": 9, "bootstraps": 0}
-    )
+    node = OmegaConf.create({"_target_": f"{FrechetDistance.__module__}.FrechetDistance", "samples": 9})
     try:
         parts.metric(node, "metric.frechet", data, divergence("gan"), shipped(extractor))
     except ConfigError as error:
@@ -170,7 +168,7 @@ def test_it_is_told_that_an_extractor_was_made_for_other_data(
     data, features = kind.__new__(kind), parts.extractor(compose(f"metric/extractor={extractor}"))
     parts.warn_of_other_data(features, data, [Neighbours(samples=9, quantile=0.5)])
     assert caplog.records == []
-    parts.warn_of_other_data(features, data, [FrechetDistance(samples=9, bootstraps=0)])
+    parts.warn_of_other_data(features, data, [FrechetDistance(samples=9)])
     told = [record.getMessage() for record in caplog.records]
     assert told == ([] if doubt is None else [f"metric.extractor {doubt}: its features may miss what matters"])
 
@@ -187,7 +185,6 @@ def test_a_folder_of_digits_is_measured_by_their_features_and_colours_are_refuse
     run += [
         "train.batch_size=8",
         "metric=[frechet]",
-        "metric.frechet.bootstraps=0",
         "model.generator.width=4",
         "model.critic.width=4",
     ]

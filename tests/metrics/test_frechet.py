@@ -5,7 +5,14 @@ import pytest
 import scipy.linalg
 import torch
 
-from gan_cli.metrics.frechet import FrechetDistance, Moments, frechet_distance, moments
+from gan_cli.metrics.frechet import (
+    Moments,
+    frechet_distance,
+    moments,
+    standard_error,
+    transports,
+    unbiased_frechet_distance,
+)
 
 
 def vectors(n, d, seed, scale=1.0):
@@ -67,21 +74,58 @@ def test_of_a_set_and_itself_it_is_zero_but_for_rounding(n):
     assert frechet_distance(moments(x), moments(x.flip(0))).item() == pytest.approx(0, abs=1e-12 * scale)
 
 
-def test_counts_are_repetitions():
-    x, counts = vectors(30, 4, 0), torch.arange(30) % 4
-    by_counts, by_copies = moments(x, counts), moments(x.repeat_interleave(counts, 0))
-    torch.testing.assert_close(by_counts.mean, by_copies.mean, rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(by_counts.covariance, by_copies.covariance, rtol=1e-12, atol=1e-12)
+def test_the_transport_takes_one_gaussian_to_the_other():
+    first, second = moments(vectors(500, 16, 0)), moments(vectors(500, 16, 1, scale=1.3))
+    for matrix, own, other in zip(transports(first, second), (first, second), (second, first), strict=True):
+        torch.testing.assert_close(matrix, matrix.T, rtol=0, atol=1e-9)
+        assert torch.linalg.eigvalsh(matrix).min() > 0
+        torch.testing.assert_close(matrix @ own.covariance @ matrix, other.covariance, rtol=1e-8, atol=1e-8)
 
 
-def test_its_error_is_how_much_it_varies():
-    metric, values, errors = FrechetDistance(samples=300, bootstraps=40), [], []
+def test_the_transport_leaves_out_directions_in_which_nothing_varies():
+    x, dead = vectors(200, 8, 0), torch.zeros(200, 3, dtype=torch.float64)
+    first, second = (moments(torch.cat([part, dead], 1)) for part in (x, vectors(200, 8, 1)))
+    matrix, _ = transports(first, second)
+    assert matrix[8:].abs().max() == 0
+    torch.testing.assert_close(matrix @ first.covariance @ matrix, second.covariance, rtol=1e-8, atol=1e-8)
+
+
+def jackknife(x, y):
+    """The standard error by leaving out one sample after another (Efron & Stein 1981)."""
+
+    def variance(own, other):
+        n = len(own)
+        values = [frechet_distance(moments(own[torch.arange(n) != i]), moments(other)) for i in range(n)]
+        return (n - 1) * torch.stack(values).var(correction=0).item()
+
+    return (variance(x, y) + variance(y, x)) ** 0.5
+
+
+def error_of(x, y):
+    return standard_error(x, y, moments(x), moments(y))
+
+
+@pytest.mark.parametrize("sizes", [(400, 400), (400, 1600)])
+def test_the_error_is_that_of_the_jackknife(sizes):
+    x, y = vectors(sizes[0], 6, 0), vectors(sizes[1], 6, 1, scale=1.3)
+    assert error_of(x, y) == pytest.approx(jackknife(x, y), rel=0.01)
+    assert error_of(y, x) == pytest.approx(error_of(x, y))
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.5], ids=["P = Q", "P ≠ Q"])
+def test_its_error_is_how_much_it_varies_and_without_bias_it_is_the_true_distance(shift):
     source = torch.Generator().manual_seed(0)
-    for seed in range(40):
-        x, y = torch.randn(300, 4, generator=source), torch.randn(300, 4, generator=source) + 0.5
-        values.append(frechet_distance(moments(x), moments(y)))
-        errors.append(metric._error(x, y, seed))
-    assert 0.7 < np.mean(errors) / torch.stack(values).std().item() < 1.4
+    pairs = [(torch.randn(300, 4, generator=source), torch.randn(300, 4, generator=source) + shift) for _ in range(100)]
+    plain = torch.stack([frechet_distance(moments(x), moments(y)) for x, y in pairs])
+    unbiased = torch.tensor(
+        [unbiased_frechet_distance(x, y, of.item()) for (x, y), of in zip(pairs, plain, strict=True)]
+    )
+    error = np.sqrt(np.mean([error_of(x, y) ** 2 for x, y in pairs]))
+    for values in (plain, unbiased) if shift else (unbiased,):
+        assert 0.75 < error / values.std().item() < 1.35
+    away = 0.3 * error  # three errors of the mean of 100
+    assert unbiased.mean().item() == pytest.approx(4 * shift**2, abs=away)
+    assert plain.mean().item() > unbiased.mean().item() + away
 
 
 @pytest.mark.parametrize(

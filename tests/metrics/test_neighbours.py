@@ -8,7 +8,7 @@ import torch
 
 from gan_cli.datasets.base import Images
 from gan_cli.metrics.distances import centred_pixels, squared_pixel_distances
-from gan_cli.metrics.neighbours import Neighbours, closer, memorised, nearest
+from gan_cli.metrics.neighbours import Neighbours, closer, memorised, nearest, nearness, standard_errors
 from gan_cli.metrics.standard_errors import share_error
 from gan_cli.randomness import stream
 from tests.helpers.configs import divergence
@@ -56,7 +56,7 @@ def test_neither_copies_nor_what_is_far_away_have_errors_of_zero():
     source = torch.Generator().manual_seed(0)
     held_out = 1 + torch.rand(400, generator=source, dtype=torch.float64)
     for fake in (torch.zeros(300).double(), torch.full((300,), 9).double()):
-        share, closeness = METRIC._errors(fake, held_out, seed=0)
+        share, closeness = standard_errors(fake, held_out, METRIC.quantile, seed=0)
         assert share == pytest.approx(share_error(0, 300), rel=0.2)
         assert closeness == pytest.approx(math.hypot(share_error(0, 300), share_error(0, 400)), rel=0.3)
 
@@ -146,9 +146,9 @@ def test_the_errors_are_how_much_the_numbers_vary():
     source, found = torch.Generator().manual_seed(0), []
     for _ in range(300):
         fake, held_out = torch.randn(400, generator=source) - 0.2, torch.randn(400, generator=source)
-        found.append(METRIC._numbers(fake, held_out))
+        found.append(nearness(fake, held_out, METRIC.quantile))
     spread = torch.tensor(found).std(0)
-    errors = torch.tensor(METRIC._errors(fake, held_out, seed=0))
+    errors = torch.tensor(standard_errors(fake, held_out, METRIC.quantile, seed=0))
     assert 0.6 < (errors / spread)[0] < 1.6
     assert 0.85 < (errors / spread)[1] < 1.15
 

@@ -17,7 +17,7 @@ from tests.helpers import synthetic_runs as synthetic
         {"target": "mine.FrechetDistance"},
         {"code_sha256": "a" * 64},
         {"code_sha256": None},
-        {"options": {"samples": 5000, "bootstraps": 100}},
+        {"options": {"samples": 5000}},
         {"samples": {"generated": 10000, "real": 5000, "held_out": 10000}},
         {"split": "test"},
         {"split": None},
@@ -193,7 +193,7 @@ def test_metrics_of_few_numbers_come_first_and_parts_of_one_thing_last(tmp_path,
 
 def test_what_tells_columns_apart_is_told_once(tmp_path):
     sizes = {"generated": 500, "real": 500, "held_out": 500}
-    other = synthetic.receipt(samples=sizes, options={"samples": 500, "bootstraps": 100}, split="test")
+    other = synthetic.receipt(samples=sizes, options={"samples": 500}, split="test")
     synthetic.write(tmp_path / "a", receipts=[synthetic.receipt(), other], lines=[])
     distinctions = [column.distinction for column in make([tmp_path]).columns]
     assert distinctions == [["samples 10000", "split train"], ["samples 500", "split test"]]
