@@ -78,11 +78,8 @@ def largest_share_difference(counts: Tensor, reference: Tensor, seed: int) -> Me
     first, second = (
         draws.multinomial(size, common + kept * (shares - common), REDRAWN) / size for size, shares in ((n, p), (m, q))
     )
-    return Measured(_largest_difference(counts, reference), float(np.abs(first - second).max(1).std()))
-
-
-def _largest_difference(counts: Tensor, reference: Tensor) -> float:
-    return (counts.double() / counts.sum() - reference.double() / reference.sum()).abs().max().item()
+    difference = (counts.double() / n - reference.double() / m).abs().max().item()
+    return Measured(difference, float(np.abs(first - second).max(1).std()))
 
 
 def log_probabilities_of(samples: Samples) -> Tensor:

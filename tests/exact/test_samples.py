@@ -55,8 +55,8 @@ def test_an_exact_divergence_has_a_gradient_in_q(name):
     weights = torch.full((6,), 0.5, dtype=torch.float64)
     try:
         (slopes,) = torch.autograd.grad(divergence(name).exact(log_p, log_q, weights), log_q)
-    except NotImplementedError:
-        return
+    except NotImplementedError as error:
+        pytest.skip(str(error))
 
     def of_both(log_q):
         return divergence(name).exact(log_p[:4], log_q, weights[:4])
