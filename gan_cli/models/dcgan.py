@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from gan_cli.models import base
 from gan_cli.models.layers import (
     Activation,
+    DoublingConv2d,
+    HalvingConv2d,
     Normalization,
     UpsampleConv2d,
     feature_normalization,
@@ -95,8 +97,7 @@ class Critic(base.Critic):
         levels = _pyramid(sample_shape, width)
         layers: list[nn.Module] = []
         for (inputs, side), (outputs, _) in pairwise(levels):
-            # A kernel of four pixels halves an even side, one of three an odd side.
-            convolution = nn.Conv2d(inputs, outputs, 4 - side % 2, stride=2, padding=1)
+            convolution = HalvingConv2d(inputs, outputs, side)
             is_first = side == sample_shape[1]
             layers += normalized(convolution, weights_only(normalization) if is_first else normalization, outputs)
             layers.append(nonlinearity(activation))
@@ -114,7 +115,7 @@ class Critic(base.Critic):
 def _doubling(inputs: int, outputs: int, side: int, upsampling: Upsampling) -> list[nn.Module]:
     """Layers from half of `side`, rounded up, to `side`; `resize` leaves no chequerboard."""
     if upsampling == "transposed":
-        return [nn.ConvTranspose2d(inputs, outputs, 4 - side % 2, stride=2, padding=1)]
+        return [DoublingConv2d(inputs, outputs, side)]
     if side % 2 == 0:
         return [UpsampleConv2d(inputs, outputs)]
     # At an odd side the enlargement is cropped: the convolution must see zeros, the fused one would see what was cut.

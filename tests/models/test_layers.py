@@ -12,7 +12,7 @@ from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d, pad
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.utils.flop_counter import FlopCounterMode
 
-from gan_cli.models.layers import PooledConv2d, UpsampleConv2d
+from gan_cli.models.layers import DoublingConv2d, HalvingConv2d, PooledConv2d, UpsampleConv2d
 from tests.helpers.layers import unfused
 
 Fused = type[UpsampleConv2d] | type[PooledConv2d]
@@ -170,3 +170,41 @@ def test_a_fused_layer_compiles_into_one_graph(kind):
     x.requires_grad_()
     ours, theirs = (torch.autograd.grad(f(x).square().sum(), [x, *layer.parameters()]) for f in (compiled, layer))
     assert_exact(list(ours), list(theirs))
+
+
+STRIDED = [
+    (kind, side, inputs, outputs)
+    for kind in (HalvingConv2d, DoublingConv2d)
+    for side in (8, 7)
+    for inputs, outputs in ((1, 5), (3, 4), (5, 1), (4, 3), (5, 4))
+]
+
+
+def strided(kind, side, inputs, outputs):
+    """A layer next to an image, or between others, and the plain convolution of its weights."""
+    torch.manual_seed(0)
+    layer = kind(inputs, outputs, side).double()
+    plain_kind = nn.Conv2d if kind is HalvingConv2d else nn.ConvTranspose2d
+    plain = plain_kind(inputs, outputs, 4 - side % 2, stride=2, padding=1).double()
+    plain.load_state_dict(layer.state_dict())
+    x = torch.randn(2, inputs, *2 * [side if kind is HalvingConv2d else (side + 1) // 2], dtype=torch.float64)
+    return layer, plain, x.to(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("kind", "side", "inputs", "outputs"), STRIDED)
+def test_a_strided_layer_is_the_plain_convolution_with_all_its_derivatives(kind, side, inputs, outputs):
+    layer, plain, x = strided(kind, side, inputs, outputs)
+    assert_exact(derivatives(layer, layer, x), derivatives(plain, plain, x))
+    assert layer(x).is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(("kind", "side", "inputs", "outputs"), STRIDED)
+def test_a_strided_layer_has_the_dtype_of_the_plain_one_under_autocast_and_compiles(kind, side, inputs, outputs):
+    layer, plain, x = (part.float() for part in strided(kind, side, inputs, outputs))
+    with torch.autocast("cpu", torch.bfloat16):
+        y, expected = layer(x), plain(x)
+    assert y.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(y, expected, rtol=0.02, atol=0.02)
+    torch.compiler.reset()
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(x), layer(x))
