@@ -9,6 +9,7 @@ from annotated_types import Le
 
 from gan_cli.errors import ConfigError
 from gan_cli.ranges import Count
+from gan_cli.training.affinity import find_threads
 from gan_cli.training.allocator import keep_freed_memory
 
 # What torch chose, for the runs of a sweep that follow one with another setting.
@@ -41,6 +42,7 @@ class Device:
             raise ConfigError("device.kind=cuda, but torch finds no CUDA device: use device=cpu or device=auto")
         keep_freed_memory()
         torch.set_num_threads(self.threads or DEFAULT_THREADS)
+        find_threads()
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.deterministic)

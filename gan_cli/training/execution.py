@@ -1,12 +1,14 @@
 """How the steps of a run are computed: what was asked for, and what the device is good for."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from gan_cli.training.acceleration import accelerated, choose_mode
+from gan_cli.training.affinity import on_processors
 from gan_cli.training.device import MOST_THREADS, Device
 from gan_cli.training.loop import Game, Iteration
 from gan_cli.training.precision import choose_precision
@@ -44,6 +46,11 @@ class Plan:
     def record(self, mode: str) -> Mapping[str, Any]:
         """What run.json keeps, with the mode that the steps have by now."""
         return {"device": self.device, "threads": self.threads, "accelerate": mode, "precision": self.precision}
+
+    def placed(self) -> AbstractContextManager[None]:
+        """Keeps the threads of eager steps on the CPU in their places; compiled steps and CUDA start more threads."""
+        is_plain = self.device == "cpu" and self.mode == "eager"
+        return on_processors(self.threads) if is_plain else nullcontext()
 
     def iteration(self, state: TrainState, game: Game, scheduling: Scheduling) -> Iteration:
         """The step of a game as planned."""

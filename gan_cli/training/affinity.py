@@ -1,0 +1,64 @@
+"""Where torch's threads run: each on a processor of its own, while a run uses the whole machine."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import torch
+
+PLACED = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
+"""Environment variables by which the user, or a cluster, has said where threads run."""
+
+ELEMENTS = 2**20
+"""Elements of an operation that starts torch's threads."""
+
+_workers: set[int] = set()
+
+
+def find_threads() -> None:
+    """Start torch's threads and remember which they are; other threads must not start meanwhile."""
+    before = _tasks()
+    torch.ones(ELEMENTS).add_(1)
+    after = _tasks()
+    _workers.intersection_update(after)
+    _workers.update(after - before)
+
+
+@contextmanager
+def on_processors(number: int) -> Iterator[None]:
+    """Keep torch's `number` threads, the calling one among them, each on a processor if they are as many as there are.
+
+    The threads of an operation wait for one another. Beside other work the system moves them about and lets two of them
+    share a processor, and steps of two threads beside one busy process take nearly twice as long. Runs that leave
+    processors free are not kept on any, so that others find room; nor are threads whose place the environment says, or
+    those of systems other than Linux.
+    """
+    before: dict[int, set[int]] = {}
+    try:
+        with suppress(OSError):  # a system that forbids it, or a thread that has ended
+            for thread, processor in _places(number):
+                mask = os.sched_getaffinity(thread)
+                os.sched_setaffinity(thread, [processor])
+                before[thread] = mask
+        yield
+    finally:
+        for thread, mask in before.items():
+            with suppress(OSError):
+                os.sched_setaffinity(thread, mask)
+
+
+def _places(number: int) -> list[tuple[int, int]]:
+    """The processor of each of torch's threads; none unless both are `number`."""
+    if not hasattr(os, "sched_setaffinity") or any(name in os.environ for name in PLACED):
+        return []
+    find_threads()
+    threads, processors = [threading.get_native_id(), *sorted(_workers)], sorted(os.sched_getaffinity(0))
+    return list(zip(threads, processors, strict=True)) if len(threads) == len(processors) == number else []
+
+
+def _tasks() -> set[int]:
+    """The threads of this process, on Linux."""
+    tasks = Path("/proc/self/task")
+    return {int(path.name) for path in tasks.iterdir()} if tasks.exists() else set()
