@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 Count = Annotated[int, Ge(1)]
 
@@ -12,3 +12,6 @@ NonNegative = Annotated[float, Ge(0)]
 
 Share = Annotated[float, Gt(0), Lt(1)]
 """Neither nothing nor all."""
+
+Portion = Annotated[float, Gt(0), Le(1)]
+"""Something, or all."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.models.base import Scoring
-from gan_cli.ranges import NonNegative
+from gan_cli.ranges import NonNegative, Portion
 from gan_cli.schedules import Schedule, now
 
 Score = Callable[[Tensor], Tensor]
@@ -77,9 +77,19 @@ class NoPenalty(Penalty):
 
 @dataclass(frozen=True)
 class Weighted(Penalty):
-    """A penalty with a weight."""
+    """A penalty with a weight, at the samples of a batch or at the first of them."""
 
     weight: NonNegative | Schedule
+    share: Portion = 1.0
+    """Of a batch, at least one sample. A part gives the same penalty on average, with more noise, in less time."""
+
+    def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        n = self.number_of(real)
+        return *critic.both(real, fake), self(critic.of_first(n), real[:n], fake[:n])
+
+    def number_of(self, real: Tensor) -> int:
+        """How many of the real samples, and of the fake ones, it is taken at."""
+        return max(1, round(self.share * len(real)))
 
 
 class Interpolate(Weighted):
@@ -102,18 +112,25 @@ class R1(Weighted):
     def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         return now(self.weight) / 2 * with_squared_gradient_norm(critic, real)[1].mean()
 
-    def with_scores(self, critic: Score, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        real_scores, squared_norms = with_squared_gradient_norm(critic, real)
-        return real_scores, critic(fake), now(self.weight) / 2 * squared_norms.mean()
+    def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        n = self.number_of(real)
+        first, squared_norms = with_squared_gradient_norm(critic.of_first(n), real[:n])
+        rest, fake_scores = critic.of_rest(n)(torch.cat([real[n:], fake])).split([len(real) - n, len(fake)])
+        return torch.cat([first, rest]), fake_scores, now(self.weight) / 2 * squared_norms.mean()
 
 
 class R1R2(Weighted):
     """weight/2 · (E‖∇critic‖² at real + E‖∇critic‖² at fake samples) (R3GAN, Huang 2024; arXiv 2501.05441)."""
 
     def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
-        return self.with_scores(critic, real, fake)[2]
+        return self._in_one_pass(critic, real, fake)[2]
 
-    def with_scores(self, critic: Score, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.share < 1:
+            return super().with_scores(critic, real, fake)
+        return self._in_one_pass(critic, real, fake)
+
+    def _in_one_pass(self, critic: Score, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         sizes = [len(real), len(fake)]
         scores, squared_norms = with_squared_gradient_norm(critic, torch.cat([real, fake]))
         real_scores, fake_scores = scores.split(sizes)

@@ -1,7 +1,7 @@
 """What generators and critics are to the rest of the program."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -117,6 +117,16 @@ class Scoring:
         or interpolates between them, takes each as one.
         """
         return x if self.critic.packing == 1 else x.unflatten(0, (-1, self.critic.packing))
+
+    def of_first(self, n: int) -> "Scoring":
+        """This with the labels of the first `n` samples, or packs, of its batch."""
+        return self if self.labels is None else replace(self, labels=self.labels[: n * self.critic.packing])
+
+    def of_rest(self, n: int) -> "Scoring":
+        """This with the labels of all real samples, or packs, but the first `n`, and then those of all fake ones."""
+        if self.labels is None:
+            return self
+        return replace(self, labels=torch.cat([self.labels[n * self.critic.packing :], self.labels]))
 
     def both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The scores of real and of fake samples, in one pass unless the one would change the other."""

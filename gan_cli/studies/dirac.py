@@ -40,7 +40,7 @@ class Dirac(Study):
         self.start = start
         rows = sorted([*options.names("divergence"), *more])
         columns = sorted(options.names("divergence/penalty"), key=lambda name: (name != "none", name))
-        # Options that differ in nothing but the weight are one.
+        # Options that differ in nothing but the weight, or the share of a batch that here is one point, are one.
         once = {self._penalty(column): column for column in reversed(columns)}
         columns = [column for column in columns if column in once.values()]
         self.games = {row: {column: self._game(row, column) for column in columns} for row in rows}
@@ -64,6 +64,7 @@ class Dirac(Study):
 
     def _penalty(self, name: str) -> DictConfig:
         node = options.option("divergence/penalty", name)
-        if "weight" in node:
-            node.weight = self.weight
+        for key, value in {"weight": self.weight, "share": 1.0}.items():
+            if key in node:
+                node[key] = value
         return node

@@ -1,6 +1,7 @@
 """Penalties against the closed forms of critics whose gradient is known."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,16 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from gan_cli.config.build import build
-from gan_cli.divergences.penalties import R1, R1R2, Interpolate, InterpolateOneSided, NoPenalty, Penalty, between
+from gan_cli.divergences.penalties import (
+    R1,
+    R1R2,
+    Interpolate,
+    InterpolateOneSided,
+    NoPenalty,
+    Penalty,
+    Weighted,
+    between,
+)
 from gan_cli.models.base import Critic, Scoring
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "divergence" / "penalty"
@@ -26,6 +36,11 @@ def linear(x: Tensor) -> Tensor:
 def quadratic(x: Tensor) -> Tensor:
     """A critic whose gradient at x is x."""
     return x.square().sum(1) / 2
+
+
+class Quadratic(Critic):
+    def forward(self, x: Tensor) -> Tensor:
+        return quadratic(x)
 
 
 @pytest.fixture
@@ -132,13 +147,14 @@ class Judge(Critic):
 @pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
 def test_scores_that_share_a_pass_with_the_penalty_are_those_of_passes_of_their_own(penalty, real, fake):
     critic = Judge()
+    penalised = round(getattr(penalty, "share", 1) * len(real))
     results = []
     for shared in (True, False):
         torch.manual_seed(1)
         if shared:
             parts = penalty.with_scores(Scoring(critic), real, fake)
         else:
-            parts = critic(real), critic(fake), penalty(critic, real, fake)
+            parts = critic(real), critic(fake), penalty(critic, real[:penalised], fake[:penalised])
         loss = parts[0].sum() - 2 * parts[1].square().sum() + parts[2]
         results.append([*parts, *torch.autograd.grad(loss, list(critic.parameters()), allow_unused=True)])
     for together, apart in zip(*results, strict=True):
@@ -158,6 +174,34 @@ def test_real_and_fake_samples_may_differ_in_number(real, fake):
     few = fake[:3]
     means = [samples.square().sum(1).mean() for samples in (real, few)]
     for penalty, expected in ((R1(1.0), means[0] / 2), (R1R2(1.0), sum(means) / 2)):
-        real_scores, fake_scores, value = penalty.with_scores(quadratic, real, few)
+        real_scores, fake_scores, value = penalty.with_scores(Scoring(Quadratic()), real, few)
         torch.testing.assert_close((real_scores, fake_scores), (quadratic(real), quadratic(few)))
         torch.testing.assert_close(value, expected)
+
+
+def quarter(penalty: Penalty) -> Penalty:
+    return replace(penalty, share=0.25) if isinstance(penalty, Weighted) else penalty
+
+
+@pytest.mark.parametrize("penalty", PENALTIES.values(), ids=PENALTIES)
+def test_a_share_of_the_batch_is_penalised_and_all_of_it_is_scored(penalty, real, fake):
+    critic = Judge()
+    torch.manual_seed(1)
+    real_scores, fake_scores, value = quarter(penalty).with_scores(Scoring(critic), real, fake)
+    torch.manual_seed(1)
+    torch.testing.assert_close(value, penalty(critic, real[:16], fake[:16]))
+    torch.testing.assert_close((real_scores, fake_scores), (critic(real), critic(fake)))
+
+
+@pytest.mark.parametrize("penalty", [R1(2.0), R1R2(2.0)], ids=lambda penalty: type(penalty).__name__)
+def test_quarters_of_a_batch_have_its_penalty_on_average(penalty, real, fake):
+    scoring = Scoring(Judge())
+    rolled = [(real.roll(-at, 0), fake.roll(-at, 0)) for at in range(0, 64, 16)]
+    values = torch.stack([quarter(penalty).with_scores(scoring, *both)[2] for both in rolled])
+    torch.testing.assert_close(values.mean(), penalty(scoring, real, fake))
+    assert values.std() > 0.01 * values.mean()
+
+
+def test_the_smallest_share_is_one_sample(real, fake):
+    *_, value = R1(1.0, share=1e-9).with_scores(Scoring(Judge()), real, fake)
+    torch.testing.assert_close(value, R1(1.0)(Judge(), real[:1], fake[:1]))

@@ -81,6 +81,14 @@ def test_a_penalty_sees_samples_alone_whichever_labels_the_critic_has(penalty):
     torch.testing.assert_close((real, fake), scoring.both(REAL, FAKE))
 
 
+@pytest.mark.parametrize("penalty", [R1(2.0, 0.6), R1R2(2.0, 0.6)], ids=lambda p: type(p).__name__)
+def test_a_penalty_of_a_part_of_the_batch_sees_the_labels_of_that_part(penalty):
+    squared = 2 * SLOPES[:2].square().mean()
+    *scores, value = penalty.with_scores(Scoring(Judge(), LABELS), REAL, FAKE)
+    torch.testing.assert_close(value, squared if isinstance(penalty, R1) else 2 * squared)
+    torch.testing.assert_close(tuple(scores), Scoring(Judge(), LABELS).both(REAL, FAKE))
+
+
 def test_an_augmentation_stands_before_the_critic_and_gradients_pass_through_it():
     plain, doubled = Scoring(Judge(), LABELS), Scoring(Judge(), LABELS, Doubling())
     torch.testing.assert_close(doubled(REAL), 2 * plain(REAL))
