@@ -11,7 +11,13 @@ from gan_cli.datasets.base import Images
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.divergences.margin import Hinge
 from gan_cli.metrics import classes as classes_module
-from gan_cli.metrics.classes import ClassifierScore, classifier_score, histogram_divergence, largest_share_difference
+from gan_cli.metrics.classes import (
+    ClassifierScore,
+    classifier_score,
+    confident_share,
+    histogram_divergence,
+    largest_share_difference,
+)
 
 
 def judged(n, classes, seed=0, sharpness=3.0):
@@ -45,6 +51,12 @@ def test_the_error_of_the_score_is_how_much_it_varies():
     found = [classifier_score(judged(400, 10, seed)) for seed in range(200)]
     spread = torch.tensor([each.value for each in found]).std().item()
     assert 0.85 < np.mean([each.error for each in found]) / spread < 1.15
+
+
+def test_the_confident_share_counts_samples_with_a_class_of_nine_tenths():
+    shares = torch.tensor([[0.95, 0.05, 0.0], [0.04, 0.05, 0.91], [0.89, 0.11, 0.0], [1 / 3, 1 / 3, 1 / 3]])
+    assert confident_share(shares.double().log()) == 0.5
+    assert confident_share(torch.eye(3).log()) == 1
 
 
 @pytest.mark.parametrize("wrong", [lambda p: entropy(p.mean(0)), lambda p: entropy(p.mean(0)) - entropy(p[0])])

@@ -74,7 +74,7 @@ def test_fresh_points_measure_as_the_held_out_ones_do(name):
         "frechet": ["frechet_distance", "frechet_unbiased"],
         "kernel": ["kernel_distance"],
         "precision_recall": ["precision", "recall", "density", "coverage"],
-        "classifier_score": ["classifier_score"],
+        "classifier_score": ["classifier_score", "confident_share"],
         "class_histogram": ["class_kl", "class_share_difference", "classes_seen", "class_share_0", "class_share_1"],
         "parzen_fgan": ["log_likelihood_fgan", "bandwidth_fgan"],
         "neighbours": ["memorised_share", "closer_than_held_out"],
