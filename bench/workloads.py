@@ -75,7 +75,7 @@ ON_CUDA = ("mlp-28", "dcgan-28", "dcgan-32", "dcgan-32-b256", "resnet-32-w128")
 QUICK = ("mlp-28", "dcgan-28")
 
 GAMES = {
-    "none": Game(("divergence=gan",), tutorial.gan, 1),
+    "none": Game(("divergence=gan", "divergence/penalty=none"), tutorial.gan, 1),
     "interpolate": Game(("divergence=wgan_gp",), tutorial.wgan_gp, tutorial.CRITIC_STEPS),
     "r1_r2": Game(("divergence=relativistic", "divergence/penalty=r1_r2"), tutorial.relativistic, 1),
 }
@@ -118,6 +118,7 @@ def config_of(workload: Workload, game: Game, *overrides: str) -> DictConfig:
         "metric=[]",
         "metric/extractor=raw",
         "train.steps=1000000000",
+        "train.schedule=constant",
         "train.reuse_samples=true",  # as the tutorials' loops do
         f"train.batch_size={workload.batch_size}",
         *overrides,

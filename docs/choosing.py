@@ -34,7 +34,7 @@ TRIALS = {
     "ring": Trial(("dataset=ring",), ("modes",), {"modes": "ring: modes of 8", "high_quality_share": "ring: good"}),
     "grid": Trial(("dataset=grid",), ("modes",), {"modes": "grid: modes of 25", "high_quality_share": "grid: good"}),
     "digits": Trial(
-        ("dataset=mnist5k", "train.steps=3000"),
+        ("dataset=mnist5k", "train.steps=2000"),
         ("frechet", "precision_recall"),
         {"frechet_distance": "digits: Fréchet", "precision": "digits: precision", "recall": "digits: recall"},
     ),

@@ -67,6 +67,27 @@ IMAGE_METRICS = ("frechet", "precision_recall", "class_histogram", "classifier_s
 IMAGE_NUMBERS = ("frechet_distance", "precision", "recall", "classifier_score", "class_share_difference")
 
 TABLES = {
+    "digits": Table(
+        shared="",
+        rows={"mnist5k": "dataset=mnist5k"},
+        metrics=(*IMAGE_METRICS, "neighbours"),
+        numbers=(
+            *("frechet_distance", "precision", "recall", "confident_share", "class_share_difference"),
+            *("memorised_share", "closer_than_held_out"),
+        ),
+    ),
+    "decay": Table(
+        shared="dataset=mnist5k device.threads=1",
+        rows={
+            "none": "train.average_decay=0",
+            "short": "train.average_decay=0.99",
+            "constant": "train.average_decay=0.999",
+            "long": "train.average_decay=0.9995",
+            "half_life": "train.average_decay=half_life",
+        },
+        metrics=("frechet",),
+        numbers=("frechet_distance",),
+    ),
     "mnist": Table(
         shared="dataset=mnist device.threads=1",
         rows={name: f"divergence={name}" for name in F_DIVERGENCES}
