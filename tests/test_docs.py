@@ -10,7 +10,7 @@ from bench import table
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-LINK = re.compile(r"\]\(([^)#\s]+)\)")
+LINK = re.compile(r"(?:\]\(|<img src=\")([^)#\s\"]+)")
 NAMED = re.compile(r"`((?:gan_cli|configs|tests|bench|docs|scripts)/[\w/.-]+)`")
 
 
