@@ -131,7 +131,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
     """The loop. A step is due for a report, a picture or a checkpoint at its interval, and when it is the last."""
     state, every = job.state, job.every
     reporter = Reporter(job, folder, metrics)
-    with job.plan.placed(), StopSignals() as stop, reporter:
+    with StopSignals() as stop, reporter, job.plan.placed():
         # A run may have ended between a checkpoint and its picture.
         if state.step and _due(state.step, state.step == job.steps, every.samples) and not folder.shows(state.step):
             _draw(job, folder, metrics)

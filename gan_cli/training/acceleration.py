@@ -36,7 +36,7 @@ def choose_mode(requested: str, device: torch.device, steps: int, deterministic:
     if device.type != "cuda":
         match requested:
             case "auto":
-                return "eager", " (compilation pays back slowly on the CPU)"
+                return "eager", " (device.accelerate=compile may gain on the CPU, under a gradient penalty)"
             case "graph":
                 return "eager", " (device.accelerate=graph needs CUDA)"
     elif requested == "auto":

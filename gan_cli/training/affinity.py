@@ -16,6 +16,9 @@ ELEMENTS = 2**20
 
 _workers: set[int] = set()
 
+_processors: set[int] = set()
+"""Those that the process may use, while its threads are kept each on one of them."""
+
 
 def find_threads() -> None:
     """Start torch's threads and remember which they are; other threads must not start meanwhile."""
@@ -33,7 +36,8 @@ def on_processors(number: int) -> Iterator[None]:
     The threads of an operation wait for one another. Beside other work the system moves them about and lets two of them
     share a processor, and steps of two threads beside one busy process take nearly twice as long. Runs that leave
     processors free are not kept on any, so that others find room; nor are threads whose place the environment says, or
-    those of systems other than Linux.
+    those of systems other than Linux. A thread that starts meanwhile inherits the place of the one that started it:
+    `go_anywhere` is for those.
     """
     before: dict[int, set[int]] = {}
     try:
@@ -42,11 +46,20 @@ def on_processors(number: int) -> Iterator[None]:
                 mask = os.sched_getaffinity(thread)
                 os.sched_setaffinity(thread, [processor])
                 before[thread] = mask
+                _processors.update(mask)
         yield
     finally:
+        _processors.clear()
         for thread, mask in before.items():
             with suppress(OSError):
                 os.sched_setaffinity(thread, mask)
+
+
+def go_anywhere() -> None:
+    """Let the calling thread run on every processor that the process may use."""
+    if _processors:
+        with suppress(OSError):
+            os.sched_setaffinity(0, _processors)
 
 
 def _places(number: int) -> list[tuple[int, int]]:

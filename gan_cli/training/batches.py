@@ -11,6 +11,7 @@ from torch import Tensor
 from gan_cli.datasets.base import Batch, Dataset, Endless, Images, to_unit_range
 from gan_cli.editions import NEWEST
 from gan_cli.randomness import begin
+from gan_cli.training.affinity import go_anywhere
 
 
 class Batches(Protocol):
@@ -139,7 +140,7 @@ class Prefetched:
     def __init__(self, source: Shuffled, workers: int, *, pinned: bool) -> None:
         self._source = source
         self._pinned = pinned
-        self._pool = ThreadPoolExecutor(workers)
+        self._pool = ThreadPoolExecutor(workers, initializer=go_anywhere)
         self._ahead = 2 * workers
         self._draws: deque[Future[Draw]] = deque()
         self._due: tuple[int, int] | None = None

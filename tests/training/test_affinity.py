@@ -97,3 +97,25 @@ def test_a_run_keeps_its_threads_in_place(inside, tmp_path, monkeypatch, entered
     trained = inside("gan-train", "dataset=ring", "device=cpu", "device.threads=2", "train.steps=1", "metric=[]")
     assert trained.code == 0, trained.err
     assert entered == [2]
+
+
+STARTED_INSIDE = f"""
+import json, os
+from concurrent.futures import ThreadPoolExecutor
+import torch
+from gan_cli.training import affinity
+
+torch.set_num_threads({ALL})
+affinity.find_threads()
+with affinity.on_processors({ALL}):
+    pools = [ThreadPoolExecutor(1, initializer=begin) for begin in (None, affinity.go_anywhere)]
+    print(json.dumps([sorted(pool.submit(os.sched_getaffinity, 0).result()) for pool in pools]))
+"""
+
+
+def test_a_thread_that_starts_inside_may_go_anywhere():
+    environment = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", *PLACED)}
+    ended = subprocess.run(
+        [sys.executable, "-c", STARTED_INSIDE], capture_output=True, text=True, check=True, env=environment
+    )
+    assert json.loads(ended.stdout) == [PROCESSORS[:1], PROCESSORS]
