@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ PLACED = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY")
 
 ELEMENTS = 2**20
 """Elements of an operation that starts torch's threads."""
+
+PATIENCE = 1.0
+"""Seconds for threads to end that torch no longer needs, as in a sweep whose runs have ever fewer."""
 
 _workers: set[int] = set()
 
@@ -66,9 +70,16 @@ def _places(number: int) -> list[tuple[int, int]]:
     """The processor of each of torch's threads; none unless both are `number`."""
     if not hasattr(os, "sched_setaffinity") or any(name in os.environ for name in PLACED):
         return []
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) != number:
+        return []
     find_threads()
-    threads, processors = [threading.get_native_id(), *sorted(_workers)], sorted(os.sched_getaffinity(0))
-    return list(zip(threads, processors, strict=True)) if len(threads) == len(processors) == number else []
+    until = time.monotonic() + PATIENCE
+    while len(_workers) >= number and time.monotonic() < until:
+        time.sleep(0.01)
+        find_threads()
+    threads = [threading.get_native_id(), *sorted(_workers)]
+    return list(zip(threads, processors, strict=True)) if len(threads) == number else []
 
 
 def _tasks() -> set[int]:
