@@ -47,7 +47,7 @@ def kinked(x: Tensor, slope: float) -> Tensor:
     """x above 0, `slope` · x elsewhere, by a factor that is a number and no truth value.
 
     The compiler keeps a truth value of each element for the backward pass, and its code for the CPU writes and reads
-    these one at a time, which takes ten times as long as all the rest of an activation.
+    these one at a time, which takes longer than the activation itself.
     """
     is_above = x.detach().sgn().clamp_min(0)
     return x * (slope + (1 - slope) * is_above)
@@ -91,8 +91,8 @@ FEW_CHANNELS = 3
 def halving(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """The convolution of stride 2 and padding 1: (n, c, 2h, 2w) → (n, d, h, w), with weights (d, c, 4, 4).
 
-    Its gradient to an image takes a CPU up to five times as long as that of a 3 × 3 convolution of the image's 2 × 2
-    blocks, which is the same function with 9/4 of the multiplications.
+    Its gradient to an image takes a CPU longer than that of a 3 × 3 convolution of the image's 2 × 2 blocks, which is
+    the same function with 9/4 of the multiplications.
     """
     if x.is_cuda or x.shape[1] > FEW_CHANNELS:
         return functional.conv2d(x, weight, bias, stride=2, padding=1)
@@ -141,7 +141,7 @@ class DoublingConv2d(nn.ConvTranspose2d):
             return doubling(input, self.weight, self.bias)
         if input.is_cuda:
             return super().forward(input)
-        # With a bias in it oneDNN takes up to eight times as long for 3 × 3 pixels in bfloat16.
+        # With a bias in it oneDNN takes several times as long for 3 × 3 pixels in bfloat16.
         return _biased(functional.conv_transpose2d(input, self.weight, stride=2, padding=1), self.bias)
 
 

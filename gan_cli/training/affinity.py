@@ -38,10 +38,9 @@ def on_processors(number: int) -> Iterator[None]:
     """Keep torch's `number` threads, the calling one among them, each on a processor if they are as many as there are.
 
     The threads of an operation wait for one another. Beside other work the system moves them about and lets two of them
-    share a processor, and steps of two threads beside one busy process take nearly twice as long. Runs that leave
-    processors free are not kept on any, so that others find room; nor are threads whose place the environment says, or
-    those of systems other than Linux. A thread that starts meanwhile inherits the place of the one that started it:
-    `go_anywhere` is for those.
+    share a processor, which docs/performance.md has in numbers. Runs that leave processors free are not kept on
+    any, so that others find room; nor are threads whose place the environment says, or those of systems other than
+    Linux. A thread that starts meanwhile inherits the place of the one that started it: `go_anywhere` is for those.
     """
     before: dict[int, set[int]] = {}
     try:
