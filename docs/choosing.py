@@ -3,16 +3,28 @@
     make choosing
 
 Within a column all runs have equally many generator steps. Runs that are done are not trained again; --tables trains
-nothing.
+nothing, --only digits one trial. A cell whose runs have not ended stays as it is.
 """
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from docs.recipes import OUTPUTS, Recipe, measured, over_seeds, parser_of, played, reproduce, spliced
+from docs.recipes import (
+    MISSING,
+    OUTPUTS,
+    Recipe,
+    measured,
+    over_seeds,
+    parser_of,
+    played,
+    reproduce,
+    rows_before,
+    spliced,
+)
 from gan_cli.config import options, schema
 from gan_cli.runs import read
 
@@ -34,26 +46,31 @@ TRIALS = {
     "ring": Trial(("dataset=ring",), ("modes",), {"modes": "ring: modes of 8", "high_quality_share": "ring: good"}),
     "grid": Trial(("dataset=grid",), ("modes",), {"modes": "grid: modes of 25", "high_quality_share": "grid: good"}),
     "digits": Trial(
-        ("dataset=mnist5k", "train.steps=2000"),
+        ("dataset=mnist5k", "train.steps=1500"),
         ("frechet", "precision_recall"),
         {"frechet_distance": "digits: Fréchet", "precision": "digits: precision", "recall": "digits: recall"},
     ),
 }
-RANKED = ("digits", "frechet_distance")
+RANKED = TRIALS["digits"].columns["frechet_distance"]
+"""The column that rows are sorted by."""
 
 
 def main() -> None:
-    arguments = parser_of(__doc__).parse_args()
+    parser = parser_of(__doc__)
+    parser.add_argument("--only", choices=TRIALS, nargs="+", default=list(TRIALS))
+    arguments = parser.parse_args()
     schema.register()
     if not arguments.tables:
         recipes = [
             Recipe(folder(name, divergence, seed), overrides(name, divergence, seed), trial.metrics)
             for seed in arguments.seeds
             for name, trial in TRIALS.items()
+            if name in arguments.only
             for divergence in options.names("divergence")
         ]
         reproduce(recipes, arguments.jobs)
-    PAGE.write_text(spliced(PAGE.read_text(), "choosing", markdown()))
+    page = PAGE.read_text()
+    PAGE.write_text(spliced(page, "choosing", markdown(cells_of(rows_before(page, "choosing")))))
 
 
 def folder(trial: str, divergence: str, seed: int) -> Path:
@@ -64,28 +81,42 @@ def overrides(trial: str, divergence: str, seed: int) -> list[str]:
     return [f"divergence={divergence}", *TRIALS[trial].overrides, "device.threads=1", f"seed={seed}"]
 
 
-def markdown() -> str:
-    """A row for each divergence, the least Fréchet distance first."""
-    heads = ["`divergence=`", "played on digits", "runs", "diverged"]
-    heads += [column for trial in TRIALS.values() for column in trial.columns.values()]
-    rows = sorted(map(row, options.names("divergence")))
-    lines = [heads, ["---"] * len(heads), *(cells for _, cells in rows)]
+Cells = dict[str, str]
+"""A row of the table, by the heads of its columns."""
+
+
+def cells_of(lines: Mapping[str, str]) -> dict[str, Cells]:
+    """The rows of a table by their first cells."""
+    heads, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines.values())
+    return {row[0]: dict(zip(heads, row, strict=True)) for row in rows}
+
+
+def markdown(before: Mapping[str, Cells]) -> str:
+    """A row for each divergence, the least Fréchet distance first; a cell whose runs have not ended stays as it was."""
+    rows = sorted((row(name, before.get(f"`{name}`", {})) for name in options.names("divergence")), key=_rank)
+    lines = [[*rows[0]], ["---"] * len(rows[0]), *([*cells.values()] for cells in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def row(divergence: str) -> tuple[float, list[str]]:
-    """What the row is sorted by, and its cells."""
-    runs = {trial: sorted(RUNS.glob(f"{trial}-{divergence}-s*")) for trial in TRIALS}
-    status = {path: read.record(path).get("status") for paths in runs.values() for path in paths}
-    ended = [path for path in status if status[path] in ("done", "diverged")]
-    rank, cells = float("inf"), []
+def row(divergence: str, before: Cells) -> Cells:
+    """The cells of a divergence; where runs diverged they say how many."""
+    cells = {"`divergence=`": f"`{divergence}`"}
     for name, trial in TRIALS.items():
-        numbers = [measured(path, trial.metrics) for path in runs[name] if status[path] == "done"]
-        cells += [over_seeds(number, [one[number] for one in numbers]) for number in trial.columns]
-        if name == RANKED[0] and numbers:
-            rank = sum(one[RANKED[1]]["value"] for one in numbers) / len(numbers)
-    diverged = sum(status[path] == "diverged" for path in ended)
-    return rank, [f"`{divergence}`", played(next(iter(runs["digits"]), None)), str(len(ended)), str(diverged), *cells]
+        status = {path: read.record(path).get("status") for path in sorted(RUNS.glob(f"{name}-{divergence}-s*"))}
+        numbers = [measured(path, trial.metrics) for path in status if status[path] == "done"]
+        diverged = sum(of == "diverged" for of in status.values())
+        fresh = {"played on digits": played(next(iter(status), None))} if name == "digits" else {}
+        fresh |= {
+            head: over_seeds(number, [one[number] for one in numbers]) + (f" ({diverged} diverged)" if diverged else "")
+            for number, head in trial.columns.items()
+        }
+        cells |= fresh if numbers or diverged else {head: before.get(head, MISSING) for head in fresh}
+    return cells
+
+
+def _rank(cells: Cells) -> float:
+    number, *_ = cells[RANKED].split()
+    return float("inf") if number in (MISSING, "∞") else float(number)
 
 
 if __name__ == "__main__":

@@ -65,8 +65,23 @@ def test_a_run_is_done_if_it_has_this_config_and_has_ended(tmp_path, monkeypatch
 
 
 def test_every_divergence_has_a_row_to_choose_from():
-    lines = choosing.markdown().splitlines()
+    lines = choosing.markdown({}).splitlines()
     assert sorted(line.split(" | ")[0] for line in lines[2:]) == sorted(
         f"| `{name}`" for name in options.names("divergence")
     )
     assert len({line.count(" | ") for line in lines}) == 1
+
+
+def test_cells_without_runs_stay_and_others_are_made_anew(tmp_path, monkeypatch):
+    page = choosing.PAGE.read_text()
+    before = choosing.cells_of(rows_before(page, "choosing"))
+    assert spliced(page, "choosing", choosing.markdown(before)) == page
+    run = tmp_path / "grid-gan-s0"
+    run.mkdir()
+    (run / "run.json").write_text(json.dumps({"status": "done"}))
+    numbers = {"modes": {"value": 3, "error": None}, "high_quality_share": {"value": 0.25, "error": None}}
+    monkeypatch.setattr(choosing, "measured", lambda path, metrics: numbers)
+    changed = {"grid: modes of 25": "3", "grid: good": "0.25"}
+    assert choosing.row("gan", before["`gan`"]) == before["`gan`"] | changed
+    (run / "run.json").write_text(json.dumps({"status": "diverged"}))
+    assert choosing.row("gan", before["`gan`"])["grid: good"] == "— (1 diverged)"
