@@ -93,6 +93,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         every=typing.cast(EveryConfig, OmegaConf.to_object(config.every)),
         device=device,
         dataset=dataset,
+        classes=dataset.classes if state.generator.conditional or state.critic.conditional else (),
         state=state,
         tracker=tracker,
         plan=planned,
@@ -114,8 +115,8 @@ def _state(
 ) -> tuple[TrainState, dict[str, Mapping[str, Option]]]:
     """Networks with initial weights that depend on the seed alone, their optimizers, and what changes of these."""
     torch.manual_seed(stream(config.seed, "initial weights"))
-    generator = parts.generator(config, dataset.sample_shape)
-    critic = parts.critic(config, dataset.sample_shape)
+    generator = parts.generator(config, dataset.sample_shape, len(dataset.classes))
+    critic = parts.critic(config, dataset.sample_shape, len(dataset.classes))
     for network in (generator, critic):
         # Convolutions are fastest with the channels innermost; other layers are not touched by it.
         network.to(device).to(memory_format=torch.channels_last)

@@ -38,6 +38,9 @@ class Job(ABC):
     tracker: Tracker
     plan: Plan
 
+    classes: Sequence[str] = ()
+    """The names of the classes whose labels its networks take."""
+
     headline: typing.ClassVar[str]
     """The term that is shown while the job goes on."""
 

@@ -108,6 +108,8 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
         **record.circumstances(job.device),
         "started": read.record(folder.path).get("started", record.now()),
     }
+    if job.classes:
+        summary["classes"] = list(job.classes)
     if metrics:
         summary["final"] = metrics[-1]
     return summary

@@ -35,7 +35,7 @@ class _Plan:
 
 
 def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
-    """The object that a `_target_` node describes, an instance of `expected`; the injected complete a partial node.
+    """The object that a `_target_` node describes, an instance of `expected`, given those of the injected it names.
 
     The annotations of a constructor say what its node may hold: plain values with their types and ranges, and parts,
     which are nodes of their own, wherever a class of this project or an abstract one is annotated: alone, as a member
@@ -82,7 +82,7 @@ def _plan(node: Any, kinds: tuple[type, ...], key: str, injected: dict[str, Any]
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in arguments | injected:
             raise ConfigError(f"{key}.{name} is missing: {constructor.__name__} needs it")
-    return _Plan(key, constructor, arguments, injected)
+    return _Plan(key, constructor, arguments, {name: injected[name] for name in injected if name in parameters})
 
 
 def _started(plan: Any) -> Any:

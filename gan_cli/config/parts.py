@@ -30,16 +30,18 @@ def divergence(config: DictConfig) -> Divergence:
     return built
 
 
-def generator(config: DictConfig, sample_shape: tuple[int, ...]) -> Generator:
-    """The generator, untrained, for samples of a shape."""
-    built: Generator = build(config.model.generator, Generator, "model.generator", sample_shape=sample_shape)
+def generator(config: DictConfig, sample_shape: tuple[int, ...], classes: int = 0) -> Generator:
+    """The generator, untrained, for samples of a shape that are of so many classes."""
+    given = {"sample_shape": sample_shape, "classes": classes}
+    built: Generator = build(config.model.generator, Generator, "model.generator", **given)
     return built
 
 
-def critic(config: DictConfig, sample_shape: tuple[int, ...]) -> Critic:
-    """The critic, untrained, for samples of a shape: of packs of them if `train.packing` is above 1."""
+def critic(config: DictConfig, sample_shape: tuple[int, ...], classes: int = 0) -> Critic:
+    """The critic, untrained, for the same samples: for packs of them if `train.packing` is above 1."""
     packing = config.train.get("packing", 1)
-    built: Critic = build(config.model.critic, Critic, "model.critic", sample_shape=packed_shape(sample_shape, packing))
+    given = {"sample_shape": packed_shape(sample_shape, packing), "classes": classes}
+    built: Critic = build(config.model.critic, Critic, "model.critic", **given)
     if packing == 1:
         return built
     with naming("model.critic"):

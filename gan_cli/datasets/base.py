@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,6 +31,9 @@ class Dataset(ABC):
     """Real samples, each of shape `sample_shape`."""
 
     sample_shape: tuple[int, ...]
+
+    classes: Sequence[str] = ()
+    """The names of the classes, in the order of the labels; none if samples have no labels."""
 
     shows: ClassVar[str | None] = None
     """What images show, if all show one kind of thing; an extractor may be made for one kind."""
@@ -64,7 +67,7 @@ class Endless(Dataset):
 
 
 class Density(Endless):
-    """Points of a known distribution."""
+    """Points of a known distribution; their classes, if they have any, have known distributions as well."""
 
     support: Hashable = None
     """What carries the distribution; None for all of space. Distributions of different supports share no mass."""
@@ -92,6 +95,10 @@ class Density(Endless):
         Raises `NotImplementedError` if there is none: exact divergences are then not computed.
         """
         raise NotImplementedError(f"{type(self).__name__} has no box")
+
+    def of_class(self, label: int) -> tuple[float, "Density"]:
+        """The share of a class, and the distribution of its points."""
+        raise NotImplementedError(f"{type(self).__name__} has no classes")
 
     def resolution(self) -> float:
         """The length over which the density changes: the standard deviation of its finest Gaussian."""

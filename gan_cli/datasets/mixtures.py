@@ -8,7 +8,7 @@ import torch
 from annotated_types import Le, MinLen
 from torch import Tensor
 
-from gan_cli.datasets.base import Density
+from gan_cli.datasets.base import Batch, Density
 from gan_cli.ranges import Count, Positive
 
 REACH = 8.0
@@ -18,7 +18,7 @@ MODES = 1_000_000
 
 
 class Mixture(Density):
-    """Isotropic Gaussians with a weight each: the modes that a generator should find."""
+    """Isotropic Gaussians with a weight each: the modes that a generator should find, a class each."""
 
     def __init__(self, means: Sequence[Sequence[float]], deviations: Sequence[float], weights: Sequence[float]) -> None:
         self.means = torch.tensor(means, dtype=torch.float64)
@@ -27,13 +27,21 @@ class Mixture(Density):
         self.weights = torch.tensor(weights, dtype=torch.float64)
         self.sample_shape = (self.means.shape[1],)
         self.terms = len(self.means)
+        self.classes = [str(mode) for mode in range(self.terms)]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.batch(n, generator).samples
+
+    def batch(self, n: int, generator: torch.Generator) -> Batch:
         device = generator.device
         means, deviations, weights = (of.float().to(device) for of in (self.means, self.deviations, self.weights))
         mode = torch.multinomial(weights, n, replacement=True, generator=generator)
         noise = torch.randn(n, *self.sample_shape, generator=generator, device=device)
-        return means[mode] + deviations[mode, None] * noise
+        return Batch(means[mode] + deviations[mode, None] * noise, mode)
+
+    def of_class(self, label: int) -> tuple[float, Density]:
+        mean, deviation, weight = (of[label].tolist() for of in (self.means, self.deviations, self.weights))
+        return weight, Gaussian(mean, deviation)
 
     def log_density(self, x: Tensor) -> Tensor:
         means, deviations, weights = (t.to(x) for t in (self.means, self.deviations, self.weights))

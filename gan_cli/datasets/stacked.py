@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gan_cli.datasets.base import Endless, to_unit_range
+from gan_cli.datasets.base import Batch, Endless, to_unit_range
 from gan_cli.datasets.idx import SplitName
 from gan_cli.datasets.images import DIGITS, Mnist, Split
 from gan_cli.ranges import Count
@@ -21,10 +21,16 @@ class StackedMnist(Split, Endless):
 
     def __init__(self, root: str, split: SplitName, resolution: Count) -> None:
         self.root, self.split, self.resolution = root, split, resolution
-        self._digits = Mnist(root, split, resolution).images[:, 0]
+        digits = Mnist(root, split, resolution)
+        self._digits, self._labels = digits.images[:, 0], digits.labels
         self.sample_shape = (3, resolution, resolution)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        self._digits = self._digits.to(generator.device)
-        chosen = torch.randint(len(self._digits), (n, 3), generator=generator, device=generator.device)
-        return to_unit_range(self._digits[chosen])
+        return self.batch(n, generator).samples
+
+    def batch(self, n: int, generator: torch.Generator) -> Batch:
+        device = generator.device
+        self._digits, self._labels = self._digits.to(device), self._labels.to(device)
+        chosen = torch.randint(len(self._digits), (n, 3), generator=generator, device=device)
+        labels = self._labels[chosen] @ torch.tensor([100, 10, 1], device=device)
+        return Batch(to_unit_range(self._digits[chosen]), labels)

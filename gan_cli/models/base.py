@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +53,7 @@ class Generator(nn.Module, ABC):
     def _centre(self, index: Tensor) -> Tensor:
         return SEPARATION * (torch.arange(self.latent_size, device=index.device) == index[..., None])
 
-    conditional: ClassVar[bool] = False
+    conditional: bool = False
     """Whether `forward` takes the labels of the samples after the latents."""
 
     @abstractmethod
@@ -72,7 +72,7 @@ class Generator(nn.Module, ABC):
 class Critic(nn.Module, ABC):
     """Maps samples of shape `(batch, *sample_shape)` to raw scores of shape `(batch,)`, with no sigmoid."""
 
-    conditional: ClassVar[bool] = False
+    conditional: bool = False
     """Whether `forward` takes the labels of the samples after them."""
 
     packing: int = 1

@@ -9,6 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gan_cli.models import base
+from gan_cli.models.conditioning import LabelsIn, Layers, taken, with_labels
 from gan_cli.models.layers import (
     Activation,
     DoublingConv2d,
@@ -18,6 +19,7 @@ from gan_cli.models.layers import (
     feature_normalization,
     nonlinearity,
     normalized,
+    projection,
     weights_only,
 )
 from gan_cli.ranges import Count
@@ -61,26 +63,34 @@ class Generator(base.Generator):
         activation: Activation,
         normalization: Normalization,
         upsampling: Upsampling,
+        conditional: bool = False,
+        labels: LabelsIn = "latent",
+        classes: int = 0,
     ) -> None:
         super().__init__(latent_size, latent)
+        self.conditional, classes = conditional, taken(classes, conditional)
+        self._beside, within = (classes, 0) if labels == "latent" else (0, classes)
         levels = _pyramid(sample_shape, width)[::-1]
         channels, self._side = levels[0]
-        projection = nn.Linear(latent_size, channels * self._side**2)
+        projection = nn.Linear(latent_size + self._beside, channels * self._side**2)
         self.projection = nn.Sequential(*normalized(projection, weights_only(normalization), 0))
-        layers = feature_normalization(normalization, channels)
+        layers = feature_normalization(normalization, channels, within)
         for (inputs, _), (outputs, side) in pairwise(levels):
             *resizing, convolution = _doubling(inputs, outputs, side, upsampling)
             is_last = side == sample_shape[1]
             layers += [nonlinearity(activation), *resizing]
-            layers += normalized(convolution, weights_only(normalization) if is_last else normalization, outputs)
+            if is_last:
+                layers += normalized(convolution, weights_only(normalization), outputs)
+            else:
+                layers += normalized(convolution, normalization, outputs, within)
         layers.append(nn.Tanh())
-        self.layers = nn.Sequential(*layers)
+        self.layers = Layers(*layers)
         self.apply(_initialize)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.projection(with_labels(latent, labels, self._beside))
         # The projection's channels are its innermost dimension, so channels-last costs no copy.
-        x: Tensor = self.layers(self.projection(latent).unflatten(1, (self._side, self._side, -1)).movedim(3, 1))
-        return x
+        return self.layers(x.unflatten(1, (self._side, self._side, -1)).movedim(3, 1), labels)
 
 
 class Critic(base.Critic):
@@ -92,8 +102,11 @@ class Critic(base.Critic):
         width: Count,
         activation: Activation,
         normalization: Normalization,
+        conditional: bool = False,
+        classes: int = 0,
     ) -> None:
         super().__init__()
+        self.conditional = conditional
         levels = _pyramid(sample_shape, width)
         layers: list[nn.Module] = []
         for (inputs, side), (outputs, _) in pairwise(levels):
@@ -104,12 +117,14 @@ class Critic(base.Critic):
         channels, side = levels[-1]
         self.layers = nn.Sequential(*layers)
         self.score = nn.Sequential(*normalized(nn.Linear(channels * side**2, 1), weights_only(normalization), 1))
+        self.class_score = projection(taken(classes, conditional), channels * side**2, normalization)
         self.apply(_initialize)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         # The features are flattened as they lie in memory, channels innermost.
-        score: Tensor = self.score(self.layers(x).movedim(1, 3).flatten(1))
-        return score.flatten(0)
+        features = self.layers(x).movedim(1, 3).flatten(1)
+        scores: Tensor = self.score(features).flatten(0)
+        return scores if self.class_score is None else scores + self.class_score(features, labels)
 
 
 def _doubling(inputs: int, outputs: int, side: int, upsampling: Upsampling) -> list[nn.Module]:

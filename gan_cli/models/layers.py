@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan_cli.models.conditioning import ClassNormalization, ClassVectors, Projection
+
 Activation = Literal["relu", "leaky_relu", "elu", "silu", "softplus", "tanh"]
 Normalization = Literal["none", "batch", "layer", "instance", "spectral"]
 """`layer` normalises each sample over all its features; `spectral` bounds the weight instead of the features."""
@@ -57,26 +59,47 @@ def _keeps_masks(x: Tensor) -> bool:
     return x.is_cuda or not torch.compiler.is_compiling()
 
 
-def normalized(layer: nn.Module, normalization: Normalization, features: int) -> list[nn.Module]:
-    """`layer`, whose output has `features` features or channels, with its normalisation."""
+def normalized(
+    layer: nn.Module, normalization: Normalization, features: int, classes: int = 0
+) -> list[nn.Module]:
+    """`layer`, whose output has `features` features or channels, with its normalisation: one of each class, if any."""
     if normalization == "spectral":
         return [spectral_norm(layer)]
-    return [layer, *feature_normalization(normalization, features, is_linear=isinstance(layer, nn.Linear))]
+    is_linear = isinstance(layer, nn.Linear)
+    return [layer, *feature_normalization(normalization, features, classes, is_linear=is_linear)]
 
 
-def feature_normalization(normalization: Normalization, features: int, is_linear: bool = False) -> list[nn.Module]:
+def feature_normalization(
+    normalization: Normalization, features: int, classes: int = 0, *, is_linear: bool = False
+) -> list[nn.Module]:
     """The layer that normalises features or channels; no layer if `normalization` leaves them alone."""
+    common = not classes
+    layer: nn.Module
     match normalization:
         case "none" | "spectral":
+            if classes:
+                raise ValueError(
+                    f"labels=normalization needs features that are normalised, and normalization={normalization} leaves"
+                    " them alone: choose labels=latent"
+                )
             return []
         case "batch":
-            return [nn.BatchNorm1d(features) if is_linear else nn.BatchNorm2d(features)]
+            layer = nn.BatchNorm1d(features, affine=common) if is_linear else nn.BatchNorm2d(features, affine=common)
         case "layer":
-            return [nn.GroupNorm(1, features)]
+            layer = nn.GroupNorm(1, features, affine=common)
         case "instance":
             if is_linear:
                 raise ValueError("normalization=instance needs images; use layer")
-            return [nn.GroupNorm(features, features)]
+            layer = nn.GroupNorm(features, features, affine=common)
+    return [layer if common else ClassNormalization(layer, features, classes)]
+
+
+def projection(classes: int, features: int, normalization: Normalization) -> Projection | None:
+    """What labels add to the score of `features` features; None without classes."""
+    if not classes:
+        return None
+    (vectors,) = normalized(ClassVectors(classes, features), weights_only(normalization), 0)
+    return Projection(vectors)
 
 
 def weights_only(normalization: Normalization) -> Normalization:

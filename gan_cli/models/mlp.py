@@ -11,17 +11,18 @@ from torch import Tensor, nn
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import AffineGaussian
 from gan_cli.models import base
-from gan_cli.models.layers import Activation, Normalization, nonlinearity, normalized
+from gan_cli.models.conditioning import LabelsIn, Layers, taken, with_labels
+from gan_cli.models.layers import Activation, Normalization, nonlinearity, normalized, projection
 from gan_cli.ranges import Count
 
 
 def _hidden_layers(
-    inputs: int, hidden: Sequence[int], activation: Activation, normalization: Normalization
+    inputs: int, hidden: Sequence[int], activation: Activation, normalization: Normalization, classes: int = 0
 ) -> tuple[list[nn.Module], int]:
     """The hidden layers, and the number of features that the last of them gives."""
     layers: list[nn.Module] = []
     for width in hidden:
-        layers += [*normalized(nn.Linear(inputs, width), normalization, width), nonlinearity(activation)]
+        layers += [*normalized(nn.Linear(inputs, width), normalization, width, classes), nonlinearity(activation)]
         inputs = width
     return layers, inputs
 
@@ -40,21 +41,25 @@ class Generator(base.Generator):
         hidden: Sequence[Count],
         activation: Activation,
         normalization: Normalization,
+        conditional: bool = False,
+        labels: LabelsIn = "latent",
+        classes: int = 0,
     ) -> None:
         super().__init__(latent_size, latent)
-        layers, features = _hidden_layers(latent_size, hidden, activation, normalization)
+        self.conditional, classes = conditional, taken(classes, conditional)
+        self._beside, within = (classes, 0) if labels == "latent" else (0, classes)
+        layers, features = _hidden_layers(latent_size + self._beside, hidden, activation, normalization, within)
         layers += [nn.Linear(features, prod(sample_shape)), nn.Unflatten(1, sample_shape)]
         if len(sample_shape) == 3:
             layers.append(nn.Tanh())
-        self.layers = nn.Sequential(*layers)
+        self.layers = Layers(*layers)
 
-    def forward(self, latent: Tensor) -> Tensor:
-        x: Tensor = self.layers(latent)
-        return x
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.layers(with_labels(latent, labels, self._beside), labels)
 
     def density(self) -> Density | None:
         affine = self.layers[0]
-        if not isinstance(affine, nn.Linear) or len(self.layers) > 2 or self.latent != "normal":
+        if not isinstance(affine, nn.Linear) or len(self.layers) > 2 or self.latent != "normal" or self.conditional:
             return None
         try:
             return AffineGaussian(affine.weight.detach().cpu(), affine.bias.detach().cpu())
@@ -71,12 +76,20 @@ class Critic(base.Critic):
         hidden: Sequence[Count],
         activation: Activation,
         normalization: Normalization,
+        conditional: bool = False,
+        classes: int = 0,
     ) -> None:
         super().__init__()
+        self.conditional = conditional
         layers, features = _hidden_layers(prod(sample_shape), hidden, activation, normalization)
         score = normalized(nn.Linear(features, 1), "spectral" if normalization == "spectral" else "none", 1)
         self.layers = nn.Sequential(nn.Flatten(), *layers, *score, nn.Flatten(0))
 
-    def forward(self, x: Tensor) -> Tensor:
-        score: Tensor = self.layers(x)
-        return score
+        self.class_score = projection(taken(classes, conditional), features, normalization)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        *hidden, score, flat = self.layers
+        for layer in hidden:
+            x = layer(x)
+        scores: Tensor = flat(score(x))
+        return scores if self.class_score is None else scores + self.class_score(x, labels)

@@ -10,6 +10,7 @@ import math
 from torch import Tensor, nn
 
 from gan_cli.models import base
+from gan_cli.models.conditioning import LabelsIn, Layers, TakesLabels, taken, with_labels
 from gan_cli.models.layers import (
     Activation,
     Normalization,
@@ -18,6 +19,7 @@ from gan_cli.models.layers import (
     feature_normalization,
     nonlinearity,
     normalized,
+    projection,
     weights_only,
 )
 from gan_cli.ranges import Count
@@ -37,16 +39,16 @@ def _widths(sample_shape: tuple[int, ...], width: int, max_width: int) -> list[i
     return [min(width * 2**level, max_width) for level in range(side.bit_length() - 2)]
 
 
-class _Block(nn.Module):
+class _Block(TakesLabels):
     """x ↦ shortcut(x) + residual(x)."""
 
     def __init__(self, shortcut: nn.Module, residual: list[nn.Module]) -> None:
         super().__init__()
         self.shortcut = shortcut
-        self.residual = nn.Sequential(*residual)
+        self.residual = Layers(*residual)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.shortcut(x) + self.residual(x)
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        y: Tensor = self.shortcut(x) + self.residual(x, labels)
         return y
 
 
@@ -60,12 +62,12 @@ def _weighted(layer: nn.Linear | nn.Conv2d, normalization: Normalization, gain: 
 
 
 def _residual(
-    first: nn.Conv2d, second: nn.Conv2d, activation: Activation, normalization: Normalization
+    first: nn.Conv2d, second: nn.Conv2d, activation: Activation, normalization: Normalization, classes: int = 0
 ) -> list[nn.Module]:
-    """Normalisation and activation before each of two 3 × 3 convolutions."""
+    """Normalisation, one of each class if there are any, and activation before each of two 3 × 3 convolutions."""
     layers: list[nn.Module] = []
     for convolution in (first, second):
-        layers += feature_normalization(normalization, convolution.in_channels)
+        layers += feature_normalization(normalization, convolution.in_channels, classes)
         layers += [nonlinearity(activation), _weighted(convolution, normalization, gain=math.sqrt(2))]
     return layers
 
@@ -82,26 +84,31 @@ class Generator(base.Generator):
         max_width: Count,
         activation: Activation,
         normalization: Normalization,
+        conditional: bool = False,
+        labels: LabelsIn = "latent",
+        classes: int = 0,
     ) -> None:
         super().__init__(latent_size, latent)
+        self.conditional, classes = conditional, taken(classes, conditional)
+        self._beside, within = (classes, 0) if labels == "latent" else (0, classes)
         *widths, inputs = _widths(sample_shape, width, max_width)
-        self.projection = _weighted(nn.Linear(latent_size, 4 * 4 * inputs), normalization)
+        self.projection = _weighted(nn.Linear(latent_size + self._beside, 4 * 4 * inputs), normalization)
         layers: list[nn.Module] = []
         for outputs in reversed(widths):
             first, second = UpsampleConv2d(inputs, outputs), nn.Conv2d(outputs, outputs, 3, padding=1)
             # The convolution comes before the upsampling: the same function for a quarter of the work.
             convolution = _weighted(nn.Conv2d(inputs, outputs, 1), normalization)
             shortcut = nn.Sequential(convolution, nn.Upsample(scale_factor=2))
-            layers.append(_Block(shortcut, _residual(first, second, activation, normalization)))
+            layers.append(_Block(shortcut, _residual(first, second, activation, normalization, within)))
             inputs = outputs
-        layers += [*feature_normalization(normalization, inputs), nonlinearity(activation)]
+        layers += [*feature_normalization(normalization, inputs, within), nonlinearity(activation)]
         layers += [_weighted(nn.Conv2d(inputs, sample_shape[0], 3, padding=1), normalization), nn.Tanh()]
-        self.layers = nn.Sequential(*layers)
+        self.layers = Layers(*layers)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
+        x: Tensor = self.projection(with_labels(latent, labels, self._beside))
         # The projection's channels are its innermost dimension, so channels-last costs no copy.
-        x: Tensor = self.layers(self.projection(latent).unflatten(1, (4, 4, -1)).movedim(3, 1))
-        return x
+        return self.layers(x.unflatten(1, (4, 4, -1)).movedim(3, 1), labels)
 
 
 def _pooled(inputs: int, outputs: int, normalization: Normalization) -> nn.Module:
@@ -122,8 +129,11 @@ class Critic(base.Critic):
         max_width: Count,
         activation: Activation,
         normalization: Normalization,
+        conditional: bool = False,
+        classes: int = 0,
     ) -> None:
         super().__init__()
+        self.conditional = conditional
         # The levels of 8 and 4 pixels are not halved.
         inputs, *widths = _widths(sample_shape, width, max_width)[:-2]
         first, second = nn.Conv2d(sample_shape[0], inputs, 3, padding=1), PooledConv2d(inputs, inputs)
@@ -140,7 +150,9 @@ class Critic(base.Critic):
             blocks.append(_Block(nn.Identity(), _residual(*convolutions, activation, normalization)))
         self.layers = nn.Sequential(*blocks, nonlinearity(activation))
         self.score = nn.Sequential(_weighted(nn.Linear(inputs, 1), normalization), nn.Flatten(0))
+        self.class_score = projection(taken(classes, conditional), inputs, normalization)
 
-    def forward(self, x: Tensor) -> Tensor:
-        score: Tensor = self.score(self.layers(x).mean((2, 3)))
-        return score
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        features = self.layers(x).mean((2, 3))
+        scores: Tensor = self.score(features)
+        return scores if self.class_score is None else scores + self.class_score(features, labels)

@@ -31,6 +31,8 @@ class TrainedRun:
     step: int
     seed: int
     sample_shape: tuple[int, ...]
+    classes: Sequence[str]
+    """The names of the classes that its networks are given; none if they take no labels."""
     checkpoint: Path
     checkpoint_sha256: str
     state: dict[str, Any]
@@ -60,9 +62,9 @@ class TrainedRun:
         """The generator with the `average` or the `raw` weights."""
         return self.average if weights == "average" else self.generator
 
-    def _network(self, build: Callable[[DictConfig, tuple[int, ...]], Network], name: str) -> Network:
+    def _network(self, build: Callable[[DictConfig, tuple[int, ...], int], Network], name: str) -> Network:
         try:
-            network = build(self.config, self.sample_shape).to(self.device)
+            network = build(self.config, self.sample_shape, len(self.classes)).to(self.device)
             network.load_state_dict(self.state[name])
         except (KeyError, RuntimeError, TypeError) as error:
             raise ConfigError(
@@ -82,7 +84,8 @@ def load_run(
     # No metric of the run is built; those that are asked for are checked by who builds them.
     refuse_foreign(OmegaConf.masked_copy(config, [str(key) for key in config if key != "metric"]), allow)
     checkpoint, state = checkpoints.newest(path, step, device)
-    sample_shape = tuple(read.record(path).get("sample_shape", ()))
+    record = read.record(path)
+    sample_shape = tuple(record.get("sample_shape", ()))
     if not sample_shape:
         raise ConfigError(f"{path}/run.json is missing or damaged: the same gan-train command writes it anew")
     return TrainedRun(
@@ -91,6 +94,7 @@ def load_run(
         step=state["step"],
         seed=config.seed,
         sample_shape=sample_shape,
+        classes=record.get("classes", ()),
         checkpoint=checkpoint,
         checkpoint_sha256=read.digest_of(checkpoint),
         state=state,
