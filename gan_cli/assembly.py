@@ -44,12 +44,6 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     device = settings.activate()
     dataset, divergence, extractor = parts.dataset(config), parts.divergence(config), parts.extractor(config)
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
-    metrics = {
-        name: parts.metric(node, f"metric.{name}", dataset, divergence, extractor)
-        for name, node in config.metric.items()
-        if name != "extractor"
-    }
-    parts.warn_of_other_data(extractor, dataset, metrics.values())
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):
         source = batches(
@@ -62,6 +56,13 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
             edition=edition,
         )
     state, of_optimizers = _state(config, dataset, device)
+    is_conditional = state.generator.conditional
+    metrics = {
+        name: parts.metric(node, f"metric.{name}", dataset, divergence, extractor, is_conditional=is_conditional)
+        for name, node in config.metric.items()
+        if name != "extractor"
+    }
+    parts.warn_of_other_data(extractor, dataset, metrics.values())
     _check_independence(state.critic, divergence)
     with naming("train"):
         (first,) = source(0, 1).unbind()
@@ -93,7 +94,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         every=typing.cast(EveryConfig, OmegaConf.to_object(config.every)),
         device=device,
         dataset=dataset,
-        classes=dataset.classes if state.generator.conditional or state.critic.conditional else (),
+        classes=_classes(dataset) if state.generator.conditional or state.critic.conditional else {},
         state=state,
         tracker=tracker,
         plan=planned,
@@ -108,6 +109,10 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         real=RealSamples(dataset, extractor, config.seed, device),
         draws_raw=draws_raw(config),
     )
+
+
+def _classes(dataset: Dataset) -> dict[str, float]:
+    return dict(zip(dataset.classes, dataset.class_shares().tolist(), strict=True))
 
 
 def _state(

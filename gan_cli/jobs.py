@@ -38,8 +38,8 @@ class Job(ABC):
     tracker: Tracker
     plan: Plan
 
-    classes: Sequence[str] = ()
-    """The names of the classes whose labels its networks take."""
+    classes: Mapping[str, float] = field(default_factory=dict)
+    """The share of each class of the data by its name, in the order of the labels, if its networks take labels."""
 
     headline: typing.ClassVar[str]
     """The term that is shown while the job goes on."""

@@ -1,17 +1,21 @@
 """Samples of a generator, as functions of a seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 
-from gan_cli.datasets.base import Dataset, Density, Endless, Images
+from gan_cli.datasets.base import Batch, Dataset, Density, Endless, Images
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
 
 GRID_IMAGES = 64
+GRID_CLASSES = 20
+"""The most classes of a grid, which has a row for each."""
+GRID_COLUMNS = 10
+"""The images of each class in a grid."""
 PLOTTED_POINTS = 2500
 
 
@@ -32,6 +36,16 @@ def labels(generator: Generator, dataset: Dataset, n: int, seed: int) -> Tensor 
             return dataset.batch(n, source).labels
         case _:
             return None
+
+
+def allotted(n: int, shares: Sequence[float]) -> list[int]:
+    """`n` samples spread over classes as near to their shares as whole numbers come (Hamilton's method)."""
+    exact = [n * share / sum(shares) for share in shares]
+    counts = [int(part) for part in exact]
+    by_remainder = sorted(range(len(shares)), key=lambda index: counts[index] - exact[index])
+    for index in by_remainder[: n - sum(counts)]:
+        counts[index] += 1
+    return counts
 
 
 @contextmanager
@@ -70,6 +84,7 @@ def scores(critic: Critic, x: Tensor) -> Tensor:
     return given.to(x.device)
 
 
-def real_points(dataset: Density, n: int, seed: int, device: torch.device | str) -> Tensor:
+def real_points(dataset: Density, n: int, seed: int, device: torch.device | str) -> Batch:
     """`n` points of the data that no batch of a run holds."""
-    return dataset.sample(n, torch.Generator().manual_seed(stream(seed, "real samples"))).to(device)
+    drawn = dataset.batch(n, torch.Generator().manual_seed(stream(seed, "real samples")))
+    return Batch(drawn.samples.to(device), None if drawn.labels is None else drawn.labels.to(device))

@@ -21,7 +21,7 @@ from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.runs import read, record
 from gan_cli.runs.folder import RunFolder
-from gan_cli.runs.load import load_run
+from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.runs.receipts import ExtractorIdentity, Receipt, Request
 from gan_cli.show import pictures
 from gan_cli.training.device import Device
@@ -37,6 +37,7 @@ class Setup:
     """All that a measurement needs."""
 
     device: torch.device
+    run: TrainedRun
     dataset: Dataset
     divergence: Divergence
     extractor: Extractor
@@ -87,22 +88,26 @@ def _setup(config: DictConfig, question: Question) -> Setup:
     dataset, divergence, extractor = parts.dataset(config), parts.divergence(config), parts.extractor(config)
     if read.record(question.run).get("dataset") not in (None, dataset.fingerprint()):
         raise ConfigError(f"{question.run} was trained on other data than dataset.* finds now: restore them")
+    run = load_run(question.run, question.step, device, question.allow)
+    is_conditional = run.sampler(question.weights).conditional
     metrics: dict[str, Metric] = {}
     refusals: dict[str, str] = {}
     for name, node in ((str(key), node) for key, node in config.metric.items() if key != "extractor"):
         try:
-            metrics[name] = parts.metric(node, f"metric.{name}", dataset, divergence, extractor)
+            metrics[name] = parts.metric(
+                node, f"metric.{name}", dataset, divergence, extractor, is_conditional=is_conditional
+            )
         except ConfigError as error:
             refusals[name] = str(error)
     if question.metrics and refusals:
         raise ConfigError(next(iter(refusals.values())))
     parts.warn_of_other_data(extractor, dataset, metrics.values())
-    return Setup(device, dataset, divergence, extractor, metrics, refusals)
+    return Setup(device, run, dataset, divergence, extractor, metrics, refusals)
 
 
 def _subject(setup: Setup, question: Question, requests: Sequence[Request]) -> tuple[Subject, Sequence[Request]]:
     """The players at the step that is asked for. If a damaged newest checkpoint was skipped, the requests are of it."""
-    run = load_run(question.run, question.step, setup.device, question.allow)
+    run = setup.run
     try:
         real = RealSamples(setup.dataset, setup.extractor, question.seed, setup.device, question.split)
     except ValueError as error:

@@ -1,13 +1,17 @@
 """What `gan-sample` writes: grids, folders of pictures, walks through the latents, films of the training, points."""
 
 import io
-from collections.abc import Callable, Sequence
+import itertools
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 from torchvision.utils import make_grid
 
 from gan_cli import files, sampling
@@ -15,12 +19,14 @@ from gan_cli.commands.film import film
 from gan_cli.commands.out import writing
 from gan_cli.config import parts
 from gan_cli.datasets.base import as_uint8
-from gan_cli.errors import ConfigError
+from gan_cli.errors import ConfigError, did_you_mean
 from gan_cli.models.base import Generator
 from gan_cli.runs import read
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.show import pictures, samples
 
+MANIFEST = "manifest.json"
+PART = 500
 WALKS = 16
 WALK_STOPS = 8
 
@@ -34,17 +40,18 @@ def write_samples(
     weights: str = "average",
     allow: Sequence[str] = (),
     of_training: bool = False,
+    names: str | None = None,
 ) -> None:
     """Write what the suffix of `out` asks for; with `of_training` the film of the pictures that the run kept.
 
-    Raises `ConfigError` for anything it cannot be.
+    `names` are classes of a conditional run, with commas between them. Raises `ConfigError` for anything it cannot be.
     """
     if of_training or (out.suffix == ".gif" and len(read.record(run).get("sample_shape", [])) == 1):
         if out.suffix != ".gif":
             raise ConfigError(f"--out {out}: a film can be written as .gif only")
-        if (n, seed, step, weights) != (None, 0, None, "average"):
+        if (n, seed, step, weights, names) != (None, 0, None, "average", None):
             raise ConfigError(
-                "a film shows the pictures that training drew: leave -n, --seed, --step and --weights out"
+                "a film shows the pictures that training drew: leave -n, --class, --seed, --step and --weights out"
             )
         content = film(run)
         with writing(out):
@@ -55,7 +62,7 @@ def write_samples(
     if seed < 0:
         raise ConfigError(f"--seed {seed} must be at least 0")
     trained = load_run(run, step, allow=allow)
-    drawn = Drawn(trained, weights, n, seed)
+    drawn = Drawn(trained, weights, n, seed, None if names is None else _labels(trained, names))
     files_by_suffix: dict[str, Callable[[], bytes]] = (
         {".png": drawn.grid, ".gif": drawn.walk, ".npy": drawn.array}
         if trained.draws_images
@@ -87,19 +94,39 @@ class Drawn:
     n: int | None
     """The number of samples that was asked for; None: the usual one."""
     seed: int
+    chosen: Mapping[str, int] | None = None
+    """The labels of the classes that were asked for, by name."""
 
     @property
     def generator(self) -> Generator:
         return self.trained.sampler(self.weights)
 
+    @property
+    def classes(self) -> Mapping[str, int]:
+        """The labels of the classes to draw, by name; none if the generator takes no labels."""
+        if self.chosen is not None:
+            return self.chosen
+        return {name: label for label, name in enumerate(self.trained.classes)} if self.generator.conditional else {}
+
+    def counts(self, default: int) -> Mapping[str, int]:
+        """The number of samples of each class: as many of each that was asked for, else as frequent as in the data."""
+        shares = [1.0 if self.chosen else self.trained.classes[name] for name in self.classes]
+        return dict(zip(self.classes, sampling.allotted(self.n or default, shares), strict=True))
+
     def grid(self) -> bytes:
-        return pictures.image_grid(self._samples(sampling.GRID_IMAGES))
+        if not self.classes:
+            return pictures.image_grid(self._samples(sampling.GRID_IMAGES))
+        names = list(self.classes)[: sampling.GRID_CLASSES]
+        counts = sampling.allotted(self.n or len(names) * sampling.GRID_COLUMNS, [1.0] * len(names))
+        rows = {name: (self.classes[name], count) for name, count in zip(names, counts, strict=True) if count}
+        return samples.class_grid(self.generator, rows, self.seed)
 
     def points(self) -> bytes:
         is_raw = self.weights == "raw" or samples.draws_raw(self.trained.config)
         title = samples.heading(self.trained.step, is_raw=is_raw)
         dataset = parts.dataset(self.trained.config)
-        return samples.picture(self.generator, dataset, seed=self.seed, title=title, n=self.n)
+        given = self.labels(sampling.PLOTTED_POINTS)
+        return samples.picture(self.generator, dataset, seed=self.seed, title=title, n=self.n, given=given)
 
     def array(self) -> bytes:
         """Points as float32; images as uint8 of shape `(n, channels, height, width)`."""
@@ -112,41 +139,111 @@ class Drawn:
         return buffer.getvalue()
 
     def write_pictures(self, out: Path) -> None:
-        """Write each image into a file of its own in a new folder."""
+        """Write each image into a file of its own in a new folder, or in one of its class, with a manifest of these."""
         n = self.n or sampling.GRID_IMAGES
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
             raise ConfigError(f"--out {out} is not empty: choose another folder")
+        folders = {name: out / folder for name, folder in folder_names(list(self.classes)).items()}
+        for folder in folders.values():
+            folder.mkdir()
+        counts = self.counts(sampling.GRID_IMAGES)
+        places = [folder for name, folder in folders.items() for _ in range(counts[name])] or [out] * n
         digits = max(5, len(str(n - 1)))
         index = 0
         # Part by part, so that a folder may hold more samples than memory.
-        for latents in sampling.latents(self.generator, n, self.seed).split(500):
-            for image in as_uint8(sampling.generate(self.generator, latents)):
-                pictures.as_picture(image).save(out / f"{index:0{digits}d}.png")
+        for latents, labels in self._parts(sampling.GRID_IMAGES):
+            for image in as_uint8(sampling.generate(self.generator, latents, labels)):
+                pictures.as_picture(image).save(places[index] / f"{index:0{digits}d}.png")
                 index += 1
+        if folders:
+            self._write_manifest(out, {name: folder.name for name, folder in folders.items()}, counts)
+
+    def _write_manifest(self, out: Path, folders: Mapping[str, str], counts: Mapping[str, int]) -> None:
+        """Where the images come from, and the sub-folder and the number of images of each class."""
+        trained = self.trained
+        manifest = {
+            "run": str(trained.path.absolute()),
+            "checkpoint_sha256": trained.checkpoint_sha256,
+            "step": trained.step,
+            "weights": self.weights,
+            "seed": self.seed,
+            "classes": {name: {"folder": folders[name], "images": counts[name]} for name in folders},
+        }
+        files.write_named(out / MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
 
     def walk(self) -> bytes:
         """An endless film of walks side by side, each along great arcs between random latents and back to the first.
 
-        A walk stays in the Gaussian of a mixture that it begins in: no latent lies between two of them.
+        A walk stays in the Gaussian of a mixture that it begins in: no latent lies between two of them. It stays in its
+        class, or goes from one to the next of those that were asked for, through mixtures of the two.
         """
         frames = self.n or 96
         size = self.generator.latent_size
         stops = sampling.latents(self.generator, WALKS * WALK_STOPS, self.seed).reshape(WALKS, WALK_STOPS, size)
         centres = self.generator.centre(stops)
         stops, middle = stops - centres, centres[:, 0]
+        classes = self._classes_of_stops()
         film = []
         for frame in range(frames):
             leg, position = divmod(frame * WALK_STOPS / frames, 1)
-            start, end = stops[:, int(leg)], stops[:, (int(leg) + 1) % WALK_STOPS]
-            images = sampling.generate(self.generator, middle + slerp(start, end, position))
+            here, there = int(leg), (int(leg) + 1) % WALK_STOPS
+            latents = middle + slerp(stops[:, here], stops[:, there], position)
+            labels = None if classes is None else torch.lerp(classes[:, here], classes[:, there], position)
+            images = sampling.generate(self.generator, latents, labels)
             film.append(pictures.enlarged(make_grid(as_uint8(images), nrow=4, padding=2, pad_value=255), 480))
         buffer = io.BytesIO()
         film[0].save(buffer, format="gif", save_all=True, append_images=film[1:], duration=80, loop=0)
         return buffer.getvalue()
 
+    def _classes_of_stops(self) -> Tensor | None:
+        """The class at each stop of each walk, as weights of all classes; None if the generator takes no labels."""
+        if not self.classes:
+            return None
+        labels = torch.tensor(list(self.classes.values()))
+        walk, stop = torch.arange(WALKS)[:, None], torch.arange(WALK_STOPS)
+        # Classes in turn: from walk to walk, or if some were asked for from stop to stop and back to the first.
+        at = (stop * len(labels) // WALK_STOPS if self.chosen else walk) + torch.zeros_like(walk * stop)
+        return one_hot(labels[at % len(labels)], len(self.trained.classes)).float()
+
+    def labels(self, default: int) -> Tensor | None:
+        """The label of each sample, one class after the other; None if the generator takes none."""
+        if not self.classes:
+            return None
+        counts = list(self.counts(default).values())
+        return torch.tensor(list(self.classes.values())).repeat_interleave(torch.tensor(counts))
+
+    def _parts(self, default: int) -> Iterator[tuple[Tensor, Tensor | None]]:
+        """Latents and labels, a part of them at a time."""
+        latents = sampling.latents(self.generator, self.n or default, self.seed).split(PART)
+        labels = self.labels(default)
+        return zip(latents, [None] * len(latents) if labels is None else labels.split(PART), strict=True)
+
     def _samples(self, default: int) -> Tensor:
-        return sampling.generate(self.generator, sampling.latents(self.generator, self.n or default, self.seed))
+        return torch.cat([sampling.generate(self.generator, *part) for part in self._parts(default)])
+
+
+def _labels(trained: TrainedRun, names: str) -> dict[str, int]:
+    """The labels of the classes that `--class` names. Raises `ConfigError` where there is no such class."""
+    if not trained.classes:
+        raise ConfigError(f"--class {names}: {trained.path} has no classes: train with model.conditional=true")
+    known = {name: label for label, name in enumerate(trained.classes)}
+    chosen = [names] if names in known else names.split(",")
+    for name in chosen:
+        if name not in known:
+            raise ConfigError(f"--class {name} is not a class of {trained.path}: {did_you_mean(name, known)}")
+    return {name: known[name] for name in chosen}
+
+
+def folder_names(classes: Sequence[str]) -> dict[str, str]:
+    """A name for the folder of each class that every file system takes: its own if possible, and unlike the others."""
+    folders: dict[str, str] = {}
+    for name in classes:
+        plain = re.sub(r'[\x00-\x1f<>:"/\\|?*]|^\.+|[. ]+$', "-", name) or "-"
+        taken = {folder.lower() for folder in folders.values()}
+        candidates = (plain if not index else f"{plain}-{index}" for index in itertools.count())
+        folders[name] = next(folder for folder in candidates if folder.lower() not in taken)
+    return folders
 
 
 def slerp(start: Tensor, end: Tensor, position: float) -> Tensor:

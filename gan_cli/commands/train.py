@@ -109,7 +109,7 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
         "started": read.record(folder.path).get("started", record.now()),
     }
     if job.classes:
-        summary["classes"] = list(job.classes)
+        summary["classes"] = dict(job.classes)
     if metrics:
         summary["final"] = metrics[-1]
     return summary

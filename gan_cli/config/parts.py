@@ -1,7 +1,7 @@
 """Builders of a run's parts: each takes the config and returns an object of the type that its group has."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from omegaconf import DictConfig
@@ -54,17 +54,32 @@ def extractor(config: DictConfig) -> Extractor:
     return built
 
 
-def metric(node: Any, key: str, data: Dataset, game: Divergence, features: Extractor) -> Metric:
-    """The metric of a node. Raises `ConfigError` if it does not apply to the data or the game."""
+def metric(
+    node: Any, key: str, data: Dataset, game: Divergence, features: Extractor, *, is_conditional: bool
+) -> Metric:
+    """The metric of a node. Raises `ConfigError` if it does not apply to the data, the game or the generator."""
     built: Metric = build(node, Metric, key)
     with naming(key):
+        if built.is_of_labels and not is_conditional:
+            raise ValueError("needs a generator that draws classes: choose model.conditional=true, or metric=[]")
         built.check(data, game)
         if built.looks_at == "classes" and not features.classifies:
             raise NeedsError("needs class probabilities", "metric/extractor", _classifies)
+        if built.is_of_labels and built.looks_at == "classes":
+            _check_names(data.classes, features.class_names(data.sample_shape))
     if built.looks_at != "samples":
         with naming("metric.extractor"):
             features.check(data)
     return built
+
+
+def _check_names(of_data: Sequence[str], of_features: Sequence[str]) -> None:
+    if unknown := [name for name in of_data if name not in set(of_features)]:
+        known = ", ".join(of_features[:10]) + (", …" if len(of_features) > 10 else "")
+        raise ValueError(
+            f"the extractor tells {known or 'no classes by name'}, and the data have {', '.join(unknown[:5])}: choose a"
+            " metric/extractor made for them, or metric=[]"
+        )
 
 
 def warn_of_other_data(features: Extractor, data: Dataset, metrics: Iterable[Metric]) -> None:

@@ -45,6 +45,10 @@ class Dataset(ABC):
         """A digest of the data; None if the config determines them."""
         return None
 
+    def class_shares(self) -> Tensor:
+        """The share of each class, shape `(classes,)`, float64: equal unless the data say otherwise."""
+        return torch.full((len(self.classes),), 1 / max(1, len(self.classes)), dtype=torch.float64)
+
     def at_split(self, split: str) -> "Dataset":
         """Another published part of the same data. Raises `ValueError` if there is no such part."""
         raise ValueError(f"split={split} is not one of the data: {type(self).__name__} has one part only")
@@ -96,8 +100,8 @@ class Density(Endless):
         """
         raise NotImplementedError(f"{type(self).__name__} has no box")
 
-    def of_class(self, label: int) -> tuple[float, "Density"]:
-        """The share of a class, and the distribution of its points."""
+    def of_class(self, label: int) -> "Density":
+        """The distribution of the points of a class."""
         raise NotImplementedError(f"{type(self).__name__} has no classes")
 
     def resolution(self) -> float:
@@ -119,6 +123,11 @@ class Images(Dataset):
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def class_shares(self) -> Tensor:
+        if self.labels is None:
+            return super().class_shares()
+        return torch.bincount(self.labels, minlength=len(self.classes)).double() / len(self.labels)
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.images.contiguous().numpy().data).hexdigest()

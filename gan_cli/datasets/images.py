@@ -108,7 +108,7 @@ class Mnist(Idx):
 
     published = MNIST
     shows = "digits"
-    classes: ClassVar = DIGITS
+    classes = DIGITS
 
 
 class FashionMnist(Idx):
@@ -116,7 +116,7 @@ class FashionMnist(Idx):
 
     published = FASHION_MNIST
     shows = "clothes"
-    classes: ClassVar = CLOTHES
+    classes = CLOTHES
 
 
 def allocate(count: int, channels: int, resolution: int) -> NDArray[np.uint8]:

@@ -39,9 +39,11 @@ class Mixture(Density):
         noise = torch.randn(n, *self.sample_shape, generator=generator, device=device)
         return Batch(means[mode] + deviations[mode, None] * noise, mode)
 
-    def of_class(self, label: int) -> tuple[float, Density]:
-        mean, deviation, weight = (of[label].tolist() for of in (self.means, self.deviations, self.weights))
-        return weight, Gaussian(mean, deviation)
+    def class_shares(self) -> Tensor:
+        return self.weights
+
+    def of_class(self, label: int) -> Density:
+        return Gaussian(self.means[label].tolist(), self.deviations[label].item())
 
     def log_density(self, x: Tensor) -> Tensor:
         means, deviations, weights = (t.to(x) for t in (self.means, self.deviations, self.weights))

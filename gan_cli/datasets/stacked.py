@@ -1,7 +1,6 @@
 """Stacked MNIST: a thousand modes, three digits in the channels of one picture (Metz 2017, arXiv 1611.02163)."""
 
 from itertools import product
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -17,16 +16,21 @@ class StackedMnist(Split, Endless):
 
     shows = "digits"
     is_stacked = True
-    classes: ClassVar = ["".join(digits) for digits in product(DIGITS, repeat=3)]
+    classes = tuple("".join(digits) for digits in product(DIGITS, repeat=3))
 
     def __init__(self, root: str, split: SplitName, resolution: Count) -> None:
         self.root, self.split, self.resolution = root, split, resolution
         digits = Mnist(root, split, resolution)
+        assert digits.labels is not None
         self._digits, self._labels = digits.images[:, 0], digits.labels
         self.sample_shape = (3, resolution, resolution)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         return self.batch(n, generator).samples
+
+    def class_shares(self) -> Tensor:
+        digits = torch.bincount(self._labels.cpu(), minlength=len(DIGITS)).double() / len(self._labels)
+        return torch.einsum("i,j,k->ijk", digits, digits, digits).flatten()
 
     def batch(self, n: int, generator: torch.Generator) -> Batch:
         device = generator.device

@@ -8,7 +8,7 @@ from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli import sampling
-from gan_cli.datasets.base import Dataset, Density
+from gan_cli.datasets.base import Batch, Dataset, Density
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.exact.truth import truth_of
@@ -21,6 +21,9 @@ logger = logging.getLogger(__name__)
 CHUNKS = 100
 """Parts of the samples, whose spread gives the standard error."""
 
+NAMED = 20
+"""The most classes that have a number each."""
+
 
 class ExactDivergence(Metric):
     """The exact value of what the critic estimates, between a toy density and the generator that is being trained.
@@ -31,6 +34,9 @@ class ExactDivergence(Metric):
     `held_out_estimate`: the critic's estimate for as many fresh samples, with its standard error; for an f-divergence
     it is a lower bound of `exact`. It stands alone if the best critic has no closed form, if no quadrature is fine
     enough, or if the critic judges packs of samples, whose divergence is another than that of samples.
+
+    A conditional critic estimates the mean divergence within the classes, by their shares: `exact` is that mean, and
+    `exact_<class>` the divergence within each, if there are at most 20.
     """
 
     def __init__(self, samples: Annotated[int, Ge(1000)]) -> None:
@@ -50,25 +56,45 @@ class ExactDivergence(Metric):
         if subject.critic.packing > 1:
             return numbers
         try:
-            truth = truth_of(subject.divergence, dataset, subject.generator.density(), real, fake)
+            return _exact(subject, real, fake) | numbers
         except NotImplementedError:
             return numbers
         except ValueError as error:  # data or a generator that no quadrature resolves
             logger.warning("no exact divergence: %s", error)
             return numbers
-        return {"exact": Measured(truth.value, truth.error), **numbers}
 
 
-def held_out_estimate(subject: Subject, real: Tensor, fake: Tensor) -> Measured:
+def _exact(subject: Subject, real: Batch, fake: Tensor) -> dict[str, Measured]:
+    dataset, of = subject.dataset, subject.divergence
+    assert isinstance(dataset, Density)
+    density = subject.generator.density()
+    if not subject.critic.conditional:
+        truth = truth_of(of, dataset, density, real.samples, fake)
+        return {"exact": Measured(truth.value, truth.error)}
+    assert real.labels is not None
+    shares = dict(zip(dataset.classes, dataset.class_shares().tolist(), strict=True))
+    within = {
+        name: truth_of(of, dataset.of_class(label), density, *(x[real.labels == label] for x in (real.samples, fake)))
+        for label, name in enumerate(shares)
+    }
+    mean = sum(shares[name] * truth.value for name, truth in within.items())
+    # Most of an error is a bias of one sign, so that errors add up.
+    error = sum(shares[name] * truth.error for name, truth in within.items())
+    each = {f"exact_{name}": Measured(truth.value, truth.error) for name, truth in within.items()}
+    return {"exact": Measured(mean, error)} | (each if len(each) <= NAMED else {})
+
+
+def held_out_estimate(subject: Subject, real: Batch, fake: Tensor) -> Measured:
     """The critic's estimate for samples that it did not learn from, and its standard error."""
-    if subject.critic.conditional:
-        raise ValueError("needs a critic that judges samples without labels: choose metric=[]")
-    scoring = Scoring(subject.critic)
-    whole = len(real) - len(real) % subject.critic.packing
-    with sampling.evaluating(subject.critic):
-        chunks = [scoring.packs(points[:whole]).chunk(CHUNKS) for points in (real, fake)]
-        pairs = zip(*chunks, strict=True)
-        values = [subject.divergence.estimate(scoring(p), scoring(q)).item() for p, q in pairs]
+    critic = subject.critic
+    whole = len(fake) - len(fake) % critic.packing
+    chunks = [Scoring(critic).packs(points[:whole]).chunk(CHUNKS) for points in (real.samples, fake)]
+    labels = real.labels.chunk(CHUNKS) if critic.conditional and real.labels is not None else [None] * len(chunks[0])
+    values = []
+    with sampling.evaluating(critic):
+        for p, q, given in zip(*chunks, labels, strict=True):
+            scoring = Scoring(critic, given)
+            values.append(subject.divergence.estimate(scoring(p), scoring(q)).item())
     mean = sum(values) / len(values)
     variance = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
     return Measured(mean, math.sqrt(variance / len(values)))

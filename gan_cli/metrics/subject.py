@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_cli import sampling
-from gan_cli.datasets.base import Dataset, Density, Endless, Images, as_uint8
+from gan_cli.datasets.base import Batch, Dataset, Density, Endless, Images, as_uint8
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import DivergedError
 from gan_cli.metrics.extractors.base import Extractor, Features
@@ -20,9 +20,11 @@ BATCH_SIZE = 500
 class Samples:
     """Samples, and what an extractor says of them, computed when first asked for."""
 
-    def __init__(self, raw: Tensor, extractor: Extractor) -> None:
+    def __init__(self, raw: Tensor, extractor: Extractor, labels: Tensor | None = None) -> None:
         self.raw = raw
         """Images as uint8, shape `(n, channels, height, width)`, or points, shape `(n, dimensions)`."""
+        self.labels = labels
+        """Shape `(n,)`: of real samples their classes, of generated ones those that were asked for; None without."""
         self._extractor = extractor
 
     def __len__(self) -> int:
@@ -86,17 +88,19 @@ class RealSamples:
             # Drawn on the CPU, so that every device compares with the same samples.
             source = torch.Generator().manual_seed(stream(self.seed, role))
             if isinstance(dataset, Images):
-                drawn = dataset.images[torch.randperm(len(dataset), generator=source)[start : start + n]]
+                chosen = torch.randperm(len(dataset), generator=source)[start : start + n]
+                labels = None if dataset.labels is None else dataset.labels[chosen]
+                drawn = Batch(dataset.images[chosen], labels)
             else:
                 assert isinstance(dataset, Endless)
-                drawn = as_raw(dataset.sample(n, source))
-            self._drawn[key] = Samples(drawn.to(self.device), self.extractor)
+                drawn = dataset.batch(n, source)
+            self._drawn[key] = Samples(as_raw(drawn.samples).to(self.device), self.extractor, drawn.labels)
         return self._drawn[key]
 
 
 def as_raw(samples: Tensor) -> Tensor:
     """Images as they would be saved, uint8; points as they are."""
-    return as_uint8(samples) if samples.dim() == 4 else samples
+    return as_uint8(samples) if samples.dim() == 4 and samples.is_floating_point() else samples
 
 
 def _finite(samples: Tensor) -> Tensor:
@@ -142,7 +146,7 @@ class Subject:
             # Made uint8 part by part: the floats of all of them would take four times the memory.
             both = zip(latents, given, strict=True)
             parts = [as_raw(_finite(sampling.generate(self.sampler, *part))) for part in both]
-            self._generated[n] = Samples(torch.cat(parts), self.real.extractor)
+            self._generated[n] = Samples(torch.cat(parts), self.real.extractor, labels)
         self.drawn["generated"] = n
         return self._generated[n]
 
@@ -158,11 +162,11 @@ class Subject:
         self.drawn["held_out"] = len(second)
         return first, second
 
-    def fresh_points(self, n: int) -> tuple[Tensor, Tensor]:
-        """`n` points of the toy data and `n` of `generator`, none of which a batch held."""
+    def fresh_points(self, n: int) -> tuple[Batch, Tensor]:
+        """`n` points of the toy data, and `n` of `generator` with the labels of these; none of which a batch held."""
         assert isinstance(self.dataset, Density)
         latents = sampling.latents(self.generator, n, self.seed)
-        labels = sampling.labels(self.generator, self.dataset, n, self.seed)
-        fake = _finite(sampling.generate(self.generator, latents, labels))
+        real = sampling.real_points(self.dataset, n, self.seed, latents.device)
+        fake = _finite(sampling.generate(self.generator, latents, real.labels))
         self.drawn.update(generated=n, real=n)
-        return sampling.real_points(self.dataset, n, self.seed, fake.device), fake
+        return real, fake

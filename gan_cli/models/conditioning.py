@@ -47,7 +47,8 @@ class ClassVectors(nn.Module):
         self.weight = nn.Parameter(deviation * torch.randn(classes, features))
 
     def forward(self, labels: Tensor) -> Tensor:
-        return class_weights(labels, len(self.weight)).to(self.weight.dtype) @ self.weight
+        vectors: Tensor = class_weights(labels, len(self.weight)).to(self.weight.dtype) @ self.weight
+        return vectors
 
 
 class Projection(nn.Module):
@@ -59,7 +60,8 @@ class Projection(nn.Module):
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
         """Scores of shape `(n,)` for features of shape `(n, features)`."""
-        return (self.vectors(labels) * features).sum(1)
+        scores: Tensor = (self.vectors(labels) * features).sum(1)
+        return scores
 
 
 class TakesLabels(nn.Module):

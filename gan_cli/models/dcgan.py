@@ -88,9 +88,10 @@ class Generator(base.Generator):
         self.apply(_initialize)
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.projection(with_labels(latent, labels, self._beside))
+        x: Tensor = self.projection(with_labels(latent, labels, self._beside))
         # The projection's channels are its innermost dimension, so channels-last costs no copy.
-        return self.layers(x.unflatten(1, (self._side, self._side, -1)).movedim(3, 1), labels)
+        image: Tensor = self.layers(x.unflatten(1, (self._side, self._side, -1)).movedim(3, 1), labels)
+        return image
 
 
 class Critic(base.Critic):

@@ -59,9 +59,7 @@ def _keeps_masks(x: Tensor) -> bool:
     return x.is_cuda or not torch.compiler.is_compiling()
 
 
-def normalized(
-    layer: nn.Module, normalization: Normalization, features: int, classes: int = 0
-) -> list[nn.Module]:
+def normalized(layer: nn.Module, normalization: Normalization, features: int, classes: int = 0) -> list[nn.Module]:
     """`layer`, whose output has `features` features or channels, with its normalisation: one of each class, if any."""
     if normalization == "spectral":
         return [spectral_norm(layer)]

@@ -55,7 +55,8 @@ class Generator(base.Generator):
         self.layers = Layers(*layers)
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        return self.layers(with_labels(latent, labels, self._beside), labels)
+        x: Tensor = self.layers(with_labels(latent, labels, self._beside), labels)
+        return x
 
     def density(self) -> Density | None:
         affine = self.layers[0]

@@ -108,7 +108,8 @@ class Generator(base.Generator):
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         x: Tensor = self.projection(with_labels(latent, labels, self._beside))
         # The projection's channels are its innermost dimension, so channels-last costs no copy.
-        return self.layers(x.unflatten(1, (4, 4, -1)).movedim(3, 1), labels)
+        image: Tensor = self.layers(x.unflatten(1, (4, 4, -1)).movedim(3, 1), labels)
+        return image
 
 
 def _pooled(inputs: int, outputs: int, normalization: Normalization) -> nn.Module:

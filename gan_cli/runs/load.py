@@ -1,6 +1,6 @@
 """What a run has learned, from its folder."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,8 +31,8 @@ class TrainedRun:
     step: int
     seed: int
     sample_shape: tuple[int, ...]
-    classes: Sequence[str]
-    """The names of the classes that its networks are given; none if they take no labels."""
+    classes: Mapping[str, float]
+    """The share of each class by its name, in the order of the labels; none if its networks take no labels."""
     checkpoint: Path
     checkpoint_sha256: str
     state: dict[str, Any]
@@ -94,7 +94,7 @@ def load_run(
         step=state["step"],
         seed=config.seed,
         sample_shape=sample_shape,
-        classes=record.get("classes", ()),
+        classes=record.get("classes", {}),
         checkpoint=checkpoint,
         checkpoint_sha256=read.digest_of(checkpoint),
         state=state,

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont
 from matplotlib.ticker import LogLocator, NullFormatter
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -18,6 +19,15 @@ from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Gallery
 
 Curves = Sequence[Mapping[str, float]]
+
+CLASS_COLOURS = [f"C{index}" for index in range(10)]
+"""Of matplotlib's cycle, which begins anew with an eleventh class."""
+
+MOST_COLUMNS = 20
+"""Images of a class beside one another, above which they take several lines."""
+
+NAME_SIZE = 16
+"""The height of a class's name in pixels."""
 
 MOST_DECADES = 4
 """Powers of ten on an axis up to which 2 and 5 times each are labelled too."""
@@ -44,22 +54,62 @@ def image_grid(images: Tensor, at_least: int = 600) -> bytes:
     return buffer.getvalue()
 
 
-def point_plot(real: Tensor, fake: Tensor, title: str, critic: Callable[[Tensor], Tensor] | None = None) -> bytes:
+def class_grid(rows: Mapping[str, Tensor], at_least: int = 600) -> bytes:
+    """The PNG of images in [−1, 1], shape `(n, channels, height, width)`, a row for each class with its name before it.
+
+    The images of a row stand in lines of their own where there are more than the grid has columns.
+    """
+    columns = min(MOST_COLUMNS, max(map(len, rows.values())))
+    strips = [
+        enlarged(make_grid(_filled(as_uint8(images), columns), nrow=columns, padding=2, pad_value=255), at_least)
+        for images in rows.values()
+    ]
+    font = ImageFont.truetype(findfont("DejaVu Sans"), NAME_SIZE)
+    margin = math.ceil(max(font.getlength(name) for name in rows)) + NAME_SIZE
+    page = Image.new("RGB", (margin + strips[0].width, sum(strip.height for strip in strips)), "white")
+    draw, top = ImageDraw.Draw(page), 0
+    for name, strip in zip(rows, strips, strict=True):
+        page.paste(strip, (margin, top))
+        draw.text((margin - NAME_SIZE // 2, top + strip.height / 2), name, "black", font, anchor="rm")
+        top += strip.height
+    buffer = io.BytesIO()
+    page.save(buffer, format="png")
+    return buffer.getvalue()
+
+
+def _filled(images: Tensor, columns: int) -> Tensor:
+    """The images with white ones after them, so that they fill lines of so many columns."""
+    missing = -len(images) % columns
+    return torch.cat([images, torch.full_like(images[:1], 255).expand(missing, *images.shape[1:])])
+
+
+def point_plot(
+    real: Tensor,
+    fake: Tensor,
+    title: str,
+    critic: Callable[[Tensor], Tensor] | None = None,
+    of_classes: Tensor | None = None,
+) -> bytes:
     """Real and generated points, shape `(n, dimensions)`, with what the critic thinks of the space around them.
 
-    Points on a line become histograms beside the critic's score; points in the plane lie over its level lines; points
-    of more dimensions are shown in the first two.
+    Points on a line become histograms beside the critic's score; points in the plane lie over its level lines, and
+    generated ones have the colours of their classes if these are given; points of more dimensions are shown in the
+    first two.
     """
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=10)
-    draw = _draw_line if real.shape[1] == 1 else _draw_plane
-    draw(axes, real.cpu(), fake.cpu(), critic)
+    if real.shape[1] == 1:
+        _draw_line(axes, real.cpu(), fake.cpu(), critic)
+    else:
+        _draw_plane(axes, real.cpu(), fake.cpu(), critic, of_classes)
     axes.legend(loc="upper right", markerscale=3, framealpha=1)
     return png(figure)
 
 
-def _draw_plane(axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor] | None) -> None:
+def _draw_plane(
+    axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor], Tensor] | None, of_classes: Tensor | None
+) -> None:
     low, high = _limits(real)
     if critic is not None and real.shape[1] == 2:
         x, y = (torch.linspace(low[i], high[i], 120) for i in range(2))
@@ -67,7 +117,11 @@ def _draw_plane(axes: Axes, real: Tensor, fake: Tensor, critic: Callable[[Tensor
         if scores.max() > scores.min():
             drawn = axes.contour(x, y, scores, levels=15, colors="0.6", linewidths=0.8, zorder=0)
             axes.clabel(drawn, fontsize=6)
-    for points, colour, label in ((real, "tab:orange", "real"), (fake, "tab:blue", "fake")):
+    colours: str | list[str] = "tab:blue"
+    if of_classes is not None:
+        colours = [CLASS_COLOURS[label % len(CLASS_COLOURS)] for label in of_classes.tolist()]
+    of_real = "tab:orange" if of_classes is None else "0.4"
+    for points, colour, label in ((real, of_real, "real"), (fake, colours, "fake")):
         axes.scatter(points[:, 0], points[:, 1], s=4, c=colour, alpha=0.5, linewidths=0, label=label)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="x₁", ylabel="x₂", aspect="equal")
 

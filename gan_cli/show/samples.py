@@ -1,13 +1,26 @@
 """The picture of what a generator draws: images as a grid, points beside real ones."""
 
+from collections.abc import Mapping
 from functools import partial
 
+import torch
 from omegaconf import DictConfig
+from torch import Tensor
 
 from gan_cli.config.schema import GeneratorTraining
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.models.base import Critic, Generator
-from gan_cli.sampling import GRID_IMAGES, PLOTTED_POINTS, generate, labels, latents, real_points, scores
+from gan_cli.sampling import (
+    GRID_CLASSES,
+    GRID_COLUMNS,
+    GRID_IMAGES,
+    PLOTTED_POINTS,
+    generate,
+    labels,
+    latents,
+    real_points,
+    scores,
+)
 from gan_cli.show import pictures
 
 
@@ -22,6 +35,14 @@ def heading(step: int, *, is_raw: bool) -> str:
     return f"step {step}, {'raw' if is_raw else 'averaged'} generator"
 
 
+def class_grid(generator: Generator, classes: Mapping[str, tuple[int, int]], seed: int) -> bytes:
+    """A PNG with a row for each class, by its name: its label, and the number of its images."""
+    given = torch.cat([torch.full((count,), label) for label, count in classes.values()])
+    fake = generate(generator, latents(generator, len(given), seed), given)
+    rows = fake.split([count for _, count in classes.values()])
+    return pictures.class_grid(dict(zip(classes, rows, strict=True)))
+
+
 def picture(
     generator: Generator,
     dataset: Dataset,
@@ -30,19 +51,26 @@ def picture(
     title: str,
     critic: Critic | None = None,
     n: int | None = None,
+    given: Tensor | None = None,
 ) -> bytes:
     """A PNG of `n` samples: images as a grid, points beside real ones over the level lines of the critic.
 
-    A conditional generator draws classes as frequent as in the data; a conditional critic has no level lines,
-    and one of packs has those of packs of copies of a point.
+    A conditional generator draws images of one class in each row, and points of the `given` labels, or of classes as
+    frequent as in the data, a colour each. A conditional critic has no level lines, and one of packs has those of packs
+    of copies of a point.
     """
+    if generator.conditional and dataset.classes and not isinstance(dataset, Density):
+        names = dataset.classes[:GRID_CLASSES]
+        return class_grid(generator, {name: (label, GRID_COLUMNS) for label, name in enumerate(names)}, seed)
     n = n or (PLOTTED_POINTS if isinstance(dataset, Density) else GRID_IMAGES)
-    fake = generate(generator, latents(generator, n, seed), labels(generator, dataset, n, seed))
+    if given is None:
+        given = labels(generator, dataset, n, seed)
+    fake = generate(generator, latents(generator, n, seed), given)
     if not isinstance(dataset, Density):
         return pictures.image_grid(fake)
-    real = real_points(dataset, len(fake), seed, fake.device)
+    real = real_points(dataset, len(fake), seed, fake.device).samples
     if critic is None or critic.conditional:
-        return pictures.point_plot(real, fake, title)
+        return pictures.point_plot(real, fake, title, of_classes=given)
     what = "score" if critic.packing == 1 else f"score of {critic.packing} copies of a point"
     title = f"{title}\ngrey: {what} by the raw generator's critic"
     return pictures.point_plot(real, fake, title, partial(scores, critic))

@@ -64,7 +64,8 @@ def _log_densities(member: GameJob, x: Tensor) -> tuple[Tensor, Tensor]:
 
 def _error(member: GameJob) -> float:
     """The mean of |D − p/(p + q)| over as many fresh samples of P as of Q."""
-    x = torch.cat(member.subject.fresh_points(SAMPLES))
+    real, fake = member.subject.fresh_points(SAMPLES)
+    x = torch.cat([real.samples, fake])
     log_p, log_q = _log_densities(member, x)
     return (_discriminator(member, x) - torch.sigmoid(log_p - log_q)).abs().mean().item()
 

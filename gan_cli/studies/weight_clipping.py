@@ -99,7 +99,8 @@ def _cells(measured: Critique) -> list[object]:
 def _measure(member: GameJob) -> Critique:
     dataset, generator = member.dataset, member.state.generator
     assert isinstance(dataset, Density)
-    real, fake = (x.double() for x in member.subject.fresh_points(SAMPLES))
+    drawn, fake = member.subject.fresh_points(SAMPLES)
+    real, fake = drawn.samples.double(), fake.double()
     # In float32 the gradients of a deep clipped critic underflow.
     critic = copy.deepcopy(member.state.critic).double().eval()
     clip = member.divergence.clip if isinstance(member.divergence, WeightClippedWasserstein) else None
@@ -197,7 +198,7 @@ def _caption(measured: Critique) -> str:
 
 def _draw_surface(axes: Axes, member: GameJob) -> None:
     assert isinstance(member.dataset, Density)
-    real = sampling.real_points(member.dataset, SAMPLES, member.seed, "cpu")
+    real = sampling.real_points(member.dataset, SAMPLES, member.seed, "cpu").samples
     reach = 1.35 * real.abs().max().item()
     side = torch.linspace(-reach, reach, 150)
     critic = copy.deepcopy(member.state.critic).cpu()

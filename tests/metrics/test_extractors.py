@@ -119,7 +119,7 @@ def measurable(data: Dataset, extractor: str) -> bool:
     """Whether the Fréchet distance by an extractor can be had of data."""
     node = OmegaConf.create({"_target_": f"{FrechetDistance.__module__}.FrechetDistance", "samples": 9})
     try:
-        parts.metric(node, "metric.frechet", data, divergence("gan"), shipped(extractor))
+        parts.metric(node, "metric.frechet", data, divergence("gan"), shipped(extractor), is_conditional=False)
     except ConfigError as error:
         message = (
             rf"metric.extractor.weights={extractor} were made for grey (digits|clothes), and these images have 3"

@@ -92,7 +92,7 @@ def test_points_lie_where_they_are_over_level_lines_of_the_critic(with_critic):
     fake = sampling.generate(generator, sampling.latents(generator, 100, 3))
     shown = figures.points(axes)
     assert [colour for _, colour in shown.values()] == ["tab:orange", "tab:blue"]
-    np.testing.assert_allclose(shown["real"][0], sampling.real_points(RING, 100, 3, torch.device("cpu")))
+    np.testing.assert_allclose(shown["real"][0], sampling.real_points(RING, 100, 3, torch.device("cpu")).samples)
     np.testing.assert_allclose(shown["fake"][0], fake)
     # Nearly all of the ring is in the frame, with a margin of a quarter of its width.
     for limits in (axes.get_xlim(), axes.get_ylim()):
@@ -125,7 +125,9 @@ def test_points_on_a_line_are_histograms_beside_the_score():
     low, high = axes.get_xlim()
     edges = np.linspace(low, high, 80)
     # The real ones are an outline, whose corners are in pairs; the generated ones are bars.
-    expected, _ = np.histogram(sampling.real_points(dataset, 500, 0, torch.device("cpu"))[:, 0], edges, density=True)
+    expected, _ = np.histogram(
+        sampling.real_points(dataset, 500, 0, torch.device("cpu")).samples[:, 0], edges, density=True
+    )
     np.testing.assert_allclose(real.get_xy()[1:-1:2, 1], expected, atol=1e-9)
     drawn = sampling.generate(generator, sampling.latents(generator, 500, 0))[:, 0]
     expected, _ = np.histogram(drawn, edges, density=True)

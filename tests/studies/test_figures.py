@@ -120,7 +120,7 @@ def test_weight_clipping_draws_surfaces_weights_and_gradients():
     numbers, (surfaces, layers) = concluded(WeightClipping({}), members)
     (axes,) = surfaces.axes
     assert axes.get_title().startswith(f"clip\n{numbers['clip']['peaks']} of 8 modes are peaks, ")
-    real = sampling.real_points(members["clip"].dataset, 2000, 0, torch.device("cpu"))
+    real = sampling.real_points(members["clip"].dataset, 2000, 0, torch.device("cpu")).samples
     np.testing.assert_allclose(axes.collections[-1].get_offsets(), real)
     filled = axes.collections[0]
     with torch.no_grad():

@@ -1,6 +1,7 @@
 """What turns images into the vectors and the class probabilities that metrics compare."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
 from torch import Tensor
@@ -26,6 +27,10 @@ class Extractor(ABC):
 
     made_for: str | None = None
     """The kind of thing that its images have to show, in the words of `Dataset.shows`; None: it takes any."""
+
+    def class_names(self, sample_shape: tuple[int, ...]) -> Sequence[str]:
+        """The names of the classes of such samples, in the order of the probabilities; none if they have no names."""
+        return ()
 
     @abstractmethod
     def digest(self) -> str | None:

@@ -1,6 +1,8 @@
 """The classifiers that come with the program, whose features stand in for Inception's on small grey pictures."""
 
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, resized, to_unit_range
+from gan_cli.datasets.images import CLOTHES, DIGITS
 from gan_cli.errors import ConfigError, NeedsError
 from gan_cli.files import file_digest
 from gan_cli.metrics.extractors.base import Extractor, Features
@@ -19,6 +22,9 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 SHOWN = {"mnist": "digits", "fashion_mnist": "clothes"}
 """What the pictures show that the networks were trained on."""
+
+NAMES = {"mnist": DIGITS, "fashion_mnist": CLOTHES}
+"""The classes that they tell."""
 
 SIDE = 28
 """The side, in pixels, of the pictures that the networks were trained on."""
@@ -37,6 +43,12 @@ class Classifier(Extractor):
         self.made_for = SHOWN[weights]
         self.path = WEIGHTS / f"{weights}.safetensors"
         self.sha256 = sha256
+
+    def class_names(self, sample_shape: tuple[int, ...]) -> Sequence[str]:
+        of_one = NAMES[self.weights]
+        if sample_shape[0] == 1:
+            return of_one
+        return ["".join(names) for names in product(of_one, repeat=sample_shape[0])]
 
     def digest(self) -> str:
         return self.sha256

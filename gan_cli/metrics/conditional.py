@@ -1,0 +1,142 @@
+"""Whether samples are of the classes that were asked for, and how near they come to the real ones of each."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+
+from gan_cli.datasets.base import Dataset, Images
+from gan_cli.divergences.base import Divergence
+from gan_cli.errors import ConfigError
+from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.classes import log_probabilities_of
+from gan_cli.metrics.frechet import frechet_distance, moments, standard_error
+from gan_cli.metrics.standard_errors import share_of
+from gan_cli.metrics.subject import Samples, Subject
+
+NAMED = 20
+"""The most classes that have a number each."""
+
+PER_CLASS = 100
+"""The least images of a class: halves of these still have moments."""
+
+
+def labels_of(samples: Samples) -> Tensor:
+    """The labels of samples that have them."""
+    assert samples.labels is not None
+    return samples.labels.to(samples.raw.device)
+
+
+def agreement(
+    told: Tensor, fake: Samples, told_of_real: Tensor, real: Samples, names: Sequence[str]
+) -> dict[str, Measured]:
+    """The share of samples, all and those of each class, whose class is told as it was asked for.
+
+    What is told are labels of shape `(n,)`. `names` are those of the classes; a class that no sample has is left out.
+    """
+    agrees, asked = told == labels_of(fake), labels_of(fake)
+    agrees_of_real, known = told_of_real == labels_of(real), labels_of(real)
+
+    def share(within: Tensor, within_real: Tensor) -> Measured:
+        ours, theirs = agrees[within].double(), agrees_of_real[within_real].double()
+        return share_of(ours.mean().item(), len(ours), theirs.mean().item() if len(theirs) else None)
+
+    numbers = {"class_agreement": share(asked >= 0, known >= 0)}
+    if len(names) <= NAMED:
+        seen = [label for label in range(len(names)) if (asked == label).any()]
+        numbers |= {f"class_agreement_{names[label]}": share(asked == label, known == label) for label in seen}
+    return numbers
+
+
+def told_by(subject: Subject, samples: Samples) -> Tensor:
+    """The label of the most probable class of each sample, by the extractor's names of classes; −1 for another."""
+    names = list(subject.real.extractor.class_names(subject.dataset.sample_shape))
+    labels = torch.full((len(names),), -1)
+    for label, name in enumerate(subject.dataset.classes):
+        labels[names.index(name)] = label
+    most_probable = log_probabilities_of(samples).argmax(1)
+    return labels.to(most_probable.device)[most_probable]
+
+
+class ClassAgreement(Metric):
+    """`class_agreement`: the share of samples whose most probable class is the one that was asked for.
+
+    `class_agreement_<class>` is that of each class, if there are at most 20. `real` is the accuracy on real images.
+    """
+
+    looks_at = "classes"
+    is_of_labels = True
+
+    def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
+        self.samples = samples
+
+    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+        if len(dataset.sample_shape) != 3:
+            raise ValueError("needs images: of toys metric=modes tells whether the nearest mode was asked for")
+
+    def __call__(self, subject: Subject) -> dict[str, Measured]:
+        fake, (_, real) = subject.fake(self.samples), subject.pair(self.samples)
+        return agreement(told_by(subject, fake), fake, told_by(subject, real), real, subject.dataset.classes)
+
+
+class ClassFrechet(Metric):
+    """`class_frechet`: the mean over the classes of the Fréchet distance within each (Miyato & Koyama 2018, §4.1).
+
+    `class_frechet_<class>` is that of each class, if there are at most 20. As few samples of a class bias it upwards,
+    as they bias `real`, which compares two sets of real images of the class.
+    """
+
+    looks_at = "features"
+    is_of_labels = True
+
+    def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
+        self.samples = samples
+
+    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+        if not isinstance(dataset, Images) or dataset.labels is None:
+            raise ValueError("needs images in memory, with labels: choose metric=[]")
+        counts = torch.bincount(dataset.labels, minlength=len(dataset.classes))
+        fewest = int(counts.argmin())
+        if counts[fewest] < PER_CLASS:
+            raise ValueError(
+                f"needs {PER_CLASS} images of each class, and there are {counts[fewest]} of"
+                f" {dataset.classes[fewest]}: add some, or choose metric=[]"
+            )
+
+    def __call__(self, subject: Subject) -> dict[str, Measured]:
+        names = subject.dataset.classes
+        first, second = subject.pair(self.samples)
+        real, fake = subject.reference(self.samples), subject.fake(self.samples)
+        distances = [
+            _frechet(*of_class)
+            for of_class in zip(*(_by_class(of, len(names)) for of in (real, fake, first, second)), strict=True)
+        ]
+        numbers = {"class_frechet": _mean(distances)}
+        if len(names) <= NAMED:
+            numbers |= {f"class_frechet_{name}": of for name, of in zip(names, distances, strict=True)}
+        return numbers
+
+
+def _by_class(samples: Samples, classes: int) -> Iterator[Tensor]:
+    """The features of each class."""
+    labels, vectors = labels_of(samples), samples.features.vectors
+    return (vectors[labels == label] for label in range(classes))
+
+
+def _frechet(real: Tensor, fake: Tensor, first: Tensor, second: Tensor) -> Measured:
+    if min(map(len, (real, fake, first, second))) < 2:
+        raise ConfigError("metric.class_frechet.samples are too few for some class: choose more")
+    p, q = moments(real), moments(fake)
+    floor = frechet_distance(moments(first), moments(second)).item()
+    return Measured(frechet_distance(p, q).item(), standard_error(real, fake, p, q), floor)
+
+
+def _mean(numbers: Sequence[Measured]) -> Measured:
+    """The mean of independent numbers."""
+    n = len(numbers)
+    errors = [of.error for of in numbers if of.error is not None]
+    floors = [of.real for of in numbers if of.real is not None]
+    return Measured(sum(of.value for of in numbers) / n, math.hypot(*errors) / n, sum(floors) / n)
