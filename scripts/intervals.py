@@ -30,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from gan_cli.config import options
 from gan_cli.config.build import build
+from gan_cli.datasets.base import Batch
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d, Ring
 from gan_cli.divergences.base import Divergence
 from gan_cli.exact.densities import between
@@ -128,7 +129,7 @@ def means(seed: int) -> Numbers:
     centres, _ = sets(0, 1_000, 1, 2, 0.0, 1.0)
     squared = squared_distances(real.double(), centres)
     return {
-        "held_out_estimate": held_out_estimate(subject, real, fake),
+        "held_out_estimate": held_out_estimate(subject, Batch(real), fake),
         "log_likelihood": mean_of(log_likelihoods(squared, [0.3], 2)[:, 0]),
     }
 

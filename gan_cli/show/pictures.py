@@ -120,8 +120,8 @@ def _draw_plane(
     colours: str | list[str] = "tab:blue"
     if of_classes is not None:
         colours = [CLASS_COLOURS[label % len(CLASS_COLOURS)] for label in of_classes.tolist()]
-    of_real = "tab:orange" if of_classes is None else "0.4"
-    for points, colour, label in ((real, of_real, "real"), (fake, colours, "fake")):
+    of_real, name = ("tab:orange", "fake") if of_classes is None else ("black", "fake, a colour a class")
+    for points, colour, label in ((real, of_real, "real"), (fake, colours, name)):
         axes.scatter(points[:, 0], points[:, 1], s=4, c=colour, alpha=0.5, linewidths=0, label=label)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="x₁", ylabel="x₂", aspect="equal")
 

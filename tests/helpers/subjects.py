@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from gan_cli.datasets.base import Dataset, Images, to_unit_range
+from gan_cli.datasets.base import Batch, Dataset, Images, to_unit_range
 from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.metrics.extractors.base import Extractor, Features
 from gan_cli.metrics.extractors.raw import Raw
@@ -64,8 +64,9 @@ class Stacked(StackedMnist):
     def other_split(self) -> "Stacked":
         return self
 
-    def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return 2.0 * nn.functional.one_hot(self.labels[:n], 1000).reshape(n, *self.sample_shape) - 1
+    def batch(self, n: int, generator: torch.Generator) -> Batch:
+        labels = self.labels[:n]
+        return Batch(2.0 * nn.functional.one_hot(labels, 1000).reshape(n, *self.sample_shape) - 1, labels)
 
 
 def random_images(n: int, seed: int, side: int = 4, channels: int = 1) -> Tensor:

@@ -111,7 +111,7 @@ def test_players_of_a_game_are_given_the_labels_of_the_real_batch():
 
 def test_a_conditional_player_is_refused_where_the_data_have_no_labels():
     for part, needs in (("generator", "Labelled"), ("critic", "LabelledJudge")):
-        config = compose("dataset=ring", "model=mlp")
+        config = compose("dataset=swiss_roll", "model=mlp")
         config.model[part] = {"_target_": f"{__name__}.{needs}"}
         with pytest.raises(ConfigError, match=rf"model\.{part} needs the labels of samples"):
             assemble(config)
