@@ -1,5 +1,6 @@
 """`gan-sample`: what it writes is a function of the run, the weights and the seed, whatever the form."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import torch
 from PIL import Image
 
 from gan_cli import sampling
-from gan_cli.commands.sample import slerp, write_samples
+from gan_cli.commands.sample import folder_names, slerp, write_samples
 from gan_cli.config import parts
+from gan_cli.datasets.base import as_uint8
+from gan_cli.runs import read
+from gan_cli.runs.load import load_run
 from tests.helpers import figures
 from tests.helpers.configs import TINY, compose
 from tests.helpers.runs import train
@@ -100,9 +104,9 @@ def test_a_walk_stays_in_the_gaussian_that_it_begins_in(tmp_path, sample, monkey
     seen = []
     generate = sampling.generate
 
-    def seeing(generator, latent):
+    def seeing(generator, latent, labels):
         seen.append((generator, latent))
-        return generate(generator, latent)
+        return generate(generator, latent, labels)
 
     monkeypatch.setattr(sampling, "generate", seeing)
     mixture = trained(tmp_path / "run", *SMALL_IMAGES, "model.generator.latent=mixture")
@@ -114,6 +118,127 @@ def test_a_walk_stays_in_the_gaussian_that_it_begins_in(tmp_path, sample, monkey
     # Seen from the centre, the latents of the way are as long as Gaussian ones.
     lengths = (torch.stack([latent for _, latent in seen]) - centres).norm(dim=2)
     assert lengths.mean().item() == pytest.approx(math.sqrt(centres.shape[2]), rel=0.1)
+
+
+# Classes
+
+
+@pytest.fixture(scope="module")
+def digits_run(tmp_path_factory) -> Path:
+    """A conditional generator of digits."""
+    return trained(tmp_path_factory.mktemp("digits") / "run", *SMALL_IMAGES, "model.conditional=true")
+
+
+def expected_of(run: Path, labels: list[int], seed: int = 0) -> np.ndarray:
+    """What the run's generator draws of labels, uint8."""
+    generator = load_run(run).average
+    latents = sampling.latents(generator, len(labels), seed)
+    return as_uint8(sampling.generate(generator, latents, torch.tensor(labels))).numpy()
+
+
+def test_a_folder_of_a_conditional_run_has_a_folder_a_class_and_a_manifest(digits_run, sample):
+    folder = sample(digits_run, "all", "-n", "25", "--seed", "5")
+    # Classes as frequent as in the data, which have 500 of each.
+    counts = {str(digit): 3 if digit < 5 else 2 for digit in range(10)}
+    assert {path.name: len([*path.iterdir()]) for path in folder.iterdir() if path.is_dir()} == counts
+    labels = [int(digit) for digit in counts for _ in range(counts[digit])]
+    images = expected_of(digits_run, labels, seed=5)
+    for index, (label, image) in enumerate(zip(labels, images, strict=True)):
+        np.testing.assert_array_equal(pixels(folder / str(label) / f"{index:05d}.png"), image[0])
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest == {
+        "run": str(digits_run),
+        "checkpoint_sha256": read.digest_of(read.checkpoint_of(digits_run, 4)),
+        "step": 4,
+        "weights": "average",
+        "seed": 5,
+        "classes": {name: {"folder": name, "images": counts[name]} for name in counts},
+    }
+
+
+def test_classes_are_chosen_by_name_and_equally_frequent(digits_run, sample):
+    array = np.load(sample(digits_run, "chosen.npy", "--class", "7,3", "-n", "6"))
+    np.testing.assert_array_equal(array, expected_of(digits_run, [7, 7, 7, 3, 3, 3]))
+    folder = sample(digits_run, "chosen", "--class", "7", "-n", "2")
+    assert sorted(path.name for path in folder.iterdir()) == ["7", "manifest.json"]
+
+
+def test_a_grid_of_a_conditional_run_has_a_class_a_row_with_its_name(digits_run, sample):
+    shown = {name: sample(digits_run, f"{name}.png", "--class", name, "-n", "4") for name in ("1", "8")}
+    both = pixels(sample(digits_run, "both.png", "--class", "1,8", "-n", "8"), mode="RGB")
+    rows = [pixels(path, mode="RGB") for path in shown.values()]
+    assert both.shape[0] == sum(len(row) for row in rows)
+    margin = both.shape[1] - 4 * (both.shape[1] // 4 // (SIDE + 2)) * (SIDE + 2)
+    assert not np.array_equal(rows[0][:, :margin], rows[1][:, :margin])  # their names
+    assert (both[0] == 255).all()
+    whole = pixels(sample(digits_run, "all.png"), mode="RGB")
+    assert whole.shape[0] == pytest.approx(whole.shape[1], rel=0.2)  # ten classes of ten images
+
+
+def test_a_walk_stays_in_its_class_or_goes_round_those_that_were_asked_for(digits_run, sample, monkeypatch):
+    seen = []
+    generate = sampling.generate
+
+    def seeing(generator, latent, labels):
+        seen.append(labels)
+        return generate(generator, latent, labels)
+
+    monkeypatch.setattr(sampling, "generate", seeing)
+    sample(digits_run, "walk.gif", "-n", "8")
+    own = torch.stack(seen)
+    assert torch.equal(own, own[:1].expand_as(own))
+    assert own[0].argmax(1).tolist() == [walk % 10 for walk in range(16)]
+    seen.clear()
+    sample(digits_run, "between.gif", "--class", "3,8", "-n", "16")
+    of_three, of_eight = torch.stack(seen)[:, 0, [3, 8]].unbind(1)
+    torch.testing.assert_close(of_three + of_eight, torch.ones(16))
+    assert of_three.max() == of_eight.max() == 1
+    assert ((of_three > 0) & (of_three < 1)).sum() == 2  # half of the way there, and half of that back
+    seen.clear()
+    sample(digits_run, "within.gif", "--class", "3", "-n", "4")
+    assert (torch.stack(seen)[..., 3] == 1).all()
+
+
+def test_points_of_chosen_modes_lie_in_them_by_label(tmp_path, sample):
+    run = trained(tmp_path / "run", *TINY, "model.conditional=true")
+    array = np.load(sample(run, "points.npy", "--class", "2,5", "-n", "10"))
+    generator = load_run(run).average
+    labels = torch.tensor([2] * 5 + [5] * 5)
+    expected = sampling.generate(generator, sampling.latents(generator, 10, 0), labels)
+    np.testing.assert_allclose(array, expected.numpy())
+    figure = figures.caught(lambda: write_samples(run, tmp_path / "points.png", 50, seed=0, names="2"))
+    (_, fake) = figure.axes[0].collections[-2:]
+    assert fake.get_label() == "fake, a colour a class"
+    assert len(np.unique(fake.get_facecolor(), axis=0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("run", "names", "message"),
+    [
+        ("images_run", "3", "has no classes: train with model.conditional=true"),
+        ("digits_run", "3,cat", "--class cat is not a class of"),
+        ("digits_run", "", "--class  is not a class of"),
+    ],
+)
+def test_classes_that_are_not_there_are_refused(run, names, message, request, inside, tmp_path):
+    folder = request.getfixturevalue(run)
+    finished = inside("gan-sample", str(folder), "--class", names, "--out", str(tmp_path / "x.png"))
+    assert finished.code == 2
+    assert message in finished.err
+    assert finished.err.count("\n") == 1
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_names_of_classes_become_names_of_folders():
+    names = ["T-shirt/top", "T-shirt-top", "..", "con:", "a ", "Ω"]
+    assert folder_names(names) == {
+        "T-shirt/top": "T-shirt-top",
+        "T-shirt-top": "T-shirt-top-1",
+        "..": "-",
+        "con:": "con-",
+        "a ": "a-",
+        "Ω": "Ω",
+    }
 
 
 def test_points_are_an_array_or_a_picture(points_run, sample):
