@@ -15,6 +15,9 @@ from gan_cli.config.schema import FREE, Config
 
 Node = dict[str, Any]
 
+OF_GROUPS: Node = {"model": {"conditional": False}}
+"""The defaults of keys that belong to a group as a whole."""
+
 
 def differences(old: DictConfig, new: DictConfig) -> list[str]:
     """The keys that a run may not change when it resumes, each with its old and its new value.
@@ -23,7 +26,7 @@ def differences(old: DictConfig, new: DictConfig) -> list[str]:
     class that the node's `_target_` names, or of the spine.
     """
     before, after = (_plain(config) for config in (old, new))
-    _complete(before, after, _without_missing(_plain(OmegaConf.structured(Config))))
+    _complete(before, after, _without_missing(_plain(OmegaConf.structured(Config))) | OF_GROUPS)
     then, now = leaves(before), leaves(after)
     keys = sorted(then.keys() | now.keys())
     changed = [key for key in keys if then.get(key) != now.get(key) and not FREE.fullmatch(key)]

@@ -11,6 +11,9 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.subject import Subject
 
+NAMED = 20
+"""The most classes that have a number each."""
+
 
 @dataclass(frozen=True)
 class Measured:

@@ -12,14 +12,12 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
-from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.base import NAMED, Measured, Metric
 from gan_cli.metrics.needs import needs_samples
 from gan_cli.metrics.standard_errors import mean_of, share_of
 from gan_cli.metrics.subject import Samples, Subject
 from gan_cli.randomness import stream
 
-NAMED = 20
-"""The most classes that have a number each."""
 PER_CLASS = 15
 """Samples needed per class: with 15, fewer than 1 in 1,000 real sets misses a class; with 10, 1 in 14."""
 CONFIDENT = 0.9

@@ -12,7 +12,7 @@ from gan_cli.datasets.base import Batch, Dataset, Density
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.exact.truth import truth_of
-from gan_cli.metrics.base import Measured, Metric
+from gan_cli.metrics.base import NAMED, Measured, Metric
 from gan_cli.metrics.subject import Subject
 from gan_cli.models.base import Scoring
 
@@ -20,9 +20,6 @@ logger = logging.getLogger(__name__)
 
 CHUNKS = 100
 """Parts of the samples, whose spread gives the standard error."""
-
-NAMED = 20
-"""The most classes that have a number each."""
 
 
 class ExactDivergence(Metric):

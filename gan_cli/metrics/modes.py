@@ -7,8 +7,8 @@ from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.mixtures import Mixture
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
+from gan_cli.metrics.agreement import agreement
 from gan_cli.metrics.base import Measured, Metric
-from gan_cli.metrics.conditional import agreement
 from gan_cli.metrics.standard_errors import share_of
 from gan_cli.metrics.subject import Subject
 from gan_cli.ranges import Count, Positive
