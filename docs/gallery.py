@@ -46,7 +46,7 @@ def draw(axes: Axes, folder: Path) -> None:
     assert isinstance(ring, Mixture)
     name = next(part for part in folder.name.split(",") if part.startswith("divergence=")).removeprefix("divergence=")
     form = f", {divergence.generator_loss}" if isinstance(divergence, FDivergence) else ""
-    real = real_points(ring, 2500, seed=0, device="cpu")
+    real = real_points(ring, 2500, seed=0, device="cpu").samples
     fake = generate(run.average, latents(run.average, 2500, seed=0))
     modes, share = mode_coverage(fake, ring.means.to(fake), ring.deviations.to(fake), radius=3.0)
     axes.scatter(real[:, 0], real[:, 1], s=3, c="tab:orange", linewidths=0)

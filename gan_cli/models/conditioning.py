@@ -80,8 +80,9 @@ class ClassNormalization(TakesLabels):
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         scale, shift = (of(labels).reshape(*x.shape[:2], *[1] * (x.dim() - 2)) for of in (self.scale, self.shift))
-        normal: Tensor = self.normalization(x)
-        return normal + scale * normal + shift
+        normal = self.normalization(x)
+        changed: Tensor = normal + scale * normal + shift
+        return changed
 
 
 class Layers(nn.Sequential, TakesLabels):
