@@ -15,3 +15,6 @@ Share = Annotated[float, Gt(0), Lt(1)]
 
 Portion = Annotated[float, Gt(0), Le(1)]
 """Something, or all."""
+
+Seed = Annotated[int, Ge(0)]
+"""Of a random stream."""

@@ -9,6 +9,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from gan_cli.datasets.part import Part
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -109,12 +111,28 @@ class Density(Endless):
         raise NotImplementedError(f"{type(self).__name__} has no resolution")
 
 
+ALL = Part()
+
+
 class Images(Dataset):
     """Images as one uint8 tensor of shape `(n, channels, height, width)`, with or without a class each."""
 
-    def __init__(self, images: Tensor, labels: Tensor | None = None, *, mirror: bool = False) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor | None = None,
+        *,
+        mirror: bool = False,
+        classes: Sequence[str] = (),
+        part: Part = ALL,
+    ) -> None:
+        """`classes` are the names of the labels. Raises `ValueError` where there is no such part."""
         assert images.dtype == torch.uint8
         assert images.dim() == 4
+        if not part.is_all:
+            taken, labels, classes = part.of(labels, classes)
+            images = images[taken]
+        self.classes = classes
         self.images = images
         self.labels = labels
         self.mirror = mirror

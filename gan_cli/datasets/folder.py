@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -20,8 +20,9 @@ from tqdm import tqdm
 from gan_cli.datasets.base import Images
 from gan_cli.datasets.cache import ImageCache
 from gan_cli.datasets.images import allocate
+from gan_cli.datasets.part import Part
 from gan_cli.errors import ConfigError
-from gan_cli.ranges import Count
+from gan_cli.ranges import Count, Seed
 
 logger = logging.getLogger(__name__)
 
@@ -45,11 +46,14 @@ class Folder(Images):
         mirror: bool,
         on_bad_image: Literal["error", "skip"],
         root: str,
+        classes: Sequence[str | int] | None = None,
+        per_class: Count | None = None,
+        subset_seed: Seed = 0,
     ) -> None:
         if channels not in (1, 3):
             raise ValueError(f"channels={channels} must be 1 (grey) or 3 (colour)")
         folder = Path(path).expanduser()
-        files, classes = _find(folder)
+        files, names = _find(folder)
         key = _key(folder, files, resolution, channels)
         cache = ImageCache(Path(root).expanduser() / "folder", key)
         images, bad = _load(cache, folder, files, resolution, channels, on_bad_image)
@@ -61,11 +65,10 @@ class Folder(Images):
                 raise ConfigError(f"dataset.path={path} holds no image that can be used: {name} {reason}")
             shown = ", ".join([*bad][:5]) + (", …" if len(bad) > 5 else "")
             logger.warning("%d of %d images in %s are left out: %s", len(bad), len(files), path, shown)
-        self.classes = classes
-        """The names of the sub-folders, in the order of the labels; empty if there are none."""
-        label = {name: index for index, name in enumerate(classes)}
-        labels = [label[file.parts[0]] for file in files if str(file) not in bad] if classes else None
-        super().__init__(torch.from_numpy(images), None if labels is None else torch.tensor(labels), mirror=mirror)
+        label = {name: index for index, name in enumerate(names)}
+        labels = torch.tensor([label[file.parts[0]] for file in files if str(file) not in bad]) if names else None
+        part = Part(classes, per_class, subset_seed)
+        super().__init__(torch.from_numpy(images), labels, mirror=mirror, classes=names, part=part)
 
 
 def _find(folder: Path) -> tuple[list[Path], list[str]]:

