@@ -14,7 +14,7 @@ from gan_cli.augmentations.base import Augmentation
 from gan_cli.config import options, parts
 from gan_cli.config.build import build, in_range, naming
 from gan_cli.config.schema import RANGES, EveryConfig, GeneratorTraining, validate
-from gan_cli.datasets.base import Batch, Dataset
+from gan_cli.datasets.base import Batch, Dataset, Images
 from gan_cli.divergences.base import Divergence
 from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
@@ -112,6 +112,10 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
 
 
 def _classes(dataset: Dataset) -> dict[str, float]:
+    """The share of each class by its name. Raises `ConfigError` if labels have no names."""
+    of_images = dataset.labels if isinstance(dataset, Images) else None
+    if not dataset.classes or (of_images is not None and of_images.max() >= len(dataset.classes)):
+        raise ConfigError(f"dataset has labels without names: let {type(dataset).__name__} set its `classes`")
     return dict(zip(dataset.classes, dataset.class_shares().tolist(), strict=True))
 
 
@@ -122,6 +126,8 @@ def _state(
     torch.manual_seed(stream(config.seed, "initial weights"))
     generator = parts.generator(config, dataset.sample_shape, len(dataset.classes))
     critic = parts.critic(config, dataset.sample_shape, len(dataset.classes))
+    if config.model.get("conditional") and not generator.conditional:
+        raise ConfigError("model.conditional=true: its generator takes no labels: choose model=mlp, dcgan or resnet")
     for network in (generator, critic):
         # Convolutions are fastest with the channels innermost; other layers are not touched by it.
         network.to(device).to(memory_format=torch.channels_last)

@@ -55,7 +55,7 @@ def sample() -> None:
     parser = _Parser(prog="gan-sample", description="Draw samples from the generator of a run.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
     parser.add_argument("-n", "--n", type=int, help="how many images, points or frames (default: 64, 2,500 and 96)")
-    parser.add_argument("--class", dest="names", metavar="NAME[,NAME]", help="draw these classes (default: all)")
+    parser.add_argument("--class", dest="classes", metavar="NAME[,NAME]", help="draw these classes (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the latents (default: 0)")
     parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
     parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")

@@ -1,5 +1,6 @@
 """Samples of a generator, as functions of a seed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -46,6 +47,19 @@ def allotted(n: int, shares: Sequence[float]) -> list[int]:
     for index in by_remainder[: n - sum(counts)]:
         counts[index] += 1
     return counts
+
+
+def drawn_counts(n: int, shares: Sequence[float], seed: int) -> list[int]:
+    """`n` samples of classes drawn by their shares: the number of each class, which depends on the seed alone."""
+    source = torch.Generator().manual_seed(stream(seed, "labels of samples"))
+    drawn = torch.multinomial(torch.tensor(shares, dtype=torch.float64), n, replacement=True, generator=source)
+    counts: list[int] = torch.bincount(drawn, minlength=len(shares)).tolist()
+    return counts
+
+
+def shown_classes(names: Sequence[str]) -> list[str]:
+    """The classes that a grid shows: all, or some at equal distances if they are more than it has rows."""
+    return list(names[:: math.ceil(len(names) / GRID_CLASSES)])
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from tests.helpers.resuming import advance
 from tests.helpers.runs import record, train
 
 YAMLS = {str(path.relative_to(CONFIGS).with_suffix("")): path for path in sorted(CONFIGS.rglob("*.yaml"))}
-INJECTED = {"sample_shape", "classes", "params"}
+INJECTED = {"sample_shape", "class_count", "params"}
 """What a constructor is given when a run is built, and no yaml holds."""
 
 

@@ -89,6 +89,8 @@ def _setup(config: DictConfig, question: Question) -> Setup:
     if read.record(question.run).get("dataset") not in (None, dataset.fingerprint()):
         raise ConfigError(f"{question.run} was trained on other data than dataset.* finds now: restore them")
     run = load_run(question.run, question.step, device, question.allow)
+    if run.classes and list(run.classes) != list(dataset.classes):
+        raise ConfigError(f"{question.run} was trained on other classes than dataset.* finds now: restore them")
     is_conditional = run.sampler(question.weights).conditional
     metrics: dict[str, Metric] = {}
     refusals: dict[str, str] = {}

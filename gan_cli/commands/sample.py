@@ -40,16 +40,16 @@ def write_samples(
     weights: str = "average",
     allow: Sequence[str] = (),
     of_training: bool = False,
-    names: str | None = None,
+    classes: str | None = None,
 ) -> None:
     """Write what the suffix of `out` asks for; with `of_training` the film of the pictures that the run kept.
 
-    `names` are classes of a conditional run, with commas between them. Raises `ConfigError` for anything it cannot be.
+    `classes` are names of classes, with commas between them. Raises `ConfigError` for anything it cannot be.
     """
     if of_training or (out.suffix == ".gif" and len(read.record(run).get("sample_shape", [])) == 1):
         if out.suffix != ".gif":
             raise ConfigError(f"--out {out}: a film can be written as .gif only")
-        if (n, seed, step, weights, names) != (None, 0, None, "average", None):
+        if (n, seed, step, weights, classes) != (None, 0, None, "average", None):
             raise ConfigError(
                 "a film shows the pictures that training drew: leave -n, --class, --seed, --step and --weights out"
             )
@@ -62,7 +62,7 @@ def write_samples(
     if seed < 0:
         raise ConfigError(f"--seed {seed} must be at least 0")
     trained = load_run(run, step, allow=allow)
-    drawn = Drawn(trained, weights, n, seed, None if names is None else _labels(trained, names))
+    drawn = Drawn(trained, weights, n, seed, None if classes is None else _labels(trained, weights, classes, n))
     files_by_suffix: dict[str, Callable[[], bytes]] = (
         {".png": drawn.grid, ".gif": drawn.walk, ".npy": drawn.array}
         if trained.draws_images
@@ -79,6 +79,8 @@ def write_samples(
             else:
                 files.write_named(out, files_by_suffix[out.suffix]())
     except (MemoryError, RuntimeError) as error:
+        if drawn.mixes_classes and "Expected tensor for argument" in str(error):
+            raise ConfigError(f"--class {classes}: the generator takes no mixtures of classes: name one") from error
         if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
             raise ConfigError(f"-n {n}: not enough memory for so many samples: choose fewer") from error
         raise
@@ -102,6 +104,11 @@ class Drawn:
         return self.trained.sampler(self.weights)
 
     @property
+    def mixes_classes(self) -> bool:
+        """Whether a walk goes from class to class."""
+        return len(self.chosen or ()) > 1
+
+    @property
     def classes(self) -> Mapping[str, int]:
         """The labels of the classes to draw, by name; none if the generator takes no labels."""
         if self.chosen is not None:
@@ -110,13 +117,18 @@ class Drawn:
 
     def counts(self, default: int) -> Mapping[str, int]:
         """The number of samples of each class: as many of each that was asked for, else as frequent as in the data."""
-        shares = [1.0 if self.chosen else self.trained.classes[name] for name in self.classes]
-        return dict(zip(self.classes, sampling.allotted(self.n or default, shares), strict=True))
+        n = self.n or default
+        if self.chosen:
+            counts = sampling.allotted(n, [1.0] * len(self.chosen))
+        else:
+            shares = [self.trained.classes[name] for name in self.classes]
+            counts = sampling.allotted(n, shares) if n >= len(shares) else sampling.drawn_counts(n, shares, self.seed)
+        return dict(zip(self.classes, counts, strict=True))
 
     def grid(self) -> bytes:
         if not self.classes:
             return pictures.image_grid(self._samples(sampling.GRID_IMAGES))
-        names = list(self.classes)[: sampling.GRID_CLASSES]
+        names = list(self.classes) if self.chosen else sampling.shown_classes(list(self.classes))
         counts = sampling.allotted(self.n or len(names) * sampling.GRID_COLUMNS, [1.0] * len(names))
         rows = {name: (self.classes[name], count) for name, count in zip(names, counts, strict=True) if count}
         return samples.class_grid(self.generator, rows, self.seed)
@@ -144,10 +156,10 @@ class Drawn:
         out.mkdir(parents=True, exist_ok=True)
         if any(out.iterdir()):
             raise ConfigError(f"--out {out} is not empty: choose another folder")
-        folders = {name: out / folder for name, folder in folder_names(list(self.classes)).items()}
+        counts = {name: count for name, count in self.counts(sampling.GRID_IMAGES).items() if count}
+        folders = {name: out / folder for name, folder in folder_names(list(counts)).items()}
         for folder in folders.values():
             folder.mkdir()
-        counts = self.counts(sampling.GRID_IMAGES)
         places = [folder for name, folder in folders.items() for _ in range(counts[name])] or [out] * n
         digits = max(5, len(str(n - 1)))
         index = 0
@@ -179,32 +191,39 @@ class Drawn:
         class, or goes from one to the next of those that were asked for, through mixtures of the two.
         """
         frames = self.n or 96
-        size = self.generator.latent_size
-        stops = sampling.latents(self.generator, WALKS * WALK_STOPS, self.seed).reshape(WALKS, WALK_STOPS, size)
+        size, count = self.generator.latent_size, max(WALK_STOPS, len(self.chosen or ()))
+        stops = sampling.latents(self.generator, WALKS * count, self.seed).reshape(WALKS, count, size)
         centres = self.generator.centre(stops)
         stops, middle = stops - centres, centres[:, 0]
-        classes = self._classes_of_stops()
+        labels = self._labels_of_stops(count)
         film = []
         for frame in range(frames):
-            leg, position = divmod(frame * WALK_STOPS / frames, 1)
-            here, there = int(leg), (int(leg) + 1) % WALK_STOPS
+            leg, position = divmod(frame * count / frames, 1)
+            here, there = int(leg), (int(leg) + 1) % count
             latents = middle + slerp(stops[:, here], stops[:, there], position)
-            labels = None if classes is None else torch.lerp(classes[:, here], classes[:, there], position)
-            images = sampling.generate(self.generator, latents, labels)
+            given = None if labels is None else self._between(labels[:, here], labels[:, there], position)
+            images = sampling.generate(self.generator, latents, given)
             film.append(pictures.enlarged(make_grid(as_uint8(images), nrow=4, padding=2, pad_value=255), 480))
         buffer = io.BytesIO()
         film[0].save(buffer, format="gif", save_all=True, append_images=film[1:], duration=80, loop=0)
         return buffer.getvalue()
 
-    def _classes_of_stops(self) -> Tensor | None:
-        """The class at each stop of each walk, as weights of all classes; None if the generator takes no labels."""
+    def _labels_of_stops(self, count: int) -> Tensor | None:
+        """The label at each of the stops of each walk, shape `(walks, count)`; None if the generator takes none."""
         if not self.classes:
             return None
         labels = torch.tensor(list(self.classes.values()))
-        walk, stop = torch.arange(WALKS)[:, None], torch.arange(WALK_STOPS)
+        walk, stop = torch.arange(WALKS)[:, None], torch.arange(count)
         # Classes in turn: from walk to walk, or if some were asked for from stop to stop and back to the first.
-        at = (stop * len(labels) // WALK_STOPS if self.chosen else walk) + torch.zeros_like(walk * stop)
-        return one_hot(labels[at % len(labels)], len(self.trained.classes)).float()
+        at = stop * len(labels) // count + 0 * walk if self.chosen else walk + 0 * stop
+        return labels[at % len(labels)]
+
+    def _between(self, here: Tensor, there: Tensor, position: float) -> Tensor:
+        """The labels of two stops, or the weights of a mixture where they differ."""
+        if torch.equal(here, there) or position == 0:
+            return here
+        weights = (one_hot(labels, len(self.trained.classes)).float() for labels in (here, there))
+        return torch.lerp(*weights, position)
 
     def labels(self, default: int) -> Tensor | None:
         """The label of each sample, one class after the other; None if the generator takes none."""
@@ -223,26 +242,29 @@ class Drawn:
         return torch.cat([sampling.generate(self.generator, *part) for part in self._parts(default)])
 
 
-def _labels(trained: TrainedRun, names: str) -> dict[str, int]:
-    """The labels of the classes that `--class` names. Raises `ConfigError` where there is no such class."""
-    if not trained.classes:
-        raise ConfigError(f"--class {names}: {trained.path} has no classes: train with model.conditional=true")
+def _labels(trained: TrainedRun, weights: str, classes: str, n: int | None) -> dict[str, int]:
+    """The labels of the classes that `--class` names. Raises `ConfigError` for those that cannot be drawn."""
+    if not trained.sampler(weights).conditional:
+        raise ConfigError(f"--class {classes}: {trained.path} draws no classes: train with model.conditional=true")
     known = {name: label for label, name in enumerate(trained.classes)}
-    chosen = [names] if names in known else names.split(",")
+    chosen = [classes] if classes in known else [name.strip() for name in classes.split(",")]
     for name in chosen:
         if name not in known:
-            raise ConfigError(f"--class {name} is not a class of {trained.path}: {did_you_mean(name, known)}")
+            raise ConfigError(f"--class '{name}' is not a class of {trained.path}: {did_you_mean(name, known)}")
+    if n is not None and n < len(chosen):
+        raise ConfigError(f"-n {n} is less than the {len(chosen)} classes of --class: choose -n {len(chosen)} or more")
     return {name: known[name] for name in chosen}
 
 
 def folder_names(classes: Sequence[str]) -> dict[str, str]:
     """A name for the folder of each class that every file system takes: its own if possible, and unlike the others."""
     folders: dict[str, str] = {}
+    taken = {MANIFEST, "con", "prn", "aux", "nul"}
     for name in classes:
         plain = re.sub(r'[\x00-\x1f<>:"/\\|?*]|^\.+|[. ]+$', "-", name) or "-"
-        taken = {folder.lower() for folder in folders.values()}
         candidates = (plain if not index else f"{plain}-{index}" for index in itertools.count())
-        folders[name] = next(folder for folder in candidates if folder.lower() not in taken)
+        folders[name] = next(folder for folder in candidates if folder.casefold() not in taken)
+        taken.add(folders[name].casefold())
     return folders
 
 

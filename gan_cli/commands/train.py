@@ -73,6 +73,8 @@ def _resume(job: Job, folder: RunFolder) -> None:
     before = read.record(folder.path)
     if before.get("dataset") not in (None, job.dataset.fingerprint()):
         raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
+    if before.get("classes", job.classes) != job.classes:
+        raise ConfigError(f"{folder.path} was trained on other classes: restore them, or choose another name=…")
     if not (kept := read.checkpoints(folder.path)) and before.get("status") == "done":
         raise ConfigError(f"{folder.path} is done, but has no checkpoint: restore one, or choose another name=…")
     if not kept:

@@ -30,17 +30,17 @@ def divergence(config: DictConfig) -> Divergence:
     return built
 
 
-def generator(config: DictConfig, sample_shape: tuple[int, ...], classes: int = 0) -> Generator:
+def generator(config: DictConfig, sample_shape: tuple[int, ...], class_count: int = 0) -> Generator:
     """The generator, untrained, for samples of a shape that are of so many classes."""
-    given = {"sample_shape": sample_shape, "classes": classes}
+    given = {"sample_shape": sample_shape, "class_count": class_count}
     built: Generator = build(config.model.generator, Generator, "model.generator", **given)
     return built
 
 
-def critic(config: DictConfig, sample_shape: tuple[int, ...], classes: int = 0) -> Critic:
+def critic(config: DictConfig, sample_shape: tuple[int, ...], class_count: int = 0) -> Critic:
     """The critic, untrained, for the same samples: for packs of them if `train.packing` is above 1."""
     packing = config.train.get("packing", 1)
-    given = {"sample_shape": packed_shape(sample_shape, packing), "classes": classes}
+    given = {"sample_shape": packed_shape(sample_shape, packing), "class_count": class_count}
     built: Critic = build(config.model.critic, Critic, "model.critic", **given)
     if packing == 1:
         return built
@@ -60,16 +60,19 @@ def metric(
     """The metric of a node. Raises `ConfigError` if it does not apply to the data, the game or the generator."""
     built: Metric = build(node, Metric, key)
     with naming(key):
-        if built.is_of_labels and not is_conditional:
-            raise ValueError("needs a generator that draws classes: choose model.conditional=true, or metric=[]")
+        if built.needs_labels and not is_conditional:
+            raise ValueError(
+                "needs a conditional generator: train with model.conditional=true, or leave the metric out"
+            )
         built.check(data, game)
         if built.looks_at == "classes" and not features.classifies:
             raise NeedsError("needs class probabilities", "metric/extractor", _classifies)
-        if built.is_of_labels and built.looks_at == "classes":
-            _check_names(data.classes, features.class_names(data.sample_shape))
     if built.looks_at != "samples":
         with naming("metric.extractor"):
             features.check(data)
+    if built.needs_labels and built.looks_at == "classes":
+        with naming(key):
+            _check_names(data.classes, features.class_names(data.sample_shape))
     return built
 
 

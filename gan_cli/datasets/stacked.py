@@ -5,7 +5,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from gan_cli.datasets.base import Batch, Endless, to_unit_range
+from gan_cli.datasets.base import Batch, Endless, Images, to_unit_range
 from gan_cli.datasets.idx import SplitName
 from gan_cli.datasets.images import DIGITS, Mnist, Split
 from gan_cli.ranges import Count
@@ -20,10 +20,13 @@ class StackedMnist(Split, Endless):
 
     def __init__(self, root: str, split: SplitName, resolution: Count) -> None:
         self.root, self.split, self.resolution = root, split, resolution
-        digits = Mnist(root, split, resolution)
+        self.take(Mnist(root, split, resolution))
+
+    def take(self, digits: Images) -> None:
+        """Stack these from now on."""
         assert digits.labels is not None
         self._digits, self._labels = digits.images[:, 0], digits.labels
-        self.sample_shape = (3, resolution, resolution)
+        self.sample_shape = (3, *digits.sample_shape[1:])
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         return self.batch(n, generator).samples
@@ -36,5 +39,5 @@ class StackedMnist(Split, Endless):
         device = generator.device
         self._digits, self._labels = self._digits.to(device), self._labels.to(device)
         chosen = torch.randint(len(self._digits), (n, 3), generator=generator, device=device)
-        labels = self._labels[chosen] @ torch.tensor([100, 10, 1], device=device)
-        return Batch(to_unit_range(self._digits[chosen]), labels)
+        hundreds, tens, ones = self._labels[chosen].unbind(1)  # CUDA multiplies no matrices of whole numbers
+        return Batch(to_unit_range(self._digits[chosen]), 100 * hundreds + 10 * tens + ones)

@@ -16,21 +16,22 @@ def labels_of(samples: Samples) -> Tensor:
 
 
 def agreement(
-    told: Tensor, fake: Samples, told_of_real: Tensor, real: Samples, names: Sequence[str]
+    predicted: Tensor, fake: Samples, predicted_of_real: Tensor, real: Samples, names: Sequence[str]
 ) -> dict[str, Measured]:
-    """The share of samples, all and those of each class, whose class is told as it was asked for.
+    """The share of samples, all and those of each class, whose predicted class is the one that was asked for.
 
-    What is told are labels of shape `(n,)`. `names` are those of the classes; a class that no sample has is left out.
+    Predictions are labels of shape `(n,)`. `names` are those of the classes; one that no sample has is left out.
     """
-    agrees, asked = told == labels_of(fake), labels_of(fake)
-    agrees_of_real, known = told_of_real == labels_of(real), labels_of(real)
-
-    def share(within: Tensor, within_real: Tensor) -> Measured:
-        ours, theirs = agrees[within].double(), agrees_of_real[within_real].double()
-        return share_of(ours.mean().item(), len(ours), theirs.mean().item() if len(theirs) else None)
-
-    numbers = {"class_agreement": share(asked >= 0, known >= 0)}
+    asked, known = labels_of(fake), labels_of(real)
+    agrees, agrees_of_real = (predicted == asked).double(), (predicted_of_real == known).double()
+    numbers = {"class_agreement": _share(agrees, agrees_of_real)}
     if len(names) <= NAMED:
-        seen = [label for label in range(len(names)) if (asked == label).any()]
-        numbers |= {f"class_agreement_{names[label]}": share(asked == label, known == label) for label in seen}
+        for label, name in enumerate(names):
+            if (asked == label).any():
+                numbers[f"class_agreement/{name}"] = _share(agrees[asked == label], agrees_of_real[known == label])
     return numbers
+
+
+def _share(agrees: Tensor, agrees_of_real: Tensor) -> Measured:
+    real = agrees_of_real.mean().item() if len(agrees_of_real) else None
+    return share_of(agrees.mean().item(), len(agrees), real)

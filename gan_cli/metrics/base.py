@@ -46,7 +46,7 @@ class Metric(ABC):
     looks_at: ClassVar[Literal["samples", "features", "classes"]] = "samples"
     """What the metric reads of `Samples`; if that is `samples`, it does not depend on the extractor."""
 
-    is_of_labels: ClassVar[bool] = False
+    needs_labels: ClassVar[bool] = False
     """Whether the metric is about the classes that a conditional generator was asked for."""
 
     uses_split: ClassVar[bool] = True

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Images
 from gan_cli.divergences.base import Divergence
-from gan_cli.errors import ConfigError
 from gan_cli.metrics.agreement import agreement, labels_of
 from gan_cli.metrics.base import NAMED, Measured, Metric
 from gan_cli.metrics.classes import log_probabilities_of
@@ -18,11 +17,11 @@ from gan_cli.metrics.frechet import frechet_distance, moments, standard_error
 from gan_cli.metrics.subject import Samples, Subject
 
 PER_CLASS = 100
-"""The least images of a class: halves of these still have moments."""
+"""Images needed per class, so that the two halves of the floor have moments; and twice the samples needed."""
 
 
-def told_by(subject: Subject, samples: Samples) -> Tensor:
-    """The label of the most probable class of each sample, by the extractor's names of classes; −1 for another."""
+def predicted_labels(subject: Subject, samples: Samples) -> Tensor:
+    """The label of each sample's most probable class, by its name; −1 for a class that the data do not have."""
     names = list(subject.real.extractor.class_names(subject.dataset.sample_shape))
     labels = torch.full((len(names),), -1)
     for label, name in enumerate(subject.dataset.classes):
@@ -34,33 +33,34 @@ def told_by(subject: Subject, samples: Samples) -> Tensor:
 class ClassAgreement(Metric):
     """`class_agreement`: the share of samples whose most probable class is the one that was asked for.
 
-    `class_agreement_<class>` is that of each class, if there are at most 20. `real` is the accuracy on real images.
+    `class_agreement/<class>` is that of each class, if there are at most 20. `real` is the accuracy on real images.
     """
 
     looks_at = "classes"
-    is_of_labels = True
+    needs_labels = True
 
     def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
         self.samples = samples
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
         if len(dataset.sample_shape) != 3:
-            raise ValueError("needs images: of toys metric=modes tells whether the nearest mode was asked for")
+            raise ValueError("needs images: for toys choose metric=modes, which compares with the nearest mode")
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         fake, (_, real) = subject.fake(self.samples), subject.pair(self.samples)
-        return agreement(told_by(subject, fake), fake, told_by(subject, real), real, subject.dataset.classes)
+        predicted, predicted_of_real = (predicted_labels(subject, of) for of in (fake, real))
+        return agreement(predicted, fake, predicted_of_real, real, subject.dataset.classes)
 
 
 class ClassFrechet(Metric):
     """`class_frechet`: the mean over the classes of the Fréchet distance within each (Miyato & Koyama 2018, §4.1).
 
-    `class_frechet_<class>` is that of each class, if there are at most 20. As few samples of a class bias it upwards,
-    as they bias `real`, which compares two sets of real images of the class.
+    `class_frechet/<class>` is that of each class, if there are at most 20. A class has few of the samples, which biases
+    its distance upwards, and `real` too, which compares two sets of real images of the class.
     """
 
     looks_at = "features"
-    is_of_labels = True
+    needs_labels = True
 
     def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
         self.samples = samples
@@ -69,11 +69,18 @@ class ClassFrechet(Metric):
         if not isinstance(dataset, Images) or dataset.labels is None:
             raise ValueError("needs images in memory, with labels: choose metric=[]")
         counts = torch.bincount(dataset.labels, minlength=len(dataset.classes))
-        fewest = int(counts.argmin())
-        if counts[fewest] < PER_CLASS:
+        rarest = int(counts.argmin())
+        if counts[rarest] < PER_CLASS:
             raise ValueError(
-                f"needs {PER_CLASS} images of each class, and there are {counts[fewest]} of"
-                f" {dataset.classes[fewest]}: add some, or choose metric=[]"
+                f"needs {PER_CLASS} images of each class, and there are {counts[rarest]} of"
+                f" {dataset.classes[rarest]}: add some, or leave the metric out"
+            )
+        expected = self.samples * counts[rarest].item() / len(dataset)
+        if expected < PER_CLASS / 2:
+            enough = math.ceil(PER_CLASS / 2 * len(dataset) / counts[rarest].item())
+            raise ValueError(
+                f"samples={self.samples} leave about {expected:.0f} of class {dataset.classes[rarest]}: choose"
+                f" {enough} or more"
             )
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
@@ -86,7 +93,7 @@ class ClassFrechet(Metric):
         ]
         numbers = {"class_frechet": _mean(distances)}
         if len(names) <= NAMED:
-            numbers |= {f"class_frechet_{name}": of for name, of in zip(names, distances, strict=True)}
+            numbers |= {f"class_frechet/{name}": of for name, of in zip(names, distances, strict=True)}
         return numbers
 
 
@@ -97,8 +104,6 @@ def _by_class(samples: Samples, classes: int) -> Iterator[Tensor]:
 
 
 def _frechet(real: Tensor, fake: Tensor, first: Tensor, second: Tensor) -> Measured:
-    if min(map(len, (real, fake, first, second))) < 2:
-        raise ConfigError("metric.class_frechet.samples are too few for some class: choose more")
     p, q = moments(real), moments(fake)
     floor = frechet_distance(moments(first), moments(second)).item()
     return Measured(frechet_distance(p, q).item(), standard_error(real, fake, p, q), floor)

@@ -33,7 +33,7 @@ class ExactDivergence(Metric):
     enough, or if the critic judges packs of samples, whose divergence is another than that of samples.
 
     A conditional critic estimates the mean divergence within the classes, by their shares: `exact` is that mean, and
-    `exact_<class>` the divergence within each, if there are at most 20.
+    `exact/<class>` the divergence within each, if there are at most 20.
     """
 
     def __init__(self, samples: Annotated[int, Ge(1000)]) -> None:
@@ -64,7 +64,7 @@ class ExactDivergence(Metric):
 def _exact(subject: Subject, real: Batch, fake: Tensor) -> dict[str, Measured]:
     dataset, of = subject.dataset, subject.divergence
     assert isinstance(dataset, Density)
-    density = subject.generator.density()
+    density = None if subject.generator.conditional else subject.generator.density()
     if not subject.critic.conditional:
         truth = truth_of(of, dataset, density, real.samples, fake)
         return {"exact": Measured(truth.value, truth.error)}
@@ -77,7 +77,7 @@ def _exact(subject: Subject, real: Batch, fake: Tensor) -> dict[str, Measured]:
     mean = sum(shares[name] * truth.value for name, truth in within.items())
     # Most of an error is a bias of one sign, so that errors add up.
     error = sum(shares[name] * truth.error for name, truth in within.items())
-    each = {f"exact_{name}": Measured(truth.value, truth.error) for name, truth in within.items()}
+    each = {f"exact/{name}": Measured(truth.value, truth.error) for name, truth in within.items()}
     return {"exact": Measured(mean, error)} | (each if len(each) <= NAMED else {})
 
 

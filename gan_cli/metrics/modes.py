@@ -33,8 +33,8 @@ def nearest_mode(points: Tensor, means: Tensor) -> Tensor:
 class ModeCoverage(Metric):
     """`modes` captured and `high_quality_share` for data that are a mixture of Gaussians.
 
-    Of a conditional generator also `class_agreement`: the share of samples whose nearest mode is the one that was asked
-    for; `class_agreement_<class>` is that of each mode, if there are at most 20.
+    A conditional generator has a `class_agreement` too: the share of samples whose nearest mode is the one that was
+    asked for; `class_agreement/<class>` is that of each mode, if there are at most 20.
     """
 
     def __init__(self, samples: Count, radius: Positive) -> None:

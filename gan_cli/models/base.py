@@ -60,7 +60,11 @@ class Generator(nn.Module, ABC):
     def forward(self, latent: Tensor) -> Tensor: ...
 
     def draw(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The samples of latents, with the labels, shape `(batch,)`, that a conditional generator needs."""
+        """The samples of latents, with the labels that a conditional generator needs.
+
+        These are whole numbers, shape `(batch,)`, or the weights of mixtures of classes, shape `(batch, classes)`, for
+        walks from class to class.
+        """
         samples: Tensor = self(latent, labels) if self.conditional else self(latent)
         return samples
 

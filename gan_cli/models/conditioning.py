@@ -13,17 +13,26 @@ LabelsIn = Literal["latent", "normalization"]
 shift of each normalisation (Dumoulin 2017, arXiv 1610.07629; de Vries 2017, arXiv 1707.00683)."""
 
 
-def taken(classes: int, conditional: bool) -> int:
+def classes_taken(class_count: int, conditional: bool) -> int:
     """The number of classes that a network takes labels of: 0 unless it is conditional.
 
     Raises `ValueError` where the data have no classes.
     """
-    if conditional and not classes:
+    if conditional and not class_count:
         raise ValueError(
             "conditional=true needs data with labels, such as dataset=mnist5k or one sub-folder a class with"
             " dataset=folder: choose those, or model.conditional=false"
         )
-    return classes if conditional else 0
+    return class_count if conditional else 0
+
+
+def entrances(class_count: int, conditional: bool, labels: LabelsIn) -> tuple[int, int]:
+    """The number of classes whose labels enter a generator beside the latent, and in its normalisations.
+
+    Raises `ValueError` as `classes_taken` does.
+    """
+    classes = classes_taken(class_count, conditional)
+    return (classes, 0) if labels == "latent" else (0, classes)
 
 
 def class_weights(labels: Tensor, classes: int) -> Tensor:
@@ -47,7 +56,8 @@ class ClassVectors(nn.Module):
         self.weight = nn.Parameter(deviation * torch.randn(classes, features))
 
     def forward(self, labels: Tensor) -> Tensor:
-        vectors: Tensor = class_weights(labels, len(self.weight)).to(self.weight.dtype) @ self.weight
+        weight = self.weight  # read once: under a spectral norm each reading is another step of its iteration
+        vectors: Tensor = class_weights(labels, len(weight)).to(weight.dtype) @ weight
         return vectors
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from gan_cli.models import base
-from gan_cli.models.conditioning import LabelsIn, Layers, taken, with_labels
+from gan_cli.models.conditioning import LabelsIn, Layers, classes_taken, entrances, with_labels
 from gan_cli.models.layers import (
     Activation,
     DoublingConv2d,
@@ -65,11 +65,11 @@ class Generator(base.Generator):
         upsampling: Upsampling,
         conditional: bool = False,
         labels: LabelsIn = "latent",
-        classes: int = 0,
+        class_count: int = 0,
     ) -> None:
         super().__init__(latent_size, latent)
-        self.conditional, classes = conditional, taken(classes, conditional)
-        self._beside, within = (classes, 0) if labels == "latent" else (0, classes)
+        self.conditional = conditional
+        self._beside, within = entrances(class_count, conditional, labels)
         levels = _pyramid(sample_shape, width)[::-1]
         channels, self._side = levels[0]
         projection = nn.Linear(latent_size + self._beside, channels * self._side**2)
@@ -104,7 +104,7 @@ class Critic(base.Critic):
         activation: Activation,
         normalization: Normalization,
         conditional: bool = False,
-        classes: int = 0,
+        class_count: int = 0,
     ) -> None:
         super().__init__()
         self.conditional = conditional
@@ -118,7 +118,7 @@ class Critic(base.Critic):
         channels, side = levels[-1]
         self.layers = nn.Sequential(*layers)
         self.score = nn.Sequential(*normalized(nn.Linear(channels * side**2, 1), weights_only(normalization), 1))
-        self.class_score = projection(taken(classes, conditional), channels * side**2, normalization)
+        self.class_score = projection(classes_taken(class_count, conditional), channels * side**2, normalization)
         self.apply(_initialize)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:

@@ -61,7 +61,7 @@ def _keeps_masks(x: Tensor) -> bool:
 
 def normalized(layer: nn.Module, normalization: Normalization, features: int, classes: int = 0) -> list[nn.Module]:
     """`layer`, whose output has `features` features or channels, with its normalisation: one of each class, if any."""
-    if normalization == "spectral":
+    if normalization == "spectral" and not classes:
         return [spectral_norm(layer)]
     is_linear = isinstance(layer, nn.Linear)
     return [layer, *feature_normalization(normalization, features, classes, is_linear=is_linear)]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import AffineGaussian
 from gan_cli.models import base
-from gan_cli.models.conditioning import LabelsIn, Layers, taken, with_labels
+from gan_cli.models.conditioning import LabelsIn, Layers, classes_taken, entrances, with_labels
 from gan_cli.models.layers import Activation, Normalization, nonlinearity, normalized, projection
 from gan_cli.ranges import Count
 
@@ -43,11 +43,15 @@ class Generator(base.Generator):
         normalization: Normalization,
         conditional: bool = False,
         labels: LabelsIn = "latent",
-        classes: int = 0,
+        class_count: int = 0,
     ) -> None:
         super().__init__(latent_size, latent)
-        self.conditional, classes = conditional, taken(classes, conditional)
-        self._beside, within = (classes, 0) if labels == "latent" else (0, classes)
+        self.conditional = conditional
+        self._beside, within = entrances(class_count, conditional, labels)
+        if within and not hidden:
+            raise ValueError(
+                "labels=normalization needs hidden layers, which hidden=[] leaves out: choose labels=latent"
+            )
         layers, features = _hidden_layers(latent_size + self._beside, hidden, activation, normalization, within)
         layers += [nn.Linear(features, prod(sample_shape)), nn.Unflatten(1, sample_shape)]
         if len(sample_shape) == 3:
@@ -78,7 +82,7 @@ class Critic(base.Critic):
         activation: Activation,
         normalization: Normalization,
         conditional: bool = False,
-        classes: int = 0,
+        class_count: int = 0,
     ) -> None:
         super().__init__()
         self.conditional = conditional
@@ -86,7 +90,7 @@ class Critic(base.Critic):
         score = normalized(nn.Linear(features, 1), "spectral" if normalization == "spectral" else "none", 1)
         self.layers = nn.Sequential(nn.Flatten(), *layers, *score, nn.Flatten(0))
 
-        self.class_score = projection(taken(classes, conditional), features, normalization)
+        self.class_score = projection(classes_taken(class_count, conditional), features, normalization)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         *hidden, score, flat = self.layers

@@ -10,7 +10,7 @@ import math
 from torch import Tensor, nn
 
 from gan_cli.models import base
-from gan_cli.models.conditioning import LabelsIn, Layers, TakesLabels, taken, with_labels
+from gan_cli.models.conditioning import LabelsIn, Layers, TakesLabels, classes_taken, entrances, with_labels
 from gan_cli.models.layers import (
     Activation,
     Normalization,
@@ -85,12 +85,12 @@ class Generator(base.Generator):
         activation: Activation,
         normalization: Normalization,
         conditional: bool = False,
-        labels: LabelsIn = "latent",
-        classes: int = 0,
+        labels: LabelsIn = "normalization",
+        class_count: int = 0,
     ) -> None:
         super().__init__(latent_size, latent)
-        self.conditional, classes = conditional, taken(classes, conditional)
-        self._beside, within = (classes, 0) if labels == "latent" else (0, classes)
+        self.conditional = conditional
+        self._beside, within = entrances(class_count, conditional, labels)
         *widths, inputs = _widths(sample_shape, width, max_width)
         self.projection = _weighted(nn.Linear(latent_size + self._beside, 4 * 4 * inputs), normalization)
         layers: list[nn.Module] = []
@@ -131,7 +131,7 @@ class Critic(base.Critic):
         activation: Activation,
         normalization: Normalization,
         conditional: bool = False,
-        classes: int = 0,
+        class_count: int = 0,
     ) -> None:
         super().__init__()
         self.conditional = conditional
@@ -151,7 +151,7 @@ class Critic(base.Critic):
             blocks.append(_Block(nn.Identity(), _residual(*convolutions, activation, normalization)))
         self.layers = nn.Sequential(*blocks, nonlinearity(activation))
         self.score = nn.Sequential(_weighted(nn.Linear(inputs, 1), normalization), nn.Flatten(0))
-        self.class_score = projection(taken(classes, conditional), inputs, normalization)
+        self.class_score = projection(classes_taken(class_count, conditional), inputs, normalization)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         features = self.layers(x).mean((2, 3))

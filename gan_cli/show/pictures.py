@@ -21,7 +21,7 @@ from gan_cli.metrics.base import Gallery
 Curves = Sequence[Mapping[str, float]]
 
 CLASS_COLOURS = [f"C{index}" for index in range(10)]
-"""Of matplotlib's cycle, which begins anew with an eleventh class."""
+"""Matplotlib's cycle of colours, which begins anew with an eleventh class."""
 
 MOST_COLUMNS = 20
 """Images of a class beside one another, above which they take several lines."""
@@ -68,9 +68,10 @@ def class_grid(rows: Mapping[str, Tensor], at_least: int = 600) -> bytes:
     margin = math.ceil(max(font.getlength(name) for name in rows)) + NAME_SIZE
     page = Image.new("RGB", (margin + strips[0].width, sum(strip.height for strip in strips)), "white")
     draw, top = ImageDraw.Draw(page), 0
-    for name, strip in zip(rows, strips, strict=True):
+    for (name, images), strip in zip(rows.items(), strips, strict=True):
         page.paste(strip, (margin, top))
-        draw.text((margin - NAME_SIZE // 2, top + strip.height / 2), name, "black", font, anchor="rm")
+        first_line = strip.height / math.ceil(len(images) / columns)
+        draw.text((margin - NAME_SIZE // 2, top + first_line / 2), name, "black", font, anchor="rm")
         top += strip.height
     buffer = io.BytesIO()
     page.save(buffer, format="png")

@@ -11,7 +11,6 @@ from gan_cli.config.schema import GeneratorTraining
 from gan_cli.datasets.base import Dataset, Density
 from gan_cli.models.base import Critic, Generator
 from gan_cli.sampling import (
-    GRID_CLASSES,
     GRID_COLUMNS,
     GRID_IMAGES,
     PLOTTED_POINTS,
@@ -20,6 +19,7 @@ from gan_cli.sampling import (
     latents,
     real_points,
     scores,
+    shown_classes,
 )
 from gan_cli.show import pictures
 
@@ -60,8 +60,9 @@ def picture(
     of copies of a point.
     """
     if generator.conditional and dataset.classes and not isinstance(dataset, Density):
-        names = dataset.classes[:GRID_CLASSES]
-        return class_grid(generator, {name: (label, GRID_COLUMNS) for label, name in enumerate(names)}, seed)
+        labels_by_name = {name: label for label, name in enumerate(dataset.classes)}
+        shown = {name: (labels_by_name[name], GRID_COLUMNS) for name in shown_classes(dataset.classes)}
+        return class_grid(generator, shown, seed)
     n = n or (PLOTTED_POINTS if isinstance(dataset, Density) else GRID_IMAGES)
     if given is None:
         given = labels(generator, dataset, n, seed)

@@ -14,6 +14,7 @@ from gan_cli import sampling
 from gan_cli.commands.sample import folder_names, slerp, write_samples
 from gan_cli.config import parts
 from gan_cli.datasets.base import as_uint8
+from gan_cli.models.conditioning import class_weights
 from gan_cli.runs import read
 from gan_cli.runs.load import load_run
 from tests.helpers import figures
@@ -185,18 +186,19 @@ def test_a_walk_stays_in_its_class_or_goes_round_those_that_were_asked_for(digit
 
     monkeypatch.setattr(sampling, "generate", seeing)
     sample(digits_run, "walk.gif", "-n", "8")
-    own = torch.stack(seen)
-    assert torch.equal(own, own[:1].expand_as(own))
-    assert own[0].argmax(1).tolist() == [walk % 10 for walk in range(16)]
+    assert all(torch.equal(labels, torch.arange(16) % 10) for labels in seen)
     seen.clear()
     sample(digits_run, "between.gif", "--class", "3,8", "-n", "16")
-    of_three, of_eight = torch.stack(seen)[:, 0, [3, 8]].unbind(1)
+    of_three, of_eight = torch.stack([class_weights(labels, 10).float()[0, [3, 8]] for labels in seen]).unbind(1)
     torch.testing.assert_close(of_three + of_eight, torch.ones(16))
     assert of_three.max() == of_eight.max() == 1
     assert ((of_three > 0) & (of_three < 1)).sum() == 2  # half of the way there, and half of that back
     seen.clear()
     sample(digits_run, "within.gif", "--class", "3", "-n", "4")
-    assert (torch.stack(seen)[..., 3] == 1).all()
+    assert all(torch.equal(labels, torch.full((16,), 3)) for labels in seen)
+    seen.clear()
+    sample(digits_run, "round.gif", "--class", "0,1,2,3,4,5,6,7,8,9", "-n", "10")
+    assert [int(labels[0]) for labels in seen] == [*range(10)]
 
 
 def test_points_of_chosen_modes_lie_in_them_by_label(tmp_path, sample):
@@ -206,7 +208,7 @@ def test_points_of_chosen_modes_lie_in_them_by_label(tmp_path, sample):
     labels = torch.tensor([2] * 5 + [5] * 5)
     expected = sampling.generate(generator, sampling.latents(generator, 10, 0), labels)
     np.testing.assert_allclose(array, expected.numpy())
-    figure = figures.caught(lambda: write_samples(run, tmp_path / "points.png", 50, seed=0, names="2"))
+    figure = figures.caught(lambda: write_samples(run, tmp_path / "points.png", 50, seed=0, classes="2"))
     (_, fake) = figure.axes[0].collections[-2:]
     assert fake.get_label() == "fake, a colour a class"
     assert len(np.unique(fake.get_facecolor(), axis=0)) == 1
@@ -215,14 +217,15 @@ def test_points_of_chosen_modes_lie_in_them_by_label(tmp_path, sample):
 @pytest.mark.parametrize(
     ("run", "names", "message"),
     [
-        ("images_run", "3", "has no classes: train with model.conditional=true"),
-        ("digits_run", "3,cat", "--class cat is not a class of"),
-        ("digits_run", "", "--class  is not a class of"),
+        ("images_run", "3", "draws no classes: train with model.conditional=true"),
+        ("digits_run", "3,cat", "--class 'cat' is not a class of"),
+        ("digits_run", "", "--class '' is not a class of"),
+        ("digits_run", "1,2,3,4,5", "-n 4 is less than the 5 classes of --class: choose -n 5 or more"),
     ],
 )
-def test_classes_that_are_not_there_are_refused(run, names, message, request, inside, tmp_path):
+def test_classes_that_cannot_be_drawn_are_refused(run, names, message, request, inside, tmp_path):
     folder = request.getfixturevalue(run)
-    finished = inside("gan-sample", str(folder), "--class", names, "--out", str(tmp_path / "x.png"))
+    finished = inside("gan-sample", str(folder), "-n", "4", "--class", names, "--out", str(tmp_path / "x.png"))
     assert finished.code == 2
     assert message in finished.err
     assert finished.err.count("\n") == 1
@@ -230,13 +233,15 @@ def test_classes_that_are_not_there_are_refused(run, names, message, request, in
 
 
 def test_names_of_classes_become_names_of_folders():
-    names = ["T-shirt/top", "T-shirt-top", "..", "con:", "a ", "Ω"]
+    names = ["T-shirt/top", "T-shirt-top", "..", "con:", "CON", "a ", "manifest.json", "Ω"]
     assert folder_names(names) == {
         "T-shirt/top": "T-shirt-top",
         "T-shirt-top": "T-shirt-top-1",
         "..": "-",
         "con:": "con-",
+        "CON": "CON-1",
         "a ": "a-",
+        "manifest.json": "manifest.json-1",
         "Ω": "Ω",
     }
 

@@ -8,7 +8,7 @@ from gan_cli.config import parts
 from gan_cli.datasets.base import Dataset, Images, to_unit_range
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.errors import ConfigError
-from gan_cli.metrics.base import Measured
+from gan_cli.metrics.base import Measured, flat
 from gan_cli.metrics.conditional import ClassAgreement, ClassFrechet
 from gan_cli.metrics.extractors.base import Features
 from gan_cli.metrics.modes import ModeCoverage
@@ -85,10 +85,10 @@ def within(found: Measured, expected: float) -> bool:
 def test_agreement_is_the_share_of_samples_of_the_class_that_was_asked_for():
     found = ClassAgreement(3000)(subject(animals(), Draws({1: 0.3})))
     assert within(found["class_agreement"], 0.9)
-    assert within(found["class_agreement_dog"], 0.7)
-    assert found["class_agreement_cat"].value == found["class_agreement_eel"].value == 1
+    assert within(found["class_agreement/dog"], 0.7)
+    assert found["class_agreement/cat"].value == found["class_agreement/eel"].value == 1
     assert all(of.real == 1 for of in found.values())
-    assert list(found) == ["class_agreement", *(f"class_agreement_{name}" for name in NAMES)]
+    assert list(found) == ["class_agreement", *(f"class_agreement/{name}" for name in NAMES)]
 
 
 def test_classes_are_known_by_name_so_that_another_order_permutes_results_and_nothing_else():
@@ -102,15 +102,15 @@ def test_classes_are_known_by_name_so_that_another_order_permutes_results_and_no
 def test_the_distance_within_a_class_is_about_that_class_alone():
     exact, crossed = (ClassFrechet(600)(subject(animals(), Draws(wrong))) for wrong in ({}, {1: 1.0}))
     for name in NAMES:
-        assert exact[f"class_frechet_{name}"].value < 0.05
-        assert exact[f"class_frechet_{name}"].real is not None
+        assert exact[f"class_frechet/{name}"].value < 0.05
+        assert exact[f"class_frechet/{name}"].real is not None
     # The features of a dog and of an eel differ by about 0.9 in two pixels.
-    assert crossed["class_frechet_dog"].value == pytest.approx(2 * 0.92**2, abs=0.1)
-    assert crossed["class_frechet_cat"].value < 0.05
-    mean = sum(crossed[f"class_frechet_{name}"].value for name in NAMES) / 3
+    assert crossed["class_frechet/dog"].value == pytest.approx(2 * 0.92**2, abs=0.1)
+    assert crossed["class_frechet/cat"].value < 0.05
+    mean = sum(crossed[f"class_frechet/{name}"].value for name in NAMES) / 3
     assert crossed["class_frechet"].value == pytest.approx(mean)
     assert crossed["class_frechet"].error == pytest.approx(
-        sum((crossed[f"class_frechet_{name}"].error or 0) ** 2 for name in NAMES) ** 0.5 / 3
+        sum((crossed[f"class_frechet/{name}"].error or 0) ** 2 for name in NAMES) ** 0.5 / 3
     )
 
 
@@ -131,8 +131,8 @@ def test_a_mixtures_generator_is_asked_for_modes():
 
     found = ModeCoverage(4000, 3.0)(subject(ring, Turned()))
     assert within(found["class_agreement"], 7 / 8)
-    assert found["class_agreement_7"].value == 0
-    assert found["class_agreement_2"].value == 1
+    assert found["class_agreement/7"].value == 0
+    assert found["class_agreement/2"].value == 1
     assert found["modes"].value == 7
 
 
@@ -150,7 +150,7 @@ def refused(name: str, data: Dataset, order: list[str] = NAMES, *, is_conditiona
 def test_a_generator_that_draws_no_classes_is_refused(name):
     message = refused(name, animals(), is_conditional=False)
     assert message == (
-        f"metric.{name}: needs a generator that draws classes: choose model.conditional=true, or metric=[]"
+        f"metric.{name}: needs a conditional generator: train with model.conditional=true, or leave the metric out"
     )
 
 
@@ -163,5 +163,19 @@ def test_an_extractor_of_other_classes_is_refused():
 
 def test_a_class_of_too_few_images_is_refused():
     assert refused("class_frechet", animals(270)) == (
-        "metric.class_frechet: needs 100 images of each class, and there are 90 of cat: add some, or choose metric=[]"
+        "metric.class_frechet: needs 100 images of each class, and there are 90 of cat: add some, or leave the metric out"
     )
+
+
+def test_too_few_samples_for_a_class_are_refused_before_the_first_step():
+    with pytest.raises(ValueError, match=r"^samples=149 leave about 50 of class cat: choose 150 or more$"):
+        ClassFrechet(149).check(animals(), divergence("gan"))
+    ClassFrechet(150).check(animals(), divergence("gan"))
+
+
+def test_a_class_may_be_called_error():
+    found = flat(
+        ClassAgreement(300)(subject(animals(names=["error", "dog", "eel"]), Draws({}), ["error", "dog", "eel"]))
+    )
+    assert found["class_agreement/error"] == 1
+    assert found["class_agreement_error"] < 0.1

@@ -1,5 +1,7 @@
 """Labels in games: where they enter the players, and what follows from the mathematics of conditional divergences."""
 
+import copy
+import json
 import math
 
 import pytest
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 from gan_cli import sampling
 from gan_cli.assembly import assemble
 from gan_cli.config import options
+from gan_cli.config.identity import differences
 from gan_cli.datasets.base import Batch, Density, Images
 from gan_cli.datasets.mixtures import Gaussian, Ring
 from gan_cli.errors import ConfigError
@@ -19,7 +22,8 @@ from gan_cli.metrics.extractors.raw import Raw
 from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.models import dcgan, mlp, resnet
 from gan_cli.models.base import Generator
-from gan_cli.models.conditioning import ClassNormalization, class_weights
+from gan_cli.models.conditioning import ClassNormalization, ClassVectors, class_weights
+from gan_cli.models.layers import normalized
 from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY, compose, divergence
 from tests.helpers.resuming import advance, assert_resumes_exactly
 from tests.helpers.runs import record, train
@@ -60,7 +64,7 @@ def test_labels_change_what_every_model_draws_and_how_it_is_judged(model, normal
 @pytest.mark.parametrize("labels", ["latent", "normalization"])
 def test_weights_of_one_class_are_that_class_and_others_a_mixture(labels):
     torch.manual_seed(0)
-    generator = mlp.Generator((2,), 3, "normal", [8], "relu", "batch", conditional=True, labels=labels, classes=4)
+    generator = mlp.Generator((2,), 3, "normal", [8], "relu", "batch", conditional=True, labels=labels, class_count=4)
     for parameter in generator.parameters():  # normalisations begin alike for all classes
         nn.init.normal_(parameter)
     latent, asked = sampling.latents(generator, 5, 0), torch.tensor([0, 1, 2, 3, 3])
@@ -88,7 +92,7 @@ def test_a_class_has_its_own_scale_and_shift():
 def test_the_score_is_that_of_the_sample_and_the_projection_of_its_features_onto_the_class(kind):
     torch.manual_seed(0)
     own = {"hidden": [6]} if kind is mlp else {"width": 4} | ({"max_width": 4} if kind is resnet else {})
-    critic = kind.Critic((1, 16, 16), **own, activation="relu", normalization="none", conditional=True, classes=3)
+    critic = kind.Critic((1, 16, 16), **own, activation="relu", normalization="none", conditional=True, class_count=3)
     x = torch.randn(5, 1, 16, 16)
     scores = torch.stack([critic(x, torch.full((5,), label)) for label in range(3)])
     vectors = critic.class_score.vectors.weight
@@ -98,9 +102,51 @@ def test_the_score_is_that_of_the_sample_and_the_projection_of_its_features_onto
     torch.testing.assert_close(scores - scores[0], (vectors - vectors[0]) @ seen[0].T)
 
 
-def test_labels_in_normalisations_need_some():
+@pytest.mark.parametrize("normalization", ["none", "spectral"])
+@pytest.mark.parametrize("model", MODELS)
+def test_labels_in_normalisations_need_some(model, normalization):
+    changes = ["model.generator.labels=normalization", f"model.generator.normalization={normalization}"]
     with pytest.raises(ConfigError, match=r"model\.generator\.labels=normalization needs features that are normalised"):
-        assemble(compose(*CONDITIONAL, "model.generator.labels=normalization"))
+        assemble(compose(*SMALL, *MODELS[model], *changes))
+
+
+def test_labels_in_normalisations_need_hidden_layers():
+    changes = [
+        "model.generator.labels=normalization",
+        "model.generator.normalization=batch",
+        "model.generator.hidden=[]",
+    ]
+    with pytest.raises(ConfigError, match=r"model\.generator\.labels=normalization needs hidden layers"):
+        assemble(compose(*CONDITIONAL, *changes))
+
+
+def test_generators_of_theorems_take_no_labels():
+    with pytest.raises(ConfigError, match=r"^model\.conditional=true: its generator takes no labels: choose model=mlp"):
+        assemble(compose("dataset=ring", "model=gaussian", "model.conditional=true", "metric=[]"))
+
+
+@pytest.mark.parametrize("model", options.names("model"))
+def test_a_run_without_the_keys_of_labels_goes_on(model):
+    """As one of an earlier version, to which each key has the default of its class."""
+    now = compose("dataset=ring", f"model={model}", "metric=[]")
+    then = copy.deepcopy(now)
+    for node, keys in ((then.model, ["conditional"]), (then.model.generator, ["conditional", "labels"])):
+        for key in keys:
+            node.pop(key, None)
+    then.model.critic.pop("conditional", None)
+    assert "conditional" in now.model
+    assert differences(then, now) == []
+    assert differences(then, compose("dataset=ring", f"model={model}", "metric=[]", "model.conditional=true"))
+
+
+def test_a_spectral_norm_iterates_once_for_each_look_at_a_class():
+    torch.manual_seed(0)
+    (vectors,) = normalized(ClassVectors(4, 3), "spectral", 3)
+    seen = []
+    norm = vectors.parametrizations.weight[0]
+    norm.register_forward_hook(lambda *_: seen.append(None))
+    vectors(torch.tensor([0, 1]))
+    assert len(seen) == 1
 
 
 @pytest.mark.parametrize("data", ["swiss_roll", "parallel_lines"])
@@ -184,7 +230,7 @@ class Uninformed(Gaussian):
 
 def measured(dataset: Density, generator: Generator, name: str, samples: int, *, conditional: bool) -> dict[str, float]:
     torch.manual_seed(0)
-    critic = mlp.Critic((2,), [8], "tanh", "none", conditional=conditional, classes=len(dataset.classes))
+    critic = mlp.Critic((2,), [8], "tanh", "none", conditional=conditional, class_count=len(dataset.classes))
     real = RealSamples(dataset, Raw(), 0, CPU)
     return flat(ExactDivergence(samples)(Subject(generator, generator, critic, divergence(name), real, 0)))
 
@@ -217,7 +263,7 @@ def test_labels_that_say_all_add_what_the_generator_does_not_know():
     m = (p + q) / 2
     jsd = (torch.xlogy(p, p / m) + torch.xlogy(q, q / m)).sum().item()
     assert blind["exact"] == pytest.approx(jsd - math.log(4), abs=max(0.05, 3 * blind["exact_error"]))
-    assert blind["exact_3"] == pytest.approx(blind["exact"], abs=0.05)
+    assert blind["exact/3"] == pytest.approx(blind["exact"], abs=0.05)
     assert measured(RING, Blind(), "gan", 80_000, conditional=False)["exact"] == pytest.approx(-math.log(4), abs=0.05)
 
 
@@ -242,9 +288,9 @@ def test_exact_is_the_mean_within_classes_by_their_shares():
     found = measured(Two(), Ignores(1.5), "kl", 80_000, conditional=True)
     q = Gaussian([0.0, 0.0], 1.5)
     near, far = (between(divergence("kl"), Gaussian([mean] * 2, 1.0), q) for mean in (0.0, 3.0))
-    assert found["exact_near"] == pytest.approx(near, abs=3 * found["exact_near_error"])
-    assert found["exact_far"] == pytest.approx(far, abs=3 * found["exact_far_error"])
-    assert found["exact"] == pytest.approx(0.75 * found["exact_near"] + 0.25 * found["exact_far"])
+    assert found["exact/near"] == pytest.approx(near, abs=3 * found["exact/near_error"])
+    assert found["exact/far"] == pytest.approx(far, abs=3 * found["exact/far_error"])
+    assert found["exact"] == pytest.approx(0.75 * found["exact/near"] + 0.25 * found["exact/far"])
 
 
 def test_the_best_projection_critic_knows_the_ratio_within_each_class():
@@ -253,7 +299,7 @@ def test_the_best_projection_critic_knows_the_ratio_within_each_class():
     outcomes, classes = 5, 3
     p, q = (torch.rand(classes, outcomes, generator=source, dtype=torch.float64) + 0.2 for _ in range(2))
     p, q = p / p.sum(1, keepdim=True), q / q.sum(1, keepdim=True)
-    critic = mlp.Critic((outcomes,), [], "relu", "none", conditional=True, classes=classes).double()
+    critic = mlp.Critic((outcomes,), [], "relu", "none", conditional=True, class_count=classes).double()
     x = torch.eye(outcomes, dtype=torch.float64).repeat(classes, 1)
     y = torch.arange(classes).repeat_interleave(outcomes)
     optimizer = torch.optim.LBFGS(
@@ -308,12 +354,69 @@ def test_a_run_with_labels_tells_its_classes_and_the_ring_is_learned_by_class(tm
     assert told["classes"] == {str(mode): 0.125 for mode in range(8)}
     final = told["final"]
     assert final["class_agreement"] >= 0.99
-    assert {f"exact_{mode}" for mode in range(8)} <= final.keys()
-    mean = sum(final[f"exact_{mode}"] for mode in range(8)) / 8
+    assert {f"exact/{mode}" for mode in range(8)} <= final.keys()
+    mean = sum(final[f"exact/{mode}"] for mode in range(8)) / 8
     assert final["exact"] == pytest.approx(mean)
 
 
-def test_every_labelled_data_set_of_the_package_names_its_classes():
-    node = options.option("dataset", "grid")
-    assert node.side == 5
-    assert assemble(compose("dataset=grid", "metric=[]")).dataset.classes == [str(mode) for mode in range(25)]
+class Thirds(Images):
+    """Three classes that nobody named."""
+
+    def __init__(self) -> None:
+        super().__init__(torch.zeros(30, 1, 8, 8, dtype=torch.uint8), torch.arange(30) % 3)
+
+
+def test_labels_without_names_are_refused():
+    config = compose("dataset=mnist5k", "model.generator.width=4", "model.critic.width=4")
+    config.dataset = {"_target_": f"{__name__}.Thirds"}
+    config.model.generator = {"_target_": f"{__name__}.Shades"}
+    with pytest.raises(ConfigError, match="^dataset has labels without names: let Thirds set its `classes`"):
+        assemble(config)
+
+
+class Shades(Generator):
+    """A grey value for each class."""
+
+    conditional = True
+
+    def __init__(self, sample_shape: tuple[int, ...]) -> None:
+        super().__init__(2, "normal")
+        self.sample_shape = sample_shape
+        self.shades = nn.Parameter(torch.zeros(3))
+
+    def forward(self, latent: Tensor, labels: Tensor) -> Tensor:  # type: ignore[override]
+        return self.shades[labels].reshape(-1, 1, 1, 1).expand(-1, *self.sample_shape)
+
+
+def test_a_run_goes_on_with_the_classes_that_it_began_with_only(tmp_path):
+    folder = train(tmp_path / "run", *CONDITIONAL, "train.steps=2")
+    told = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps(told | {"classes": {"a": 0.5, "b": 0.5}}))
+    with pytest.raises(ConfigError, match="was trained on other classes: restore them, or choose another name="):
+        train(folder, *CONDITIONAL, "train.steps=4")
+
+
+# Samples of classes
+
+
+def test_samples_are_spread_over_classes_as_near_to_their_shares_as_whole_numbers_come():
+    assert sampling.allotted(10, [0.5, 0.25, 0.25]) == [5, 3, 2]
+    assert sampling.allotted(7, [0.6, 0.0, 0.4]) == [4, 0, 3]
+    assert sampling.allotted(2, [1.0, 1.0, 1.0]) == [1, 1, 0]
+    for n in range(30):
+        counts = sampling.allotted(n, [0.31, 0.07, 0.42, 0.2])
+        assert sum(counts) == n
+        assert all(abs(count - n * share) < 1 for count, share in zip(counts, [0.31, 0.07, 0.42, 0.2], strict=True))
+
+
+def test_few_samples_of_many_classes_are_drawn_by_their_shares():
+    shares = [0.9, *[0.1 / 999] * 999]
+    first = sampling.drawn_counts(64, shares, seed=0)
+    assert sum(first) == 64
+    assert 45 < first[0] < 64
+    assert first == sampling.drawn_counts(64, shares, seed=0) != sampling.drawn_counts(64, shares, seed=1)
+
+
+def test_a_grid_shows_all_classes_or_some_at_equal_distances():
+    assert sampling.shown_classes("abc") == ["a", "b", "c"]
+    assert sampling.shown_classes([str(index) for index in range(1000)]) == [str(50 * index) for index in range(20)]

@@ -45,9 +45,9 @@ def test_a_run_has_the_networks_of_its_checkpoint(step: int | None, trained: Pat
 def test_only_what_is_asked_for_is_built(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     built = []
 
-    def counting(config: DictConfig, sample_shape: tuple[int, ...], classes: int) -> Generator:
+    def counting(config: DictConfig, sample_shape: tuple[int, ...], class_count: int) -> Generator:
         built.append("generator")
-        return generator(config, sample_shape, classes)
+        return generator(config, sample_shape, class_count)
 
     generator = parts.generator
     monkeypatch.setattr(parts, "generator", counting)

@@ -23,7 +23,7 @@ DIGEST = re.compile(r"([0-9a-f]{8})[0-9a-f]{32,}")
 """The digest of a commit or of content; its first digits tell it from another."""
 
 FAMILY = 3
-"""Names that differ only in a whole number at their end form a family from this many on, such as shares of classes."""
+"""Names that differ only in a whole number at their end, or behind a slash, form a family from this many on."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,11 @@ def columns(runs: Sequence[Run]) -> list[Column]:
 
 
 def families(names: Iterable[str]) -> dict[str, str]:
-    """The stem of each name that differs from others only in a whole number at its end."""
+    """The stem of each name that differs from others only in a whole number at its end, or behind a slash."""
     beginnings: dict[str, set[str]] = {}
     for name in names:
-        beginning = name.rstrip("0123456789")
+        stem, slash, _ = name.partition("/")
+        beginning = stem + slash if slash else name.rstrip("0123456789")
         if beginning and beginning != name:
             beginnings.setdefault(beginning, set()).add(name)
     return {name: start for start, alike in beginnings.items() if len(alike) >= FAMILY for name in alike}
