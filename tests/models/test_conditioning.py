@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from omegaconf import open_dict
 from torch import Tensor, nn
 
 from gan_cli import sampling
@@ -111,13 +112,9 @@ def test_labels_in_normalisations_need_some(model, normalization):
 
 
 def test_labels_in_normalisations_need_hidden_layers():
-    changes = [
-        "model.generator.labels=normalization",
-        "model.generator.normalization=batch",
-        "model.generator.hidden=[]",
-    ]
+    changes = ["labels=normalization", "normalization=batch", "hidden=[]"]
     with pytest.raises(ConfigError, match=r"model\.generator\.labels=normalization needs hidden layers"):
-        assemble(compose(*CONDITIONAL, *changes))
+        assemble(compose(*CONDITIONAL, *(f"model.generator.{change}" for change in changes)))
 
 
 def test_generators_of_theorems_take_no_labels():
@@ -130,10 +127,10 @@ def test_a_run_without_the_keys_of_labels_goes_on(model):
     """As one of an earlier version, to which each key has the default of its class."""
     now = compose("dataset=ring", f"model={model}", "metric=[]")
     then = copy.deepcopy(now)
-    for node, keys in ((then.model, ["conditional"]), (then.model.generator, ["conditional", "labels"])):
-        for key in keys:
-            node.pop(key, None)
-    then.model.critic.pop("conditional", None)
+    with open_dict(then):
+        for node in (then.model, then.model.generator, then.model.critic):
+            for key in ("conditional", "labels"):
+                node.pop(key, None)
     assert "conditional" in now.model
     assert differences(then, now) == []
     assert differences(then, compose("dataset=ring", f"model={model}", "metric=[]", "model.conditional=true"))
@@ -367,10 +364,10 @@ class Thirds(Images):
 
 
 def test_labels_without_names_are_refused():
-    config = compose("dataset=mnist5k", "model.generator.width=4", "model.critic.width=4")
+    config = compose(*SMALL[:-1], *MODELS["dcgan"])
     config.dataset = {"_target_": f"{__name__}.Thirds"}
     config.model.generator = {"_target_": f"{__name__}.Shades"}
-    with pytest.raises(ConfigError, match="^dataset has labels without names: let Thirds set its `classes`"):
+    with pytest.raises(ConfigError, match=r"^dataset has labels without names: let Thirds set its `classes`"):
         assemble(config)
 
 
