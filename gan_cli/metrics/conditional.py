@@ -53,7 +53,7 @@ class ClassAgreement(Metric):
 
 
 class ClassFrechet(Metric):
-    """`class_frechet`: the mean over the classes of the Fréchet distance within each (Miyato & Koyama 2018, §4.1).
+    """`class_frechet`: the mean over the classes of the Fréchet distance within each (intra-FID: Miyato & Koyama 2018).
 
     `class_frechet/<class>` is that of each class, if there are at most 20. A class has few of the samples, which biases
     its distance upwards, and `real` too, which compares two sets of real images of the class.
