@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 SUFFIXES = (*IMG_EXTENSIONS, ".gif")
 
+MANIFEST = "manifest.json"
+"""What `gan-sample` writes beside sub-folders of classes, whose names a file system may not take."""
+
 DECODER_VERSION = 1
 """Part of the key of the cache: raise it whenever the same file would become other pixels."""
 
@@ -53,7 +56,7 @@ class Folder(Images):
         if channels not in (1, 3):
             raise ValueError(f"channels={channels} must be 1 (grey) or 3 (colour)")
         folder = Path(path).expanduser()
-        files, names = _find(folder)
+        files, folders = _find(folder)
         key = _key(folder, files, resolution, channels)
         cache = ImageCache(Path(root).expanduser() / "folder", key)
         images, bad = _load(cache, folder, files, resolution, channels, on_bad_image)
@@ -65,9 +68,10 @@ class Folder(Images):
                 raise ConfigError(f"dataset.path={path} holds no image that can be used: {name} {reason}")
             shown = ", ".join([*bad][:5]) + (", …" if len(bad) > 5 else "")
             logger.warning("%d of %d images in %s are left out: %s", len(bad), len(files), path, shown)
-        label = {name: index for index, name in enumerate(names)}
-        labels = torch.tensor([label[file.parts[0]] for file in files if str(file) not in bad]) if names else None
+        label = {name: index for index, name in enumerate(folders)}
+        labels = torch.tensor([label[file.parts[0]] for file in files if str(file) not in bad]) if folders else None
         part = Part(classes, per_class, subset_seed)
+        names = _class_names(folder, folders)
         super().__init__(torch.from_numpy(images), labels, mirror=mirror, classes=names, part=part)
 
 
@@ -94,6 +98,16 @@ def _find(folder: Path) -> tuple[list[Path], list[str]]:
         what = "no images" if entries else "nothing"
         raise ConfigError(f"{key} holds {what}: files are taken that end in {', '.join(SUFFIXES)}")
     return flat or [file for name in classes for file in nested[name]], classes
+
+
+def _class_names(folder: Path, folders: list[str]) -> list[str]:
+    """The names of the classes in sub-folders: those of the folders, unless the manifest of `gan-sample` says others."""
+    try:
+        listed = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["classes"]
+        names = {str(of["folder"]): str(name) for name, of in listed.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or that of somebody else
+        names = {}
+    return [names.get(name, name) for name in folders]
 
 
 def _below(folder: Path, top: Path) -> list[Path]:

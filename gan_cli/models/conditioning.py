@@ -62,7 +62,7 @@ class ClassVectors(nn.Module):
 
 
 class Projection(nn.Module):
-    """⟨vector of the class, features⟩, which a conditional critic adds to its score (Miyato & Koyama 2018, 1802.05637)."""
+    """⟨vector of the class, features⟩, which a conditional critic adds to its score (Miyato & Koyama, 1802.05637)."""
 
     def __init__(self, vectors: nn.Module) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
 """A folder of images: what is read, what is refused and how, and when the cache stands in for the files."""
 
+import json
 import logging
 import os
 import resource
@@ -514,3 +515,16 @@ def test_a_home_relative_path_and_root_are_followed(
     assert len(opened(path="~/pictures", root="~/root")) == 1
     assert (root / "folder").is_dir()
     shutil.rmtree(root)
+
+
+def test_classes_have_the_names_that_a_manifest_gives_them_and_else_those_of_their_folders(pictures, opened):
+    for name in ("T-shirt-top", "Bag", "10"):
+        (pictures / name).mkdir()
+        Image.new("L", (8, 8)).save(pictures / name / "one.png")
+    assert opened().classes == ["10", "Bag", "T-shirt-top"]
+    listed = {"T-shirt/top": {"folder": "T-shirt-top", "images": 1}, "Bag": {"folder": "Bag", "images": 1}}
+    (pictures / "manifest.json").write_text(json.dumps({"classes": listed}))
+    assert opened().classes == ["10", "Bag", "T-shirt/top"]
+    for other in ("[]", "{", '{"classes": 3}', '{"classes": {"a": 1}}'):
+        (pictures / "manifest.json").write_text(other)
+        assert opened().classes == ["10", "Bag", "T-shirt-top"]
