@@ -101,7 +101,7 @@ def _find(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def _class_names(folder: Path, folders: list[str]) -> list[str]:
-    """The names of the classes in sub-folders: those of the folders, unless the manifest of `gan-sample` says others."""
+    """The names of the classes in sub-folders: theirs, unless the manifest of `gan-sample` has others."""
     try:
         listed = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["classes"]
         names = {str(of["folder"]): str(name) for name, of in listed.items()}
