@@ -46,7 +46,7 @@ TRIALS = {
     "ring": Trial(("dataset=ring",), ("modes",), {"modes": "ring: modes of 8", "high_quality_share": "ring: good"}),
     "grid": Trial(("dataset=grid",), ("modes",), {"modes": "grid: modes of 25", "high_quality_share": "grid: good"}),
     "digits": Trial(
-        ("dataset=mnist5k", "train.steps=1500"),
+        ("dataset=mnist5k", "train.steps=1500", "device.precision=bf16"),
         ("frechet", "precision_recall"),
         {"frechet_distance": "digits: Fréchet", "precision": "digits: precision", "recall": "digits: recall"},
     ),
