@@ -223,7 +223,7 @@ def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(m
     monkeypatch.setattr(Samples, "features", property(asking))
     measured, few, many = [f"metric=[{metric}]"], [], []
     if "samples" in OmegaConf.load(YAMLS[f"metric/{metric}"])[metric]:
-        few, many = [f"metric.{metric}.samples=300"], [f"metric.{metric}.samples=1000"]
+        few, many = [f"metric.{metric}.samples=500"], [f"metric.{metric}.samples=1000"]
     candidates = [[*little(name, data), *many] for name in TOYS] + [[*little(name, data), *few] for name in IMAGES]
     candidates += [[*candidate, "model.conditional=true"] for candidate in candidates]
     if metric in LARGE:

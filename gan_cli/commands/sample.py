@@ -222,8 +222,8 @@ class Drawn:
         """The labels of two stops, or the weights of a mixture where they differ."""
         if torch.equal(here, there) or position == 0:
             return here
-        weights = (one_hot(labels, len(self.trained.classes)).float() for labels in (here, there))
-        return torch.lerp(*weights, position)
+        start, end = (one_hot(labels, len(self.trained.classes)).float() for labels in (here, there))
+        return torch.lerp(start, end, position)
 
     def labels(self, default: int) -> Tensor | None:
         """The label of each sample, one class after the other; None if the generator takes none."""

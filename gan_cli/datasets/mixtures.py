@@ -30,9 +30,12 @@ class Mixture(Density):
         self.classes = [str(mode) for mode in range(self.terms)]
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.batch(n, generator).samples
+        return self._draw(n, generator).samples
 
     def batch(self, n: int, generator: torch.Generator) -> Batch:
+        return self._draw(n, generator)
+
+    def _draw(self, n: int, generator: torch.Generator) -> Batch:
         device = generator.device
         means, deviations, weights = (of.float().to(device) for of in (self.means, self.deviations, self.weights))
         mode = torch.multinomial(weights, n, replacement=True, generator=generator)

@@ -29,13 +29,16 @@ class StackedMnist(Split, Endless):
         self.sample_shape = (3, *digits.sample_shape[1:])
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
-        return self.batch(n, generator).samples
+        return self._draw(n, generator).samples
+
+    def batch(self, n: int, generator: torch.Generator) -> Batch:
+        return self._draw(n, generator)
 
     def class_shares(self) -> Tensor:
         digits = torch.bincount(self._labels.cpu(), minlength=len(DIGITS)).double() / len(self._labels)
         return torch.einsum("i,j,k->ijk", digits, digits, digits).flatten()
 
-    def batch(self, n: int, generator: torch.Generator) -> Batch:
+    def _draw(self, n: int, generator: torch.Generator) -> Batch:
         device = generator.device
         self._digits, self._labels = self._digits.to(device), self._labels.to(device)
         chosen = torch.randint(len(self._digits), (n, 3), generator=generator, device=device)

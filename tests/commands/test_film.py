@@ -86,9 +86,9 @@ def test_images_take_a_walk_without_the_flag(images_run, inside, tmp_path):
     ("arguments", "complaint"),
     [
         ("--film --out film.png", "as .gif only"),
-        ("--film --out film.gif -n 3", "leave -n, --seed, --step and --weights out"),
-        ("--film --out film.gif --weights raw", "leave -n, --seed, --step and --weights out"),
-        ("--out film.gif --seed 1", "leave -n, --seed, --step and --weights out"),
+        ("--film --out film.gif -n 3", "leave -n, --class, --seed, --step and --weights out"),
+        ("--film --out film.gif --weights raw", "leave -n, --class, --seed, --step and --weights out"),
+        ("--out film.gif --seed 1", "leave -n, --class, --seed, --step and --weights out"),
     ],
 )
 def test_what_a_film_cannot_be_is_refused(arguments, complaint, points_run, inside, tmp_path, monkeypatch):

@@ -78,6 +78,7 @@ def test_a_run_learns_the_classes_that_were_chosen():
     job = assemble(
         compose("dataset=mnist5k", "dataset.classes=[7,3]", "dataset.per_class=50", "model.conditional=true")
     )
+    assert isinstance(job.dataset, Images)
     assert len(job.dataset) == 100
     assert job.classes == {"7": 0.5, "3": 0.5}
     batch = job.batches(0, 1)

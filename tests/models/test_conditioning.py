@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -55,11 +56,11 @@ def test_labels_change_what_every_model_draws_and_how_it_is_judged(model, normal
     state = advance(assemble(compose(*SMALL, *MODELS[model], *changes)), 2).state
     latent = sampling.latents(state.generator, 4, 0)
     threes, fives = (torch.full((4,), label) for label in (3, 5))
-    drawn = [sampling.generate(state.generator, latent, labels) for labels in (threes, fives)]
-    assert not torch.allclose(*drawn)
+    of_threes, of_fives = (sampling.generate(state.generator, latent, labels) for labels in (threes, fives))
+    assert not torch.allclose(of_threes, of_fives)
     state.critic.eval()
     with torch.no_grad():
-        assert not torch.allclose(*(state.critic(drawn[0], labels) for labels in (threes, fives)))
+        assert not torch.allclose(*(state.critic(of_threes, labels) for labels in (threes, fives)))
 
 
 @pytest.mark.parametrize("labels", ["latent", "normalization"])
@@ -139,9 +140,9 @@ def test_a_run_without_the_keys_of_labels_goes_on(model):
 def test_a_spectral_norm_iterates_once_for_each_look_at_a_class():
     torch.manual_seed(0)
     (vectors,) = normalized(ClassVectors(4, 3), "spectral", 3)
-    seen = []
-    norm = vectors.parametrizations.weight[0]
-    norm.register_forward_hook(lambda *_: seen.append(None))
+    seen: list[None] = []
+    parametrizations: Any = vectors.parametrizations
+    parametrizations.weight[0].register_forward_hook(lambda *_: seen.append(None))
     vectors(torch.tensor([0, 1]))
     assert len(seen) == 1
 

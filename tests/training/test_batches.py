@@ -13,7 +13,7 @@ import torch
 
 from gan_cli.assembly import assemble
 from gan_cli.datasets.base import Batch, Images, to_unit_range
-from gan_cli.datasets.mixtures import Ring
+from gan_cli.datasets.mixtures import Ring, SwissRoll
 from gan_cli.randomness import begin
 from gan_cli.training.batches import EndlessBatches, Shuffled, batches, fits
 from tests.helpers.configs import compose
@@ -208,7 +208,7 @@ def test_points_may_have_labels_and_data_without_them_have_none():
     first, second = given.unbind()
     assert torch.equal(first.samples, given.samples[0])
     assert torch.equal(second.labels, given.labels[1])
-    assert EndlessBatches(RING, 16, 0, CPU)(0, 1).labels is None
+    assert EndlessBatches(SwissRoll(0.25, 7.5), 16, 0, CPU)(0, 1).labels is None
     assert batches(Images(pictures().images), BATCH, 0, CPU)(0, 1).labels is None
 
 
