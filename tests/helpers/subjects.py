@@ -64,6 +64,9 @@ class Stacked(StackedMnist):
     def other_split(self) -> "Stacked":
         return self
 
+    def sample(self, n: int, generator: torch.Generator) -> Tensor:
+        return self.batch(n, generator).samples
+
     def batch(self, n: int, generator: torch.Generator) -> Batch:
         labels = self.labels[:n]
         return Batch(2.0 * nn.functional.one_hot(labels, 1000).reshape(n, *self.sample_shape) - 1, labels)
