@@ -107,14 +107,11 @@ def compose(*overrides: str) -> DictConfig:
 
 def config_of(workload: Workload, game: Game, *overrides: str) -> DictConfig:
     """A run of the workload that does not end by itself."""
-    return compose(
+    config = compose(
         *workload.overrides,
         *game.overrides,
         "optimizer=adam_dcgan",
         "dataset=mnist5k",
-        "dataset._target_=bench.workloads.Pictures",
-        f"dataset.resolution={workload.side}",
-        f"+dataset.channels={workload.channels}",
         "metric=[]",
         "metric/extractor=raw",
         "train.steps=1000000000",
@@ -123,3 +120,10 @@ def config_of(workload: Workload, game: Game, *overrides: str) -> DictConfig:
         f"train.batch_size={workload.batch_size}",
         *overrides,
     )
+    # As a whole, since the options of other data are none of these pictures'.
+    config.dataset = {
+        "_target_": "bench.workloads.Pictures",
+        "resolution": workload.side,
+        "channels": workload.channels,
+    }
+    return config
