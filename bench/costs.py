@@ -104,7 +104,7 @@ class Costs:
 
         The steps are waited for. A GPU would otherwise compute while the run does the rest: there this is a bound.
         """
-        from gan_cli.assembly import assemble
+        from gan_cli.assembly.games import assemble
         from gan_cli.commands.train import run
 
         config = self._ring(steps)
@@ -131,7 +131,7 @@ class Costs:
 
     def reports(self) -> list[Cost]:
         """One report of each kind, of the default run."""
-        from gan_cli.assembly import assemble
+        from gan_cli.assembly.games import assemble
         from gan_cli.commands.reporter import Reporter
         from gan_cli.runs import checkpoints
         from gan_cli.runs.folder import RunFolder
@@ -160,7 +160,7 @@ class Costs:
 
     def linear(self, workload: str, seconds: float) -> list[Cost]:
         """The time of twice the steps and of twice the batch, 2 if it is in proportion; pairs are taken in turn."""
-        from gan_cli.assembly import assemble
+        from gan_cli.assembly.games import assemble
 
         batch = WORKLOADS[workload].batch_size
         game = GAMES["none"]

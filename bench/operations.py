@@ -16,7 +16,7 @@ from torch.profiler import ProfilerActivity, profile
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.workloads import GAMES, ON_CPU, ON_CUDA, WORKLOADS, config_of
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 
 WARM_UP, STEPS, SHOWN = 5, 10, 8
 

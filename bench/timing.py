@@ -161,7 +161,7 @@ Made = tuple[Callable[[], object], tuple[torch.nn.Module, torch.nn.Module]]
 
 def _ours(workload: Workload, game: Game, name: str, setting: Setting) -> Made:
     """The program, with an acceleration and a precision, as in "graph bf16"."""
-    from gan_cli.assembly import assemble
+    from gan_cli.assembly.games import assemble
     from gan_cli.training.execution import Plan
 
     accelerate, precision = name.split()

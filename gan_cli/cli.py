@@ -1,50 +1,57 @@
 """The commands. torch is imported only once a config is known to compose, so that help and mistakes answer at once."""
 
 import argparse
-import io
 import logging
 import os
 import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from gan_cli.config import options, schema
 from gan_cli.config.compose import composition_error, members
 from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
+from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
+from gan_cli.config.taken import COMMANDS, ROOTS, config_folders, refuse_of_games, refuse_recipes_of_others, taken
 from gan_cli.errors import CommandError, InterruptedRunError
+from gan_cli.terminal import Parser, exit_codes, log_to_terminal, printing
 
 logger = logging.getLogger(__name__)
 
-SHOW_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
-
 
 def train() -> None:
-    """`gan-train`: compose and train one run, or with -m a sweep."""
-    with _exit_codes("gan-train"):
+    """`gan-train`: compose and train one game, or with -m a sweep."""
+    _compose_and_run(Config)
+
+
+def classify() -> None:
+    """`gan-classify`: compose and train one classifier, or with -m a sweep."""
+    _compose_and_run(ClassifierConfig)
+
+
+def _compose_and_run(kind: type[RunConfig]) -> None:
+    with exit_codes(COMMANDS[kind]):
         # On any error Hydra exits with code 1; asked for the full error, it raises the exception instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         schema.register()
         # Hydra reads overrides on one side of -m only.
         sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
         overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
+        refuse_recipes_of_others(kind, overrides, [CONFIGS, *config_folders(sys.argv[1:])])
+        if kind is ClassifierConfig:
+            refuse_of_games(overrides)
         try:
             if set(sys.argv[1:]) - set(overrides) in ({"--help"}, {"-h"}):
-                print(help_page(CONFIGS, overrides))
+                print(help_page(CONFIGS, kind, overrides))
                 return
-            hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")(_job)()
+            hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=ROOTS[kind])(_job)()
         except (TypeError, ValueError) as error:
             # A job handles its own errors, so this one comes from a config that does not compose.
             raise composition_error(error) from error
@@ -52,7 +59,7 @@ def train() -> None:
 
 def sample() -> None:
     """`gan-sample`: pictures from the generator of a run."""
-    parser = _Parser(prog="gan-sample", description="Draw samples from the generator of a run.")
+    parser = Parser(prog="gan-sample", description="Draw samples from the generator of a run.")
     parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
     parser.add_argument("-n", "--n", type=int, help="how many images, points or frames (default: 64, 2,500 and 96)")
     parser.add_argument("--class", dest="classes", metavar="NAME[,NAME]", help="draw these classes (default: all)")
@@ -74,9 +81,9 @@ def sample() -> None:
     )
     _add_allow(parser)
     arguments = parser.parse_args()
-    with _exit_codes("gan-sample"):
+    with exit_codes("gan-sample"):
         schema.register()
-        _log_to_terminal()
+        log_to_terminal()
         from gan_cli.commands.sample import write_samples
 
         write_samples(**vars(arguments))
@@ -84,7 +91,7 @@ def sample() -> None:
 
 def evaluate() -> None:
     """`gan-eval`: numbers about a run, each with its receipt."""
-    parser = _Parser(
+    parser = Parser(
         prog="gan-eval",
         description="Measure a run, finished or running. Every number leaves its receipt in evaluation.json, from which"
         " the same question is answered the next time.",
@@ -111,14 +118,14 @@ def evaluate() -> None:
     parser.add_argument("--device", choices=options.names("device"), default="auto", help="(default: auto)")
     _add_allow(parser)
     arguments = parser.parse_args()
-    with _exit_codes("gan-eval"):
-        _log_to_terminal()
+    with exit_codes("gan-eval"):
+        log_to_terminal()
         from gan_cli.commands import evaluate as answering
         from gan_cli.commands.question import Question
 
         answer = answering.evaluate(Question(**vars(arguments)))
         if answer.receipts:
-            with _printing():
+            with printing():
                 print(answering.as_text(answer))
         failures = {str(error): error.exit_code for error in answer.failures.values()}
         for message in failures:
@@ -131,9 +138,9 @@ def divergence() -> None:
     """`gan-divergence`: list, check and draw the divergences, or compute them between known densities."""
     from gan_cli.commands.divergence import command
 
-    parser = _Parser(prog="gan-divergence", description="List, check, draw and compute the divergences.")
+    parser = Parser(prog="gan-divergence", description="List, check, draw and compute the divergences.")
     command.add_arguments(parser)
-    with _exit_codes("gan-divergence"), _printing():
+    with exit_codes("gan-divergence"), printing():
         arguments = parser.parse_args()
         arguments.run(arguments)
 
@@ -142,9 +149,9 @@ def report() -> None:
     """`gan-report`: one page that compares runs."""
     from gan_cli.commands.report import command
 
-    parser = _Parser(prog="gan-report", description="Compare runs: their configs, numbers, curves and samples.")
+    parser = Parser(prog="gan-report", description="Compare runs: their configs, numbers, curves and samples.")
     command.add_arguments(parser)
-    with _exit_codes("gan-report"), _printing():
+    with exit_codes("gan-report"), printing():
         command.report(**vars(parser.parse_args()))
 
 
@@ -160,7 +167,7 @@ class SweepSummary(Callback):
             (folder / "multirun.yaml").unlink(missing_ok=True)
             if not any(folder.iterdir()):
                 folder.rmdir()
-            print("gan-train: the sweep has no runs: its overrides match no option", file=sys.stderr)
+            print(f"{COMMANDS[kind_of(config)]}: the sweep has no runs: its overrides match no option", file=sys.stderr)
             raise SystemExit(2)
         _write_report(folder)
         if code := sweep.exit_code(folder):
@@ -169,13 +176,13 @@ class SweepSummary(Callback):
 
 def _job(config: DictConfig) -> None:
     """Carry out one run in the folder that its name or the sweep gives it; no error but a stop reaches Hydra."""
-    _log_to_terminal()
+    log_to_terminal()
+    command = COMMANDS[kind_of(config)]
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.RUN:
-        with _exit_codes("gan-train"):
+        with exit_codes(command):
             OmegaConf.resolve(config)
-            folder = Path(config.outputs, config.name)
-            _run(config, folder)
+            _run(config, Path(config.outputs, config.name))
         return
 
     folder = Path(hydra_config.runtime.output_dir)
@@ -183,7 +190,7 @@ def _job(config: DictConfig) -> None:
         OmegaConf.resolve(config)
         _run(config, folder)
     except InterruptedRunError as error:
-        print(f"gan-train: {error}", file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except Exception as error:  # one bad run does not end a sweep: its run.json and the table report it
         from gan_cli.commands.sweep import record_failure
@@ -194,21 +201,23 @@ def _job(config: DictConfig) -> None:
 
 def _run(config: DictConfig, folder: Path) -> None:
     hydra_config = HydraConfig.get()
+    overrides = list(hydra_config.overrides.task)
+    config = taken(config)
     files = {
         "config.yaml": OmegaConf.to_yaml(config),
         "overrides.yaml": OmegaConf.to_yaml(hydra_config.overrides.task),
         "hydra.yaml": OmegaConf.to_yaml(OmegaConf.create({"hydra": hydra_config})),
     }
-    if config.study:
+    if config.get("study"):
         from gan_cli.commands.study import run_study
 
-        run_study(config, folder, files, partial(members, hydra_config.overrides.task))
+        run_study(config, folder, files, partial(members, overrides))
         return
     from gan_cli.commands.train import run
 
-    run(config, folder, files)
+    newest = run(config, folder, files)
     if hydra_config.mode is RunMode.RUN:
-        print(folder / "samples.png")
+        print(newest)
 
 
 def _add_allow(parser: argparse.ArgumentParser) -> None:
@@ -228,70 +237,4 @@ def _write_report(folder: Path) -> None:
     try:
         print(command.write_page(folder))
     except Exception as error:
-        print(f"gan-train: warning: no report: {' '.join(str(error).split())}", file=sys.stderr)
-
-
-@contextmanager
-def _printing() -> Iterator[None]:
-    """Print safely: unencodable characters are replaced; an unwritable stdout ends the command in one line."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
-    try:
-        yield
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter tries again at its end
-        raise CommandError(f"the output cannot be written ({error.strerror or error})") from error
-
-
-@contextmanager
-def _exit_codes(command: str) -> Iterator[None]:
-    """End the process as README's table of exit codes says, with one line on stderr for a `CommandError`."""
-    try:
-        yield
-    except (CommandError, HydraException, OmegaConfBaseException) as error:
-        if SHOW_TRACEBACKS:
-            traceback.print_exc()
-        reported = error if isinstance(error, CommandError) else composition_error(error)
-        print(f"{command}: {reported}", file=sys.stderr)
-        sys.exit(reported.exit_code)
-    except BrokenPipeError:  # such as by `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except KeyboardInterrupt:
-        print(f"{command}: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except Exception:
-        traceback.print_exc()
-        sys.exit(1)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Complains in one line, without the usage."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; {self.prog} --help lists the options\n")
-
-
-class _TerminalHandler(logging.Handler):
-    """Writes above the progress bar."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        from tqdm import tqdm
-
-        prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
-        tqdm.write(prefix + self.format(record), file=sys.stderr)
-
-
-def _log_to_terminal() -> None:
-    """Show the program's log on stderr; the line of each interval only if no progress bar shows the same."""
-    package = logging.getLogger("gan_cli")
-    package.setLevel(logging.DEBUG)
-    package.propagate = False
-    logging.raiseExceptions = False  # a full disk is reported once, by what could not be written, not by every log line
-    if not any(isinstance(handler, _TerminalHandler) for handler in package.handlers):
-        handler = _TerminalHandler(logging.INFO if sys.stderr.isatty() else logging.DEBUG)
-        package.addHandler(handler)
+        print(f"warning: no report: {' '.join(str(error).split())}", file=sys.stderr)

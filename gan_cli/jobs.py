@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gan_cli.config.schema import EveryConfig
-from gan_cli.datasets.base import Dataset
+from gan_cli.datasets.base import Dataset, Images
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
+from gan_cli.metrics.accuracy import accuracies, confusion
 from gan_cli.metrics.base import Metric, flat
 from gan_cli.metrics.subject import RealSamples, Subject
-from gan_cli.show import pictures, samples
+from gan_cli.show import classification, pictures, samples
 from gan_cli.trackers import Tracker
 from gan_cli.training.batches import Batches
+from gan_cli.training.classifying import ClassifierState, Lesson, Pace, learn
 from gan_cli.training.execution import Plan
 from gan_cli.training.loop import Game, Iteration, Terms, train
 from gan_cli.training.scheduling import Scheduling, depends_on_steps
@@ -47,6 +49,9 @@ class Job(ABC):
     shown: typing.ClassVar[Sequence[str]]
     """The terms of a line of the log."""
 
+    pictured: typing.ClassVar[str]
+    """What the pictures show, which names their folder."""
+
     @property
     @abstractmethod
     def mode(self) -> str:
@@ -64,6 +69,10 @@ class Job(ABC):
     @abstractmethod
     def numbers(self) -> dict[str, float]:
         """What is measured of the state as it stands. Raises `ConfigError`."""
+
+    def findings(self) -> dict[str, typing.Any]:
+        """What run.json says of the state as it was measured last, beside the numbers."""
+        return {}
 
     @abstractmethod
     def picture(self) -> bytes:
@@ -88,6 +97,7 @@ class GameJob(Job):
 
     headline = "estimate"
     shown = ("estimate", "critic_loss", "generator_loss")
+    pictured = "samples"
 
     state: TrainState
     game: Game
@@ -160,3 +170,68 @@ class GameJob(Job):
     def learning_rates(self) -> dict[str, float]:
         optimizers = {"generator": self.state.generator_optimizer, "critic": self.state.critic_optimizer}
         return {f"{name}_learning_rate": float(of.param_groups[0]["lr"]) for name, of in optimizers.items()}
+
+
+@dataclass(kw_only=True)
+class ClassifierJob(Job):
+    """The training of a classifier."""
+
+    headline = "loss"
+    shown = ("loss", "batch_accuracy")
+    pictured = "confusion"
+
+    state: ClassifierState
+    lesson: Lesson
+    batches: Batches
+    pace: Pace
+    test: Images
+    """Images that are not trained on, with the labels of the training data."""
+
+    @property
+    def mode(self) -> str:
+        return self.plan.mode
+
+    @property
+    def extends_exactly(self) -> bool:
+        return not depends_on_steps([self.pace.rates, *self.pace.options.values(), *self.lesson.schedules])
+
+    def terms(self) -> Iterator[Terms]:
+        return learn(
+            self.state,
+            self.lesson,
+            self.batches,
+            steps=self.steps,
+            seed=self.seed,
+            edition=self.edition,
+            pace=self.pace,
+        )
+
+    def numbers(self) -> dict[str, float]:
+        return flat(accuracies(self._confusion(), list(self.classes)))
+
+    def findings(self) -> dict[str, typing.Any]:
+        """The numbers of test images by their true class, in rows, and by the class that they were taken for."""
+        return {"confusion": self._confusion().tolist(), "test": self.test.fingerprint()}
+
+    def picture(self) -> bytes:
+        title = f"{len(self.test):,} test images after step {self.state.step:,}"
+        return classification.confusion_matrix(self._confusion(), list(self.classes), title)
+
+    def curves(self, metrics: Sequence[Mapping[str, float]]) -> bytes:
+        return classification.curves(metrics)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        return {"classifier": self.state.classifier}
+
+    def learning_rates(self) -> dict[str, float]:
+        return {"learning_rate": float(self.state.optimizer.param_groups[0]["lr"])}
+
+    def _confusion(self) -> Tensor:
+        """The counts at this step, shape `(classes, classes)`, which are counted once."""
+        step, counts = self._counted
+        if step != self.state.step or counts is None:
+            counts = confusion(self.state.classifier, self.test)
+            self._counted = (self.state.step, counts)
+        return counts
+
+    _counted: tuple[int, Tensor | None] = field(default=(-1, None), init=False)

@@ -3,7 +3,7 @@
 import pytest
 
 from bench import workloads
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from tests.helpers.resuming import advance
 
 

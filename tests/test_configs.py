@@ -14,7 +14,7 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.config.build import build
 from gan_cli.config.options import CONFIGS
 from gan_cli.config.options import names as options

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.augmentations.base import NoAugmentation
 from gan_cli.datasets.base import Batch
 from gan_cli.divergences.penalties import R1, Interpolate

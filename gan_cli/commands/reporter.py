@@ -122,7 +122,7 @@ class Reporter:
     def _show(self, numbers: Numbers, evaluation: Mapping[str, float]) -> None:
         headline = self._job.headline
         self._bar.set_postfix_str(f"{headline} {numbers[headline]:.4f}, {numbers['images_per_second']:.0f} images/s")
-        shown = [*self._job.shown, *evaluation]
+        shown = [*self._job.shown, *(name for name in evaluation if "/" not in name)]  # a slash leads to a class
         values = ", ".join(f"{name} {numbers[name]:.4g}" for name in shown if name in numbers)
         width = len(str(self._job.steps))
         logger.debug(

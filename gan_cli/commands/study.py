@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.commands.train import recorded, refuse_changes, run
 from gan_cli.config.build import build, naming
 from gan_cli.config.schema import validate

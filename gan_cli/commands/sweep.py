@@ -14,19 +14,21 @@ def runs(folder: Path) -> list[tuple[str, dict[str, Any]]]:
     return [(str(path.relative_to(top)), read.record(path)) for path in sorted(find.below(top))]
 
 
-COLUMNS = {"estimate": ".4f", "seconds": ".1f", "images_per_second": ".0f"}
-"""The final numbers that the table shows, and how."""
+COLUMNS = {"estimate": ".4f", "accuracy": ".4f", "seconds": ".1f", "images_per_second": ".0f"}
+"""The final numbers that the table shows if any run has them, and how."""
 
 
 def as_text(folder: Path) -> str:
-    """Status, final estimate and time of every run; a run goes by the overrides that not all of them have."""
+    """Status, final number and time of every run; a run goes by the overrides that not all of them have."""
     found = runs(folder)
     shared = set.intersection(*(set(name.split(",")) for name, _ in found)) if len(found) > 1 else set()
-    rows = [("run", "status", "step", "estimate", "seconds", "images/s")]
+    finals = [run.get("final", {}) for _, run in found]
+    columns = [key for key in COLUMNS if key not in ("estimate", "accuracy") or any(key in final for final in finals)]
+    rows = [("run", "status", "step", *(key.replace("_per_second", "/s") for key in columns))]
     for name, run in found:
         label = ",".join(part for part in name.split(",") if part not in shared)
         final = run.get("final", {})
-        numbers = [format(final[key], form) if key in final else "" for key, form in COLUMNS.items()]
+        numbers = [format(final[key], COLUMNS[key]) if key in final else "" for key in columns]
         rows.append((label, run.get("status", "unreadable"), str(run.get("step", "")), *numbers))
     return aligned(rows, words=2)
 

@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly import classifiers, games
 from gan_cli.commands.reporter import Reporter
 from gan_cli.commands.signals import StopSignals
 from gan_cli.config.identity import differences
+from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
 from gan_cli.errors import ConfigError, InterruptedRunError
 from gan_cli.jobs import Job
 from gan_cli.runs import checkpoints, read, record
@@ -23,15 +24,20 @@ from gan_cli.training.execution import Plan
 logger = logging.getLogger(__name__)
 
 
-def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> None:
+ASSEMBLERS: Mapping[type[RunConfig], Callable[..., Job]] = {Config: games.assemble, ClassifierConfig: classifiers.assemble}
+
+
+def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> Path:
     """Train the run of `config` in the folder `path`, or continue it there; `config_files` are kept in it.
 
-    Raises as `carry_out` does.
+    Returns the newest picture. Raises as `carry_out` does.
     """
     folder = RunFolder(path)
     refuse_changes(folder, config)
     before = Plan.recorded(read.record(path).get("execution"))
-    carry_out(assemble(config, before, read.edition(path)), folder, config_files)
+    job = ASSEMBLERS[kind_of(config)](config, before, read.edition(path))
+    carry_out(job, folder, config_files)
+    return path / f"{job.pictured}.png"
 
 
 def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> None:
@@ -137,7 +143,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
     reporter = Reporter(job, folder, metrics)
     with StopSignals() as stop, reporter, job.plan.placed():
         # A run may have ended between a checkpoint and its picture.
-        if state.step and _due(state.step, state.step == job.steps, every.samples) and not folder.shows(state.step):
+        if state.step and _due(state.step, state.step == job.steps, every.samples) and not folder.shows(job.pictured, state.step):
             _draw(job, folder, metrics)
         reporter.resume_clock()
         for terms in job.terms():
@@ -150,6 +156,8 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
             # Report: the first look at numbers that may still be on their way from the device.
             if due(every.log) or due(every.evaluate):
                 summary["final"] = reporter.report(job.numbers if due(every.evaluate) else dict)
+            if due(every.evaluate):
+                summary |= job.findings()
 
             # Save, but never a state that has gone bad.
             if due(every.checkpoint):
@@ -172,7 +180,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
 
 
 def _draw(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> None:
-    folder.write_samples(job.state.step, job.picture())
+    folder.write_picture(job.pictured, job.state.step, job.picture())
     folder.write_curves(job.curves(metrics))
 
 

@@ -20,7 +20,11 @@ from omegaconf.errors import (
 
 from gan_cli.config import options
 from gan_cli.config.schema import GROUPS, folder_name
+from gan_cli.config.taken import taken
 from gan_cli.errors import ConfigError, did_you_mean
+
+CompositionErrors = (HydraException, OmegaConfBaseException)
+"""What is raised of a config that does not compose."""
 
 
 def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -> dict[str, DictConfig]:
@@ -35,6 +39,7 @@ def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -
                 swept = [value for value, override in zip(values, own, strict=True) if value != override]
                 config = compose("config", [*overrides, "study=null", f"name={member}", *values])
                 OmegaConf.resolve(config)
+                config = taken(config)
                 configs[folder_name([member, *swept])] = config
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(f"study.members.{member}: {composition_error(error)}") from error

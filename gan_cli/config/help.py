@@ -7,7 +7,11 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-INTRODUCTION = """\
+from gan_cli.config.schema import ClassifierConfig, Config, RunConfig
+from gan_cli.config.schema import groups as schema_groups
+from gan_cli.config.taken import ROOTS, taken
+
+OF_GAMES = """\
 gan-train composes a run out of the groups below, trains it, and writes outputs/<name>/.
 The same command continues a run that was stopped.
 
@@ -22,12 +26,31 @@ The same command continues a run that was stopped.
 """
 
 
-def page(configs: Path, overrides: Sequence[str]) -> str:
-    """The introduction, every group with its options, and the config that the overrides compose."""
+OF_CLASSIFIERS = """\
+gan-classify composes the training of a classifier out of the groups below, carries it out, and writes
+outputs/classifiers/<name>/. The same command continues one that was stopped.
+
+  gan-classify                                         digits on a laptop CPU in minutes
+  gan-classify dataset=fashion_mnist augmentation=affine    choose options of groups
+  gan-classify dataset=folder dataset.path=photos      one sub-folder a class
+  gan-classify experiment=mnist_classifier             a recipe
+  gan-classify --cfg job                               show the composed config and stop
+  gan-classify --config-dir DIR                        find more options in a folder of yours
+"""
+
+INTRODUCTIONS = {Config: OF_GAMES, ClassifierConfig: OF_CLASSIFIERS}
+
+
+def page(configs: Path, kind: type[RunConfig], overrides: Sequence[str]) -> str:
+    """The introduction, every group of a kind of run with its options, and the config that the overrides compose."""
     groups = defaultdict(list)
+    taken_groups = {*schema_groups(kind), "experiment", "schedule"}
     for path in sorted(configs.glob("*/**/*.yaml")):
-        groups[path.parent.relative_to(configs).as_posix()].append(path.stem)
+        group = path.parent.relative_to(configs)
+        if group.parts[0] in taken_groups:
+            groups[group.as_posix()].append(path.stem)
     options = "\n".join(f"{group}: {', '.join(names)}" for group, names in sorted(groups.items()))
     with initialize_config_dir(str(configs), version_base="1.3"):
-        config = OmegaConf.to_yaml(compose("config", list(overrides)))
-    return f"{INTRODUCTION}\n== Groups (group=option) ==\n\n{options}\n\n== Config (key.subkey=value) ==\n\n{config}"
+        composed = compose(ROOTS[kind], list(overrides))
+    config = OmegaConf.to_yaml(taken(composed))
+    return f"{INTRODUCTIONS[kind]}\n== Groups (group=option) ==\n\n{options}\n\n== Config (key.subkey=value) ==\n\n{config}"

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config import options
 from gan_cli.config.renamed import renewed
-from gan_cli.config.schema import FREE, Config
+from gan_cli.config.schema import FREE, kind_of
 
 Node = dict[str, Any]
 
@@ -26,7 +26,7 @@ def differences(old: DictConfig, new: DictConfig) -> list[str]:
     class that the node's `_target_` names, or of the spine.
     """
     before, after = (_plain(config) for config in (old, new))
-    _complete(before, after, _without_missing(_plain(OmegaConf.structured(Config))) | OF_GROUPS)
+    _complete(before, after, _without_missing(_plain(OmegaConf.structured(kind_of(new)))) | OF_GROUPS)
     then, now = leaves(before), leaves(after)
     keys = sorted(then.keys() | now.keys())
     changed = [key for key in keys if then.get(key) != now.get(key) and not FREE.fullmatch(key)]

@@ -2,13 +2,13 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from annotated_types import Ge, Lt
+from annotated_types import Ge, Gt, Lt
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
@@ -52,26 +52,87 @@ class EveryConfig:
 
 
 @dataclass
-class Config:
-    """A composed run."""
+class RunConfig:
+    """What every run that is composed and trained has."""
 
     seed: int = MISSING
     name: str = MISSING
     outputs: str = MISSING
-    train: TrainConfig = field(default_factory=TrainConfig)
     every: EveryConfig = field(default_factory=EveryConfig)
-    model: Any = MISSING
-    divergence: Any = MISSING
     dataset: Any = MISSING
     optimizer: Any = MISSING
+    """A node for each network that learns."""
     augmentation: Any = field(default_factory=lambda: {"_target_": "gan_cli.augmentations.base.NoAugmentation"})
     device: Any = MISSING
     tracker: Any = MISSING
+
+
+@dataclass
+class Config(RunConfig):
+    """A composed game."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
+    model: Any = MISSING
+    divergence: Any = MISSING
     metric: Any = field(default_factory=dict)
     study: dict[str, Any] | None = field(default_factory=dict)
 
 
-GROUPS = [option.name for option in fields(Config) if option.type is Any]
+@dataclass
+class LessonConfig:
+    """The training of a classifier."""
+
+    steps: int = MISSING
+    batch_size: int = MISSING
+    schedule: Any = MISSING
+    """The name of an option of the group `schedule`, or a node of one."""
+
+
+@dataclass
+class TestConfig:
+    """What a classifier is tested on."""
+
+    data: Any = None
+    """An option of the group `dataset`, as text or as a node; None: what the training data leave."""
+    share: float = MISSING
+
+
+@dataclass
+class ClassifierConfig(RunConfig):
+    """A composed training of a classifier."""
+
+    train: LessonConfig = field(default_factory=LessonConfig)
+    test: TestConfig = field(default_factory=TestConfig)
+    classifier: Any = MISSING
+
+
+def kind_of(config: Mapping[Any, Any]) -> type[RunConfig]:
+    """The schema of a run: of a game, unless it chooses a classifier."""
+    return ClassifierConfig if "classifier" in config else Config
+
+
+def keys(kind: type) -> list[str]:
+    """The keys of a schema, without those of nested ones."""
+    return [option.name for option in fields(kind)]
+
+
+def nested_in(kind: type) -> dict[str, type]:
+    """The schemas within one, by their key."""
+    return {option.name: option.type for option in fields(kind) if isinstance(option.type, type) and is_dataclass(option.type)}
+
+
+def has(kind: type, key: str) -> bool:
+    """Whether a schema has a dotted key."""
+    first, _, rest = key.partition(".")
+    return first in keys(kind) and (not rest or has(nested_in(kind)[first], rest))
+
+
+def groups(kind: type[RunConfig]) -> list[str]:
+    """The config groups that a kind of run has an option of."""
+    return [option.name for option in fields(kind) if option.type is Any]
+
+
+GROUPS = list(dict.fromkeys([*groups(Config), *groups(ClassifierConfig)]))
 
 
 FREE = re.compile(
@@ -86,6 +147,7 @@ RANGES = {
     "train.batch_size": Count,
     "train.packing": Count,
     "train.average_decay": Annotated[float, Ge(0), Lt(1)],
+    "test.share": Annotated[float, Gt(0), Lt(1)],
     **{f"every.{option.name}": Count | None for option in fields(EveryConfig)},
 }
 """What numbers the spine takes: OmegaConf knows types only."""
@@ -122,24 +184,25 @@ def folder_name(parts: Sequence[str]) -> str:
 
 def validate(config: DictConfig) -> None:
     """Raise `ConfigError` for a value of the spine that no run can have."""
-    for group in GROUPS:
+    kind = kind_of(config)
+    for group in groups(kind):
         if OmegaConf.is_missing(config, group) or config[group] is None:
             raise ConfigError(f"{group} has no value: choose an option with {group}=…")
     # Hydra lets +key=… past the schema.
-    for prefix, node, schema in (
-        ("", config, Config),
-        ("train.", config.train, TrainConfig),
-        ("every.", config.every, EveryConfig),
+    for prefix, node, known in (
+        ("", config, keys(kind)),
+        *((f"{name}.", config[name], keys(nested)) for name, nested in nested_in(kind).items()),
     ):
-        known = [option.name for option in fields(schema)]
         for key in map(str, node):
             if key not in known:
                 raise ConfigError(f"{prefix}{key} is not a key: {did_you_mean(key, known)}")
     for key, numbers in RANGES.items():
+        if not has(kind, key):
+            continue
         value = OmegaConf.select(config, key, throw_on_missing=True)
         if not isinstance(value, DictConfig | str):  # a schedule is a part, or the name of one
             checked(value, numbers, key)
-    if config.train.batch_size % config.train.packing:
+    if config.train.batch_size % config.train.get("packing", 1):
         raise ConfigError(
             f"train.batch_size={config.train.batch_size} must be a multiple of train.packing={config.train.packing},"
             " the samples that the critic judges together"
@@ -149,3 +212,4 @@ def validate(config: DictConfig) -> None:
         raise ConfigError(
             f"name={config.name} must be a path below outputs, other than sweeps: to write elsewhere set outputs=…"
         )
+

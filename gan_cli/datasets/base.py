@@ -1,5 +1,6 @@
 """The two kinds of data: endless samples, known densities among them, and images in memory."""
 
+import copy
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Sequence
@@ -146,6 +147,13 @@ class Images(Dataset):
         if self.labels is None:
             return super().class_shares()
         return torch.bincount(self.labels, minlength=len(self.classes)).double() / len(self.labels)
+
+    def part(self, chosen: Tensor) -> "Images":
+        """The images of these indices, shape `(n,)`, as data of their own."""
+        part = copy.copy(self)
+        part.images = self.images[chosen]
+        part.labels = None if self.labels is None else self.labels[chosen]
+        return part
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.images.contiguous().numpy().data).hexdigest()

@@ -20,11 +20,10 @@ from gan_cli.runs.read import Numbers
 from gan_cli.runs.receipts import Receipt
 
 EVALUATION_LOCK = ".evaluation.lock"
-SAMPLES = Path("samples")
 
 
-OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.CHECKPOINTS, SAMPLES)}
-OWN |= {"curves.png", "samples.png", "train.log", *(f"{metric}.png" for metric in options.names("metric"))}
+OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.CHECKPOINTS)}
+OWN |= {"curves.png", *read.PICTURED, *(f"{shown}.png" for shown in read.PICTURED), "train.log", *(f"{metric}.png" for metric in options.names("metric"))}
 """What a run keeps in its folder, by the first name on the way to it."""
 
 
@@ -76,18 +75,18 @@ class RunFolder:
 
     def _refuse_strange_places(self) -> None:
         """Raise `ConfigError` for a link or a file in the place of a folder, and for a folder in that of a file."""
-        for name in (read.CONFIG.parent, read.CHECKPOINTS, SAMPLES):
+        for name in (read.CONFIG.parent, read.CHECKPOINTS, *map(Path, read.PICTURED)):
             path = self.path / name
             if path.is_symlink() or path.is_file():
                 raise ConfigError(f"{path} is no folder: move it away, or choose another name=…")
-        for name in (read.CONFIG, read.RECORD, read.METRICS, *map(Path, ("curves.png", "samples.png", "train.log"))):
+        for name in (read.CONFIG, read.RECORD, read.METRICS, *map(Path, ("curves.png", "samples.png", "confusion.png", "train.log"))):
             if (self.path / name).is_dir():
                 raise ConfigError(f"{self.path / name} is a folder: move it away, or choose another name=…")
 
     def _remove_temporaries(self) -> None:
         """Remove what a process that was killed was writing."""
         with _explaining(self.path):
-            for folder in (read.CONFIG.parent, read.CHECKPOINTS, SAMPLES):
+            for folder in (read.CONFIG.parent, read.CHECKPOINTS, *read.PICTURED):
                 for path in files.temporaries(self.path / folder):
                     path.unlink()
             if files.temporaries(self.path):
@@ -142,14 +141,14 @@ class RunFolder:
         """Replace curves.png."""
         self._write(Path("curves.png"), png)
 
-    def write_samples(self, step: int, png: bytes) -> None:
-        """Add the picture of a step, which is also the new samples.png."""
-        self._write(_picture(step), png)
-        self._write(Path("samples.png"), png)
+    def write_picture(self, shown: str, step: int, png: bytes) -> None:
+        """Add the picture of a step to the folder of what is `shown`; it is also the new one beside that folder."""
+        self._write(_picture(shown, step), png)
+        self._write(Path(f"{shown}.png"), png)
 
-    def shows(self, step: int) -> bool:
+    def shows(self, shown: str, step: int) -> bool:
         """Whether there is a picture of a step."""
-        return (self.path / _picture(step)).exists()
+        return (self.path / _picture(shown, step)).exists()
 
     def write_figure(self, name: str, png: bytes) -> None:
         """Replace a picture of the run as a whole."""
@@ -183,8 +182,8 @@ class RunFolder:
             files.write(self.path / name, content)
 
 
-def _picture(step: int) -> Path:
-    return SAMPLES / f"step-{step:07d}.png"
+def _picture(shown: str, step: int) -> Path:
+    return Path(shown, f"step-{step:07d}.png")
 
 
 @contextmanager

@@ -20,6 +20,8 @@ RECORD = Path("run.json")
 METRICS = Path("metrics.jsonl")
 RECEIPTS = Path("evaluation.json")
 CHECKPOINTS = Path("checkpoints")
+PICTURED = ("samples", "confusion")
+"""What the pictures of a run show: a game's its samples, a classifier's what it takes images for."""
 
 
 class UnreadableError(Exception):
@@ -99,8 +101,9 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def pictures(folder: Path) -> dict[int, Path]:
-    """The pictures of samples by step, oldest first."""
-    paths = {path.stem.removeprefix("step-"): path for path in (folder / "samples").glob("step-*.png")}
+    """The pictures by step, oldest first."""
+    found = (path for shown in PICTURED for path in (folder / shown).glob("step-*.png"))
+    paths = {path.stem.removeprefix("step-"): path for path in found}
     return {int(step): paths[step] for step in sorted(filter(str.isdecimal, paths), key=int)}
 
 

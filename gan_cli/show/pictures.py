@@ -154,11 +154,11 @@ def curves(metrics: Curves, estimate_unit: str) -> bytes:
     figure = Figure(figsize=(8, 9), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True)
     unit = f" ({estimate_unit})" if estimate_unit else ""
-    _draw_curves(panels[0], metrics, {"estimate": "estimate"}, f"estimate{unit}")
+    draw_curves(panels[0], metrics, {"estimate": "estimate"}, f"estimate{unit}")
     _draw_truth(panels[0], metrics)
-    _draw_curves(panels[1], metrics, {"critic_loss": "critic", "generator_loss": "generator"}, "loss")
+    draw_curves(panels[1], metrics, {"critic_loss": "critic", "generator_loss": "generator"}, "loss")
     norms = {"critic_gradient_norm": "critic", "generator_gradient_norm": "generator"}
-    _draw_curves(panels[2], metrics, norms, "gradient norm (loss per weight)")
+    draw_curves(panels[2], metrics, norms, "gradient norm (loss per weight)")
     if (decades := _decades(panels[2])) >= 1:
         panels[2].set_yscale("log")
         if decades <= MOST_DECADES:
@@ -169,9 +169,9 @@ def curves(metrics: Curves, estimate_unit: str) -> bytes:
     return png(figure)
 
 
-def step_axis(axes: Axes) -> None:
+def step_axis(axes: Axes, label: str = "step (generator updates)") -> None:
     """Label the x axis as one of steps, which are whole numbers."""
-    axes.set_xlabel("step (generator updates)")
+    axes.set_xlabel(label)
     axes.locator_params(axis="x", integer=True)
     axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}" if step == round(step) else "")
 
@@ -203,7 +203,8 @@ def _draw_truth(axes: Axes, metrics: Curves) -> None:
     axes.legend()
 
 
-def _draw_curves(axes: Axes, metrics: Curves, names: Mapping[str, str], label: str) -> None:
+def draw_curves(axes: Axes, metrics: Curves, names: Mapping[str, str], label: str) -> None:
+    """Draw numbers of the lines of metrics.jsonl against the step, each with what the legend calls it."""
     for name, legend in names.items():
         points = [(line["step"], line[name]) for line in metrics if name in line]
         if points:

@@ -58,12 +58,19 @@ class Plan:
 
 
 def plan(
-    settings: Device, device: torch.device, *, operations: int, steps: int, before: Plan | None, data: str
+    settings: Device,
+    device: torch.device,
+    *,
+    operations: int,
+    steps: int,
+    before: Plan | None,
+    data: str,
+    is_game: bool = True,
 ) -> Plan:
     """The plan of a run: on the same kind of device that of `before`, if it is one that goes on.
 
     `operations` are the floating-point operations of a forward pass of both networks; `data` says in words how the data
-    come to the device.
+    come to the device. Only the steps of a game are accelerated.
     """
     if before is not None and before.device == device.type:
         threads, why_threads = settings.threads or before.threads, ""
@@ -71,7 +78,9 @@ def plan(
         precision, why_precision = before.precision, ", all as before"
     else:
         threads, why_threads = settings.threads_for(operations)
-        mode, why_mode = choose_mode(settings.accelerate, device, steps, settings.deterministic)
+        mode, why_mode = "eager", ""
+        if is_game:
+            mode, why_mode = choose_mode(settings.accelerate, device, steps, settings.deterministic)
         precision, why_precision = choose_precision(settings.precision, device)
     reasons = (
         f"device: {device.type}, {threads} thread{'s' * (threads > 1)}{why_threads}",

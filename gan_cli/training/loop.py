@@ -53,7 +53,7 @@ class Game:
     def fake(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         """Samples, which the generator's gradient passes through where gradients are on."""
         with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
-            return _widened(self.generator.draw(latent, labels))
+            return widened(self.generator.draw(latent, labels))
 
     def critic_loss(self, real: Batch, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The critic's loss, penalty less estimate, and these two terms of it."""
@@ -62,7 +62,7 @@ class Game:
             real_scores, fake_scores, penalty = self.divergence.penalty.with_scores(
                 critic, critic.packs(real.samples), critic.packs(fake)
             )
-        estimate = self.divergence.estimate(_widened(real_scores), _widened(fake_scores))
+        estimate = self.divergence.estimate(widened(real_scores), widened(fake_scores))
         return penalty - estimate, penalty.detach(), estimate.detach()
 
     def generator_loss(self, real: Batch, fake: Tensor) -> Tensor:
@@ -70,10 +70,10 @@ class Game:
         real_scores = None
         with torch.autocast(fake.device.type, torch.bfloat16, enabled=self.bf16):
             critic = self.scoring(real.labels)
-            fake_scores = _widened(critic(critic.packs(fake)))
+            fake_scores = widened(critic(critic.packs(fake)))
             if self.divergence.pairs_samples:
                 with torch.no_grad():
-                    real_scores = _widened(critic(critic.packs(real.samples)))
+                    real_scores = widened(critic(critic.packs(real.samples)))
         return self.divergence.generator_objective(fake_scores, real_scores)
 
 
@@ -173,7 +173,7 @@ def draw(game: Game, real: Batch) -> Tensor:
 def critic_step(state: TrainState, game: Game, real: Batch, fake: Tensor) -> Terms:
     """One ascent of the critic on the estimate, less the penalty; no gradient reaches the generator."""
     loss, penalty, estimate = game.critic_loss(real, fake.detach())
-    norm = _descend(loss, state.critic_optimizer)
+    norm = descend(loss, state.critic_optimizer)
     game.divergence.constrain(state.critic)
     return {"estimate": estimate, "penalty": penalty, "critic_loss": loss.detach(), "critic_gradient_norm": norm}
 
@@ -181,7 +181,7 @@ def critic_step(state: TrainState, game: Game, real: Batch, fake: Tensor) -> Ter
 def generator_step(state: TrainState, game: Game, real: Batch, fake: Tensor) -> Terms:
     """One descent of the generator through its samples; the critic takes no gradient and stays as it is."""
     loss = game.generator_loss(real, fake)
-    norm = _descend(loss, state.generator_optimizer)
+    norm = descend(loss, state.generator_optimizer)
     return {"generator_loss": loss.detach(), "generator_gradient_norm": norm}
 
 
@@ -202,12 +202,12 @@ def update_average(state: TrainState, weight: Tensor) -> None:
         average[name].copy_(current[name])
 
 
-def _widened(values: Tensor) -> Tensor:
+def widened(values: Tensor) -> Tensor:
     """The values in float32 where they have half of its width."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def _descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
+def descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
     """One update of the optimizer's own parameters and no others; returns the norm of their gradient."""
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     optimizer.zero_grad()

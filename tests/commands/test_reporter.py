@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.commands import reporter as module
 from gan_cli.commands.reporter import Reporter
 from gan_cli.commands.train import carry_out

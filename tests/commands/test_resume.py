@@ -14,7 +14,7 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.commands.train import carry_out
 from gan_cli.config.options import CONFIGS
 from gan_cli.editions import NEWEST

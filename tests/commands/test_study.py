@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.commands.study import MemberRuns
 from gan_cli.commands.train import carry_out
 from gan_cli.editions import NEWEST

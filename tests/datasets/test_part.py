@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.datasets.base import Images
 from gan_cli.datasets.part import Part
 from gan_cli.errors import ConfigError

@@ -8,6 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config import options, schema
 from gan_cli.config.build import build
+from gan_cli.config.taken import taken
 from gan_cli.datasets.base import Density
 from gan_cli.divergences.base import Divergence
 
@@ -35,7 +36,16 @@ def compose(*overrides: str) -> DictConfig:
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         composed = hydra.compose("config", ["name=test", *overrides])
     OmegaConf.resolve(composed)
-    return composed
+    return taken(composed)
+
+
+def compose_classifier(*overrides: str) -> DictConfig:
+    """The config of a classifier's run called "test", as `gan-classify` composes it."""
+    schema.register()
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
+        composed = hydra.compose("classify", ["name=test", *overrides])
+    OmegaConf.resolve(composed)
+    return taken(composed)
 
 
 def divergence(text: str) -> Any:

@@ -4,7 +4,7 @@ from collections import deque
 from itertools import islice
 from pathlib import Path
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.jobs import GameJob
 from gan_cli.runs import checkpoints
 from gan_cli.runs.folder import RunFolder

@@ -11,7 +11,7 @@ from omegaconf import open_dict
 from torch import Tensor, nn
 
 from gan_cli import sampling
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.config import options
 from gan_cli.config.identity import differences
 from gan_cli.datasets.base import Batch, Density, Images

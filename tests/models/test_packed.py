@@ -8,7 +8,7 @@ from omegaconf import OmegaConf, open_dict
 from torch import Tensor, nn
 
 from gan_cli import sampling
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.config.identity import differences
 from gan_cli.config.options import names as options
 from gan_cli.datasets.mixtures import Gaussian

@@ -7,7 +7,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor, nn
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.augmentations.base import Augmentation
 from gan_cli.commands.train import run
 from gan_cli.datasets.base import Batch

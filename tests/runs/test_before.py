@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.config.schema import folder_name
 from gan_cli.runs import checkpoints, read
 from tests.helpers.commands import Command

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image
 
 from gan_cli import sampling
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.datasets.base import Images, as_uint8
 from gan_cli.datasets.mixtures import Mixture1d, Ring
 from gan_cli.metrics.base import Gallery

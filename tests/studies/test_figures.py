@@ -9,7 +9,7 @@ import torch
 from matplotlib.colors import to_rgb
 
 from gan_cli import sampling
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.divergences.penalties import R1, NoPenalty, Penalty
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.exact.best_fit import Fit

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.jobs import GameJob
 from gan_cli.studies.base import Members

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.jobs import GameJob
 from gan_cli.models.toys import GaussianGenerator
 from gan_cli.studies.non_saturating import NonSaturating

@@ -6,7 +6,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.config.identity import differences
 from gan_cli.datasets.mixtures import Gaussian, Mixture1d
 from gan_cli.exact.best_fit import Fit

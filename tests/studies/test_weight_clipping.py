@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from gan_cli import sampling
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.datasets.base import Density
 from gan_cli.datasets.mixtures import Grid, Mixture1d, ParallelLines, Ring, SwissRoll
 from gan_cli.errors import ConfigError

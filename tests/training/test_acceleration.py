@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Batch

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.datasets.base import Batch, Images, to_unit_range
 from gan_cli.datasets.mixtures import Ring, SwissRoll
 from gan_cli.randomness import begin

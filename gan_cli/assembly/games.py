@@ -1,4 +1,4 @@
-"""From a config to a job that is ready to start: everything that training needs, checked before the first step."""
+"""From a config to a game that is ready to start: everything that training needs, checked before the first step."""
 
 import typing
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.utils.flop_counter import FlopCounterMode
 
+from gan_cli.assembly.numbers import number, optimizer, schedule
 from gan_cli.augmentations.base import Augmentation
 from gan_cli.config import options, parts
 from gan_cli.config.build import build, in_range, naming
@@ -101,7 +102,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         game=game,
         batches=source,
         scheduling=Scheduling(
-            rates=in_range(_schedule(config.train.schedule, "train.schedule"), NonNegative, "train.schedule"),
+            rates=in_range(schedule(config.train.schedule, "train.schedule"), NonNegative, "train.schedule"),
             average_decay=_average_decay(config.train.average_decay),
             **of_optimizers,
         ),
@@ -131,72 +132,16 @@ def _state(
     for network in (generator, critic):
         # Convolutions are fastest with the channels innermost; other layers are not touched by it.
         network.to(device).to(memory_format=torch.channels_last)
-    generator_optimizer, of_generator = _optimizer(config.optimizer.generator, "optimizer.generator", generator)
-    critic_optimizer, of_critic = _optimizer(config.optimizer.critic, "optimizer.critic", critic)
+    generator_optimizer, of_generator = optimizer(config.optimizer.generator, "optimizer.generator", generator)
+    critic_optimizer, of_critic = optimizer(config.optimizer.critic, "optimizer.critic", critic)
     state = TrainState(generator, critic, averaged_copy(generator), generator_optimizer, critic_optimizer)
     return state, {"generator": of_generator, "critic": of_critic}
 
 
-def _optimizer(node: DictConfig, key: str, network: nn.Module) -> tuple[Optimizer, Mapping[str, Option]]:
-    """The optimizer of a network with the numbers of its start, and those of its options that change over the run."""
-    changing: dict[str, Option] = {}
-    at_start, at_end = node.copy(), node.copy()
-    for name, value in ((str(name), value) for name, value in node.items()):
-        several = value if isinstance(value, ListConfig) else [value]
-        if any(isinstance(item, DictConfig) for item in several):
-            numbers = [_number(item, f"{key}.{name!s}") for item in several]
-            changing[name] = numbers if isinstance(value, ListConfig) else numbers[0]
-            for end, configured in enumerate((at_start, at_end)):
-                then = [number.ends[end] if isinstance(number, Schedule) else number for number in numbers]
-                configured[name] = then if isinstance(value, ListConfig) else then[0]
-    built = _built(at_start, key, network)
-    if changing:
-        _built(at_end, key, network)  # which checks the numbers
-    return built, changing
-
-
-def _built(node: DictConfig, key: str, network: nn.Module) -> Optimizer:
-    """The optimizer of a network. Raises `ConfigError` that names the option at fault, which torch does not."""
-    try:
-        built: Optimizer = build(node, Optimizer, key, params=network.parameters())
-    except ConfigError as error:
-        reason = str(error).removeprefix(f"{key}: ")
-        wrong = [name for name in map(str, node) if _is_built_without(name, node, key, network)]
-        if reason == str(error) or not wrong:
-            raise
-        raise ConfigError(f"{key}.{wrong[0]}={node[wrong[0]]}: {reason}") from error
-    return built
-
-
-def _is_built_without(name: str, node: DictConfig, key: str, network: nn.Module) -> bool:
-    rest = OmegaConf.masked_copy(node, [str(other) for other in node if other != name])
-    try:
-        build(rest, Optimizer, key, params=network.parameters())
-    except ConfigError:
-        return False
-    return True
-
-
 def _average_decay(value: Any) -> float | Schedule:
     key = "train.average_decay"
-    decay = _number(value, key)
+    decay = number(value, key)
     return in_range(decay, RANGES[key], key) if isinstance(decay, Schedule) else decay
-
-
-def _number(value: Any, key: str) -> float | Schedule:
-    """A number, or the schedule that stands in its place."""
-    return _schedule(value, key) if isinstance(value, DictConfig | str) else typing.cast(float, value)
-
-
-def _schedule(value: Any, key: str) -> Schedule:
-    """The schedule of a node, or of an option of the group by its name."""
-    if isinstance(value, str):
-        try:
-            value = options.option("schedule", value)
-        except ConfigError as error:
-            raise ConfigError(f"{key}={error}, or +schedule@{key}=… for one of a --config-dir") from error
-    schedule: Schedule = build(value, Schedule, key)
-    return schedule
 
 
 def _check_independence(critic: Critic, divergence: Divergence) -> None:

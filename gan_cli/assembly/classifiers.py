@@ -1,0 +1,164 @@
+"""From a config to the training of a classifier that is ready to start, checked before the first step."""
+
+import typing
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch.utils.flop_counter import FlopCounterMode
+
+from gan_cli.assembly.numbers import optimizer, schedule
+from gan_cli.augmentations.base import Augmentation
+from gan_cli.classifiers.base import Classifier
+from gan_cli.config import options, parts
+from gan_cli.config.build import build, in_range, naming
+from gan_cli.config.schema import EveryConfig, validate
+from gan_cli.datasets.base import Batch, Dataset, Images
+from gan_cli.datasets.held_out import divided
+from gan_cli.editions import NEWEST
+from gan_cli.errors import ConfigError
+from gan_cli.jobs import ClassifierJob
+from gan_cli.randomness import stream
+from gan_cli.ranges import NonNegative
+from gan_cli.trackers import Tracker
+from gan_cli.training.batches import batches
+from gan_cli.training.classifying import ClassifierState, Lesson, Pace
+from gan_cli.training.device import Device
+from gan_cli.training.execution import Plan, plan
+
+
+def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWEST) -> ClassifierJob:
+    """The job of a classifier's config, after a dry forward pass. Raises `ConfigError`; writes nothing.
+
+    `before` and `edition` are those of a run to be continued.
+    """
+    validate(config)
+    settings: Device = build(config.device, Device, "device")
+    if settings.accelerate not in ("auto", "eager"):
+        raise ConfigError(
+            f"device.accelerate={settings.accelerate} is for games: the steps of a classifier are eager, leave it out"
+        )
+    device = settings.activate()
+    training, test = _data(config)
+    augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
+    tracker: Tracker = build(config.tracker, Tracker, "tracker")
+    with naming("train"):
+        source = batches(
+            training,
+            config.train.batch_size,
+            config.seed,
+            device,
+            data=settings.data,
+            workers=settings.workers,
+            edition=edition,
+        )
+        (first,) = source(0, 1).unbind()
+    torch.manual_seed(stream(config.seed, "initial weights"))
+    classifier: Classifier = build(
+        config.classifier,
+        Classifier,
+        "classifier",
+        sample_shape=training.sample_shape,
+        class_count=len(training.classes),
+    )
+    classifier.to(device).to(memory_format=torch.channels_last)
+    if "classifier" not in config.optimizer:
+        raise ConfigError("optimizer has no node for a classifier: add one to its yaml, as configs/optimizer/adam.yaml")
+    built, changing = optimizer(config.optimizer.classifier, "optimizer.classifier", classifier)
+    lesson = Lesson(classifier, augmentation)
+    with naming("classifier"), FlopCounterMode(display=False) as counter:
+        _dry_pass(lesson, first, len(training.classes))
+    planned = plan(
+        settings,
+        device,
+        operations=counter.get_total_flops(),
+        steps=config.train.steps,
+        before=before,
+        data=source.description,
+        is_game=False,
+    )
+    torch.set_num_threads(planned.threads)
+    lesson.bf16 = planned.precision == "bf16"
+    return ClassifierJob(
+        seed=config.seed,
+        edition=edition,
+        steps=config.train.steps,
+        images_per_step=config.train.batch_size,
+        every=typing.cast(EveryConfig, OmegaConf.to_object(config.every)),
+        device=device,
+        dataset=training,
+        classes=dict(zip(training.classes, training.class_shares().tolist(), strict=True)),
+        state=ClassifierState(classifier, built),
+        tracker=tracker,
+        plan=planned,
+        lesson=lesson,
+        batches=source,
+        pace=Pace(in_range(schedule(config.train.schedule, "train.schedule"), NonNegative, "train.schedule"), changing),
+        test=test,
+    )
+
+
+def _data(config: DictConfig) -> tuple[Dataset, Images]:
+    """What is trained on, and what is tested on. Raises `ConfigError`."""
+    training = parts.dataset(config)
+    if not training.classes:
+        raise ConfigError("dataset has no labels: choose one with classes, such as a folder with a sub-folder for each")
+    if len(training.sample_shape) != 3:
+        raise ConfigError("dataset has points, and classifiers take images: choose mnist5k or another data set of images")
+    if len(training.classes) < 2:
+        raise ConfigError(f"dataset has one class, {training.classes[0]}: a classifier needs two")
+    if isinstance(training, Images):
+        if missing := [name for name, share in _shares(training) if not share]:
+            raise ConfigError(f"dataset has no image of class {missing[0]}: add some, or leave it out of dataset.classes")
+    if config.test.data is not None:
+        return training, _like(training, _chosen(config.test.data), "test.data")
+    other = training.other_split()
+    if isinstance(other, Images):
+        return training, _like(training, other, "dataset")
+    if not isinstance(training, Images):
+        raise ConfigError("test.data has no value: data that are drawn without end leave none to test on: set test.data=…")
+    with naming("dataset"):
+        return divided(training, config.test.share, config.seed)
+
+
+def _chosen(value: Any) -> Dataset:
+    node = options.option("dataset", value) if isinstance(value, str) else value
+    built: Dataset = build(node, Dataset, "test.data")
+    return built
+
+
+def _like(training: Dataset, test: Dataset, key: str) -> Images:
+    """Test images with the labels of the training data, by the names of the classes. Raises `ConfigError`."""
+    if not isinstance(test, Images) or test.labels is None or not test.classes:
+        raise ConfigError(f"{key} has no labelled images to test on: choose data that have")
+    if test.sample_shape != training.sample_shape:
+        raise ConfigError(
+            f"{key} has images of shape {tuple(test.sample_shape)} where dataset has {tuple(training.sample_shape)}"
+        )
+    if set(test.classes) != set(training.classes):
+        odd = sorted(set(test.classes) ^ set(training.classes))
+        raise ConfigError(f"{key} and dataset differ in their classes ({_few(odd)}): give both the same")
+    known = {name: label for label, name in enumerate(training.classes)}
+    labels = torch.tensor([known[name] for name in test.classes])[test.labels]
+    return Images(test.images, labels, classes=list(training.classes))
+
+
+def _shares(data: Images) -> list[tuple[str, float]]:
+    return list(zip(data.classes, data.class_shares().tolist(), strict=True))
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+
+@torch.no_grad()
+def _dry_pass(lesson: Lesson, batch: Batch, classes: int) -> None:
+    """Classify once, in evaluation mode so that nothing changes, and check the shape."""
+    lesson.classifier.eval()
+    logits = lesson.classifier(lesson.augmentation(batch.samples))
+    if logits.shape != (len(batch.samples), classes):
+        raise ConfigError(
+            f"classifier gives logits of shape {tuple(logits.shape)} for a batch of {len(batch.samples)} and {classes}"
+            " classes; it must be (batch, classes)"
+        )
