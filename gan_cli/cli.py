@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gan_cli.config import options, schema
-from gan_cli.config.compose import composition_error, members
+from gan_cli.config.compose import composition_error, members, resolve
 from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
 from gan_cli.errors import CommandError, InterruptedRunError
@@ -173,14 +173,14 @@ def _job(config: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.RUN:
         with _exit_codes("gan-train"):
-            OmegaConf.resolve(config)
+            resolve(config)
             folder = Path(config.outputs, config.name)
             _run(config, folder)
         return
 
     folder = Path(hydra_config.runtime.output_dir)
     try:
-        OmegaConf.resolve(config)
+        resolve(config)
         _run(config, folder)
     except InterruptedRunError as error:
         print(f"gan-train: {error}", file=sys.stderr)

@@ -22,6 +22,9 @@ from gan_cli.config import options
 from gan_cli.config.schema import GROUPS, folder_name
 from gan_cli.errors import ConfigError, did_you_mean
 
+MEMBERS = ("first", "second")
+"""The keys of a data set that hold another, or its name as `options.option` takes it."""
+
 
 def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -> dict[str, DictConfig]:
     """The resolved configs of the members of a study, by name: each has the study's overrides and, after them, its own.
@@ -34,11 +37,36 @@ def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -
             for values in itertools.product(*map(_values, own)):
                 swept = [value for value, override in zip(values, own, strict=True) if value != override]
                 config = compose("config", [*overrides, "study=null", f"name={member}", *values])
-                OmegaConf.resolve(config)
+                resolve(config)
                 configs[folder_name([member, *swept])] = config
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(f"study.members.{member}: {composition_error(error)}") from error
     return configs
+
+
+def resolve(config: DictConfig) -> None:
+    """Put values in the place of what refers to them, and nodes in that of the names of data sets within others.
+
+    Raises `ConfigError`.
+    """
+    if isinstance(config.get("dataset"), DictConfig):
+        _fill(config.dataset, "dataset")
+    OmegaConf.resolve(config)
+
+
+def _fill(dataset: DictConfig, key: str) -> None:
+    for name in MEMBERS:
+        if name not in dataset or OmegaConf.is_missing(dataset, name):
+            continue
+        if isinstance(dataset[name], str):
+            try:
+                dataset[name] = options.option("dataset", dataset[name])
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{key}.{name}={error}, or +dataset@{key}.{name}=… for one of a --config-dir"
+                ) from error
+        if isinstance(dataset[name], DictConfig):
+            _fill(dataset[name], f"{key}.{name}")
 
 
 def _values(override: str) -> list[str]:

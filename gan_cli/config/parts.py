@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 
 from gan_cli.config.build import build, naming
 from gan_cli.datasets.base import Dataset
+from gan_cli.datasets.generated import OpenRun
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Metric
@@ -18,10 +19,10 @@ from gan_cli.models.packed import Packed, packed_shape
 logger = logging.getLogger(__name__)
 
 
-def dataset(config: DictConfig) -> Dataset:
-    """The data."""
-    built: Dataset = build(config.dataset, Dataset, "dataset")
-    return built
+def dataset(config: DictConfig, open_run: OpenRun) -> Dataset:
+    """The data, those that come from runs by `open_run`."""
+    built: Dataset = build(config.dataset, Dataset, "dataset", open_run=open_run)
+    return built.made()
 
 
 def divergence(config: DictConfig) -> Divergence:

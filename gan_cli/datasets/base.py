@@ -2,9 +2,9 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -37,11 +37,18 @@ class Dataset(ABC):
     classes: Sequence[str] = ()
     """The names of the classes, in the order of the labels; none if samples have no labels."""
 
-    shows: ClassVar[str | None] = None
+    shows: str | None = None
     """What images show, if all show one kind of thing; an extractor may be made for one kind."""
 
-    is_stacked: ClassVar[bool] = False
+    is_stacked: bool = False
     """Whether the channels of an image are pictures of their own, which say nothing of one another."""
+
+    origin: Mapping[str, Any] | None = None
+    """The run that drew the samples, with its checkpoint and the seed, as run.json records it; None of real samples."""
+
+    def made(self) -> "Dataset":
+        """The samples as they are drawn from, endless or in memory: itself, unless it describes others."""
+        return self
 
     def fingerprint(self) -> str | None:
         """A digest of the data; None if the config determines them."""
