@@ -1,12 +1,12 @@
 """Images drawn from the generators of finished runs: anew for every batch, or a fixed number once."""
 
 import hashlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from gan_cli.datasets.base import Batch, Dataset, Endless, Images, as_uint8
 from gan_cli.datasets.part import Part
@@ -14,8 +14,6 @@ from gan_cli.errors import ConfigError
 from gan_cli.randomness import stream
 from gan_cli.ranges import Count, Seed
 from gan_cli.sampling import allotted
-
-logger = logging.getLogger(__name__)
 
 PART = 500
 """The number of images that are held as floats at a time."""
@@ -82,7 +80,6 @@ class Generated(Dataset):
         if n is None:
             self._made: Dataset = fresh
         else:
-            logger.info("drawing %d images of %s", n, run)
             self._made = Fixed(fresh, n, sample_seed, Part(None, per_class, subset_seed))
 
     def made(self) -> Dataset:
@@ -131,7 +128,9 @@ class Fixed(Images):
         counts = torch.tensor(allotted(n, fresh.class_shares().tolist()))
         labels = torch.arange(len(counts)).repeat_interleave(counts)
         generator = torch.Generator().manual_seed(stream(seed, "generated data"))
-        images = torch.cat([as_uint8(fresh.of(labels_of_part, generator)) for labels_of_part in labels.split(PART)])
+        # A terminal shows a bar if there is more than a moment to wait.
+        parts = tqdm(labels.split(PART), desc="drawing images", leave=False, delay=0.5, disable=None)
+        images = torch.cat([as_uint8(fresh.of(of_part, generator)) for of_part in parts])
         super().__init__(images, labels, classes=fresh.classes, part=part)
         self.shows, self.is_stacked = fresh.shows, fresh.is_stacked
         self.origin = {**(fresh.origin or {}), "images": n, "seed": seed}

@@ -132,15 +132,15 @@ def _check(first: Dataset, second: Dataset) -> None:
     """Raise `ValueError` for two data sets that are no one."""
     for name, of in (("first", first), ("second", second)):
         if len(of.sample_shape) != 3:
-            raise ValueError(f"{name}= has points of shape {of.sample_shape}: choose images")
+            raise ValueError(f"{name}=… has points of shape {of.sample_shape}: choose images")
     if first.sample_shape != second.sample_shape:
         raise ValueError(
-            f"second= has images of shape {second.sample_shape}, and first= of {first.sample_shape}: choose the same"
+            f"second=… has images of shape {second.sample_shape}, and first=… of {first.sample_shape}: choose the same"
             " resolution and channels"
         )
     if set(first.classes) != set(second.classes):
         raise ValueError(
-            f"second= has {_classes(second)}, and first= {_classes(first)}: choose the same with classes=[…]"
+            f"second=… has {_classes(second)}, and first=… {_classes(first)}: choose the same with classes=[…]"
         )
 
 
