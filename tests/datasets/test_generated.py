@@ -169,7 +169,7 @@ def test_images_that_are_drawn_once_are_those_of_their_seed(runs):
     assert isinstance(other, Images)
     assert torch.equal(one.images, again.images)
     assert not torch.equal(one.images, other.images)
-    assert torch.bincount(one.labels).tolist() == [300, 300]  # type: ignore[arg-type]
+    assert torch.bincount(one.labels).tolist() == [300, 300]
     assert len(one.images.unique(dim=0)) == 600
 
 

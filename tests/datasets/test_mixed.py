@@ -1,5 +1,6 @@
 """Two data sets as one: how many of which, and the label that a class has in both."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -80,10 +81,8 @@ def mixed(first: Dataset, second: Dataset, share: float, **options: Any) -> Data
     ],
 )
 def test_two_sets_in_memory_are_the_largest_one_that_has_the_share(counts, share, expected):
-    first, second = (
-        images([index % 2 for index in range(n)], AB, plus) for n, plus in zip(counts, (0, 100), strict=True)
-    )
-    data = mixed(first, second, share)
+    first, second = ([index % 2 for index in range(n)] for n in counts)
+    data = mixed(images(first, AB), images(second, AB, 100), share)
     assert isinstance(data, Images)
     assert (len(data) - of_second(data), of_second(data)) == expected
     assert all(seen == named for _, seen, named in of(data))
@@ -99,8 +98,8 @@ def test_which_images_are_left_out_is_said_by_a_seed():
     assert [data.fingerprint() == kept[0].fingerprint() for data in kept] == [True, True, False]
 
 
-MEMBERS = {
-    "in memory": (lambda names, plus: images([0, 1, 1, 1], names, plus)),
+MEMBERS: dict[str, Callable[[list[str], int], Dataset]] = {
+    "in memory": lambda names, plus: images([0, 1, 1, 1], names, plus),
     "endless": Fresh,
 }
 
@@ -199,15 +198,13 @@ PLAIN = ('dataset.first="mnist5k:resolution=8:per_class=9"', 'dataset.second="mn
 
 
 def test_members_are_named_or_composed_and_are_nodes_in_the_config():
-    named = compose("dataset=mixed", *PLAIN).dataset
-    composed = compose(
-        "dataset=mixed", "+dataset@dataset.first=mnist5k", "dataset.first.resolution=8", "dataset.first.per_class=9",
-        "+dataset@dataset.second=mnist5k", "dataset.second.resolution=8", "dataset.second.subset_seed=3",
-    ).dataset  # fmt: skip
-    assert named == composed
-    assert named.first._target_ == "gan_cli.datasets.images.Mnist5k"
-    root = compose("dataset=mixed", "dataset.first=mnist", "dataset.second=mnist").dataset.second.root
-    assert "${" not in root
+    second = 'dataset.second="generated:run=somewhere:n=9"'
+    named = compose("dataset=mixed", 'dataset.first="mnist:resolution=8"', second).dataset
+    composed = ["+dataset@dataset.first=mnist", "dataset.first.resolution=8"]
+    composed += ["+dataset@dataset.second=generated", "dataset.second.run=somewhere", "dataset.second.n=9"]
+    assert named == compose("dataset=mixed", *composed).dataset
+    assert named.first._target_ == "gan_cli.datasets.images.Mnist"
+    assert "${" not in named.first.root
 
 
 def test_members_of_members_are_named_too():
