@@ -19,6 +19,7 @@ from gan_cli.datasets.mixtures import Ring
 from gan_cli.models.toys import GaussianGenerator
 from gan_cli.runs import read
 from gan_cli.runs.load import load_run
+from gan_cli.runs.sources import open_run
 
 SWEEP = Path("outputs/sweeps/covering")
 PICTURE = Path(__file__).with_name("covering.png")
@@ -42,7 +43,7 @@ def main() -> None:
 def draw(axes: Axes, name: str, folder: Path) -> None:
     """Draw the density of the data, and the learned Gaussian by its circles of one and two deviations."""
     run = load_run(folder)
-    data, generator = parts.dataset(run.config), run.average
+    data, generator = parts.dataset(run.config, open_run), run.average
     assert isinstance(data, Ring)
     assert isinstance(generator, GaussianGenerator)
     x, y = (torch.linspace(-edge, edge, 200, dtype=torch.float64) for edge in EDGE)

@@ -17,6 +17,7 @@ from gan_cli.divergences.f_divergence import FDivergence
 from gan_cli.metrics.modes import mode_coverage
 from gan_cli.runs import read
 from gan_cli.runs.load import load_run
+from gan_cli.runs.sources import open_run
 from gan_cli.sampling import generate, latents, real_points
 
 SWEEP = Path("outputs/sweeps/gallery")
@@ -42,7 +43,7 @@ def main() -> None:
 def draw(axes: Axes, folder: Path) -> None:
     """The samples of a run over the data, with its divergence and, where it has two, the generator's form."""
     run = load_run(folder)
-    ring, divergence = parts.dataset(run.config), parts.divergence(run.config)
+    ring, divergence = parts.dataset(run.config, open_run), parts.divergence(run.config)
     assert isinstance(ring, Mixture)
     name = next(part for part in folder.name.split(",") if part.startswith("divergence=")).removeprefix("divergence=")
     form = f", {divergence.generator_loss}" if isinstance(divergence, FDivergence) else ""

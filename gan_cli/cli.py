@@ -15,7 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config import options, schema
-from gan_cli.config.compose import composition_error, members
+from gan_cli.config.compose import composition_error, members, resolve
 from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
@@ -181,13 +181,13 @@ def _job(config: DictConfig) -> None:
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.RUN:
         with exit_codes(command):
-            OmegaConf.resolve(config)
+            resolve(config)
             _run(config, Path(config.outputs, config.name))
         return
 
     folder = Path(hydra_config.runtime.output_dir)
     try:
-        OmegaConf.resolve(config)
+        resolve(config)
         _run(config, folder)
     except InterruptedRunError as error:
         print(f"{command}: {error}", file=sys.stderr)

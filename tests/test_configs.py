@@ -29,22 +29,31 @@ from tests.helpers.resuming import advance
 from tests.helpers.runs import record, train
 
 YAMLS = {str(path.relative_to(CONFIGS).with_suffix("")): path for path in sorted(CONFIGS.rglob("*.yaml"))}
-INJECTED = {"sample_shape", "class_count", "params"}
+INJECTED = {"sample_shape", "class_count", "params", "open_run"}
 """What a constructor is given when a run is built, and no yaml holds."""
 
 
 IMAGES = [name for name in options("dataset") if "resolution" in OmegaConf.load(YAMLS[f"dataset/{name}"])]
-TOYS = [name for name in options("dataset") if name not in IMAGES]
+OF_OTHERS = [name for name in options("dataset") if {"run", "first"} & OmegaConf.load(YAMLS[f"dataset/{name}"]).keys()]
+"""Data sets that are made of others, or of runs."""
+TOYS = [name for name in options("dataset") if name not in (*IMAGES, *OF_OTHERS)]
 
 
 def little(dataset: str, data: Path) -> list[str]:
     """A run of one step on little of a data set."""
     overrides = [f"dataset={dataset}", "train.batch_size=8", "train.steps=1"]
+    if dataset in (*IMAGES, *OF_OTHERS):
+        overrides += ["model.generator.width=4", "model.critic.width=4"]
     if dataset in IMAGES:
-        overrides += ["dataset.resolution=8", "model.generator.width=4", "model.critic.width=4"]
-    if OmegaConf.is_missing(OmegaConf.load(YAMLS[f"dataset/{dataset}"]), "path"):
+        overrides.append("dataset.resolution=8")
+    missing = OmegaConf.missing_keys(OmegaConf.load(YAMLS[f"dataset/{dataset}"]))
+    if "path" in missing:
         overrides.append(f"dataset.path={data / 'images'}")
-    return overrides
+    if "run" in missing:
+        run = train(data / "source", *little("mnist", data), "model.conditional=true")
+        overrides.append(f"dataset.run={run}")
+    members = sorted({"first", "second"} & missing)
+    return [*overrides, *(f'dataset.{name}="mnist:resolution=8"' for name in members)]
 
 
 def first_that_fits(candidates: Iterable[Sequence[str]], *overrides: str) -> list[str]:

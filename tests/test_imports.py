@@ -11,7 +11,7 @@ import gan_cli
 
 PACKAGE = Path(gan_cli.__path__[0])
 
-WITH_TORCH = {"gan_cli.runs.load", "gan_cli.runs.checkpoints"}
+WITH_TORCH = {"gan_cli.runs.load", "gan_cli.runs.checkpoints", "gan_cli.runs.sources"}
 """Of the package `runs`, what builds networks and what holds their weights."""
 
 

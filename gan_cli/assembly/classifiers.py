@@ -2,7 +2,6 @@
 
 import typing
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -11,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from gan_cli.assembly.numbers import optimizer, schedule
 from gan_cli.augmentations.base import Augmentation
 from gan_cli.classifiers.base import Classifier
-from gan_cli.config import options, parts
+from gan_cli.config import parts
 from gan_cli.config.build import build, in_range, naming
 from gan_cli.config.schema import EveryConfig, validate
 from gan_cli.datasets.base import Batch, Dataset, Images
@@ -21,6 +20,7 @@ from gan_cli.errors import ConfigError
 from gan_cli.jobs import ClassifierJob
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
+from gan_cli.runs.sources import open_run
 from gan_cli.trackers import Tracker
 from gan_cli.training.batches import batches
 from gan_cli.training.classifying import ClassifierState, Lesson, Pace
@@ -101,7 +101,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
 
 def _data(config: DictConfig) -> tuple[Dataset, Images]:
     """What is trained on, and what is tested on. Raises `ConfigError`."""
-    training = parts.dataset(config)
+    training = parts.dataset(config, open_run)
     if not training.classes:
         raise ConfigError("dataset has no labels: choose one with classes, such as a folder with a sub-folder for each")
     if len(training.sample_shape) != 3:
@@ -112,7 +112,7 @@ def _data(config: DictConfig) -> tuple[Dataset, Images]:
         if missing := [name for name, share in _shares(training) if not share]:
             raise ConfigError(f"dataset has no image of class {missing[0]}: add some, or leave it out of dataset.classes")
     if config.test.data is not None:
-        return training, _like(training, _chosen(config.test.data), "test.data")
+        return training, _like(training, parts.dataset(config, open_run, "test.data"), "test.data")
     other = training.other_split()
     if isinstance(other, Images):
         return training, _like(training, other, "dataset")
@@ -120,12 +120,6 @@ def _data(config: DictConfig) -> tuple[Dataset, Images]:
         raise ConfigError("test.data has no value: data that are drawn without end leave none to test on: set test.data=…")
     with naming("dataset"):
         return divided(training, config.test.share, config.seed)
-
-
-def _chosen(value: Any) -> Dataset:
-    node = options.option("dataset", value) if isinstance(value, str) else value
-    built: Dataset = build(node, Dataset, "test.data")
-    return built
 
 
 def _like(training: Dataset, test: Dataset, key: str) -> Images:

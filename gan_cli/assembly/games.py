@@ -24,6 +24,7 @@ from gan_cli.metrics.subject import RealSamples
 from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
+from gan_cli.runs.sources import open_run
 from gan_cli.schedules import Schedule
 from gan_cli.show.samples import draws_raw
 from gan_cli.trackers import Tracker
@@ -43,7 +44,8 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     validate(config)
     settings: Device = build(config.device, Device, "device")
     device = settings.activate()
-    dataset, divergence, extractor = parts.dataset(config), parts.divergence(config), parts.extractor(config)
+    dataset = parts.dataset(config, open_run)
+    divergence, extractor = parts.divergence(config), parts.extractor(config)
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):

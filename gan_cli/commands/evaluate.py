@@ -10,6 +10,7 @@ from gan_cli import sources
 from gan_cli.commands.question import Question
 from gan_cli.config import options
 from gan_cli.config.foreign import refuse_foreign
+from gan_cli.config.identity import leaves
 from gan_cli.config.schema import Config
 from gan_cli.errors import CommandError, ConfigError, did_you_mean
 from gan_cli.exact.estimated import QUANTILE
@@ -87,7 +88,8 @@ def _requests(config: DictConfig, question: Question) -> list[Request]:
     digest, dataset = _digest(checkpoints[-1]), read.record(run).get("dataset")
     extractor = receipts.identity(config.metric.extractor)
     models = config.model
-    parts = [str(node.get("_target_")) for node in (config.dataset, config.divergence, models.generator, models.critic)]
+    parts = [str(node.get("_target_")) for node in (config.divergence, models.generator, models.critic)]
+    parts += _targets(config.dataset)
     subject = sources.code_digest(*parts)
     asked = Asked(question.split, extractor.extractor, extractor.extractor_sha256)
     return [
@@ -109,6 +111,12 @@ def _requests(config: DictConfig, question: Question) -> list[Request]:
         for name, node in config.metric.items()
         if name != "extractor"
     ]
+
+
+def _targets(node: DictConfig) -> list[str]:
+    """The classes of a node and of those within it."""
+    values = leaves(OmegaConf.to_container(node))
+    return [str(value) for key, value in values.items() if key.rpartition(".")[2] == "_target_"]
 
 
 def _digest(checkpoint: Path) -> str:

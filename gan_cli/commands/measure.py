@@ -23,6 +23,7 @@ from gan_cli.runs import read, record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.runs.receipts import ExtractorIdentity, Receipt, Request
+from gan_cli.runs.sources import open_run
 from gan_cli.show import pictures
 from gan_cli.training.device import Device
 
@@ -85,7 +86,8 @@ def _setup(config: DictConfig, question: Question) -> Setup:
     config.device.precision = "float32"  # as the receipts say
     settings: Device = build(config.device, Device, "device")
     device = settings.activate()
-    dataset, divergence, extractor = parts.dataset(config), parts.divergence(config), parts.extractor(config)
+    dataset = parts.dataset(config, open_run)
+    divergence, extractor = parts.divergence(config), parts.extractor(config)
     if read.record(question.run).get("dataset") not in (None, dataset.fingerprint()):
         raise ConfigError(f"{question.run} was trained on other data than dataset.* finds now: restore them")
     run = load_run(question.run, question.step, device, question.allow)
@@ -149,12 +151,14 @@ def _receipt(
     refused: str | None = None,
 ) -> Receipt:
     asked = asdict(request)
+    origin = setup.dataset.origin
     return {
         **asked,
         **asked["extractor"],
         "numbers": numbers or {},
         "samples": samples or {},
         "refused": refused,
+        **({} if origin is None else {"origin": origin}),
         "dtype": "float32",
         **record.circumstances(setup.device),
         "made": record.now(),

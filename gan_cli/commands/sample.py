@@ -24,6 +24,7 @@ from gan_cli.errors import ConfigError, did_you_mean
 from gan_cli.models.base import Generator
 from gan_cli.runs import read
 from gan_cli.runs.load import TrainedRun, load_run
+from gan_cli.runs.sources import open_run
 from gan_cli.show import pictures, samples
 
 PART = 500
@@ -136,7 +137,7 @@ class Drawn:
     def points(self) -> bytes:
         is_raw = self.weights == "raw" or samples.draws_raw(self.trained.config)
         title = samples.heading(self.trained.step, is_raw=is_raw)
-        dataset = parts.dataset(self.trained.config)
+        dataset = parts.dataset(self.trained.config, open_run)
         given = self.labels(sampling.PLOTTED_POINTS)
         return samples.picture(self.generator, dataset, seed=self.seed, title=title, n=self.n, given=given)
 

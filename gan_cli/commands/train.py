@@ -15,6 +15,7 @@ from gan_cli.commands.reporter import Reporter
 from gan_cli.commands.signals import StopSignals
 from gan_cli.config.identity import differences
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
+from gan_cli.datasets.base import Dataset
 from gan_cli.errors import ConfigError, InterruptedRunError
 from gan_cli.jobs import Job
 from gan_cli.runs import checkpoints, read, record
@@ -116,11 +117,18 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
         **record.circumstances(job.device),
         "started": read.record(folder.path).get("started", record.now()),
     }
+    summary |= _of_data(job.dataset)
     if job.classes:
         summary["classes"] = dict(job.classes)
     if metrics:
         summary["final"] = metrics[-1]
     return summary
+
+
+def _of_data(dataset: Dataset) -> dict[str, Any]:
+    """What is known of the data beside their digest: the run that drew them, and what they show."""
+    known = {"origin": dataset.origin, "shows": dataset.shows, "is_stacked": dataset.is_stacked}
+    return {name: value for name, value in known.items() if value}
 
 
 @contextmanager

@@ -37,10 +37,11 @@ class _Plan:
 def build(node: Any, expected: type, key: str, **injected: Any) -> Any:
     """The object that a `_target_` node describes, an instance of `expected`, given those of the injected it names.
 
-    The annotations of a constructor say what its node may hold: plain values with their types and ranges, and parts,
-    which are nodes of their own, wherever a class of this project or an abstract one is annotated: alone, as a member
-    of a union (`Part | None`, `float | Part`), or as the items of a list or of a mapping. No class is called before
-    all nodes are checked, and only classes of the annotated kinds are: this project's parts and torch's optimizers.
+    Parts within it are given theirs too. The annotations of a constructor say what its node may hold: plain values
+    with their types and ranges, and parts, which are nodes of their own, wherever a class of this project or an
+    abstract one is annotated: alone, as a member of a union (`Part | None`, `float | Part`), or as the items of a list
+    or of a mapping. No class is called before all nodes are checked, and only classes of the annotated kinds are: this
+    project's parts and torch's optimizers.
     """
     return _started(_plan(node, (expected,), key, injected))
 
@@ -78,7 +79,7 @@ def _plan(node: Any, kinds: tuple[type, ...], key: str, injected: dict[str, Any]
             raise ConfigError(f"{key}.{name} is not an option of {constructor.__name__}: {remedy}")
         if OmegaConf.is_missing(node, name):
             raise ConfigError(f"{key}.{name} has no value: set {key}.{name}=…")
-        arguments[name] = _argument(node[name], hints.get(name, Any), f"{key}.{name}")
+        arguments[name] = _argument(node[name], hints.get(name, Any), f"{key}.{name}", injected)
     for name, parameter in parameters.items():
         if parameter.default is inspect.Parameter.empty and name not in arguments | injected:
             raise ConfigError(f"{key}.{name} is missing: {constructor.__name__} needs it")
@@ -128,7 +129,7 @@ def _is_at_home(found: type, target: str) -> bool:
     return all(is_within(home, [package]) for package in PACKAGES if is_within(target, [package]))
 
 
-def _argument(value: Any, hint: Any, key: str) -> Any:
+def _argument(value: Any, hint: Any, key: str, injected: dict[str, Any]) -> Any:
     """A plain value as `hint` annotates it, or the plan of a part, or plans in a list or a mapping."""
     alternatives = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     with_parts = [alternative for alternative in alternatives if _has_parts(alternative)]
@@ -138,15 +139,15 @@ def _argument(value: Any, hint: Any, key: str) -> Any:
             wanted = _in_words(with_parts) or ["a plain value, and not a node with a _target_"]
             raise ConfigError(f"{key} must be {' or '.join(wanted)}")
         plain = [alternative for alternative in alternatives if alternative not in with_parts]
-        planned = _plan(value, kinds, key, {})
+        planned = _plan(value, kinds, key, injected)
         return replace(planned, plain=functools.reduce(operator.or_, plain)) if plain else planned
     for alternative in with_parts:
         if isinstance(value, ListConfig) and get_origin(alternative) in (Sequence, list):
             items = get_args(alternative)[0]
-            return [_argument(item, items, f"{key}[{index}]") for index, item in enumerate(value)]
+            return [_argument(item, items, f"{key}[{index}]", injected) for index, item in enumerate(value)]
         if isinstance(value, DictConfig) and get_origin(alternative) in (Mapping, dict):
             items = get_args(alternative)[1]
-            return {str(name): _argument(item, items, f"{key}.{name!s}") for name, item in value.items()}
+            return {str(name): _argument(item, items, f"{key}.{name!s}", injected) for name, item in value.items()}
     if isinstance(value, DictConfig | ListConfig):
         value = OmegaConf.to_container(value, resolve=True)
     plain = [alternative for alternative in alternatives if alternative not in with_parts]

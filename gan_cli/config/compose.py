@@ -26,6 +26,9 @@ from gan_cli.errors import ConfigError, did_you_mean
 CompositionErrors = (HydraException, OmegaConfBaseException)
 """What is raised of a config that does not compose."""
 
+MEMBERS = ("first", "second")
+"""The keys of a data set that hold another, or its name as `options.option` takes it."""
+
 
 def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -> dict[str, DictConfig]:
     """The resolved configs of the members of a study, by name: each has the study's overrides and, after them, its own.
@@ -38,12 +41,39 @@ def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -
             for values in itertools.product(*map(_values, own)):
                 swept = [value for value, override in zip(values, own, strict=True) if value != override]
                 config = compose("config", [*overrides, "study=null", f"name={member}", *values])
-                OmegaConf.resolve(config)
+                resolve(config)
                 config = taken(config)
                 configs[folder_name([member, *swept])] = config
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(f"study.members.{member}: {composition_error(error)}") from error
     return configs
+
+
+def resolve(config: DictConfig) -> None:
+    """Put values in the place of what refers to them, and nodes in that of the names of data sets within others.
+
+    Raises `ConfigError`.
+    """
+    if isinstance(config.get("dataset"), DictConfig):
+        _fill(config.dataset, "dataset", MEMBERS)
+    if isinstance(config.get("test"), DictConfig):
+        _fill(config.test, "test", ("data",))
+    OmegaConf.resolve(config)
+
+
+def _fill(parent: DictConfig, key: str, names: Sequence[str]) -> None:
+    for name in names:
+        if name not in parent or OmegaConf.is_missing(parent, name):
+            continue
+        if isinstance(parent[name], str):
+            try:
+                parent[name] = options.option("dataset", parent[name])
+            except ConfigError as error:
+                raise ConfigError(
+                    f"{key}.{name}={error}, or +dataset@{key}.{name}=… for one of a --config-dir"
+                ) from error
+        if isinstance(parent[name], DictConfig):
+            _fill(parent[name], f"{key}.{name}", MEMBERS)
 
 
 def _values(override: str) -> list[str]:

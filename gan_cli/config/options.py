@@ -27,7 +27,7 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
 
     Options of nested groups are filled in. Raises `ConfigError` for a name or a value that cannot be read.
     """
-    name, *values = text.split(":")
+    name, *values = re.split(r":(?![^{]*})", text)  # none within braces: these hold a mapping
     if name not in names(group, folders):
         raise ConfigError(f"{name} is not a {group}: {did_you_mean(name, names(group, folders))}")
     try:
@@ -35,12 +35,14 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
     except Exception as error:  # whatever yaml and OmegaConf trip over in a user's file
         reason = (str(error) or "its defaults name an option that does not exist").splitlines()[0]
         raise ConfigError(f"{path(group, name, folders)} cannot be read ({reason}): mend it") from error
+    unset = OmegaConf.missing_keys(node)
     try:
         for value in values:
             key, equals, given = value.partition("=")
             if given == "???":
                 raise ConfigError(f"{text}: {key} has no value")
-            if not equals or OmegaConf.select(node, key, default=node) is node:  # a value may be null
+            known = key in unset or OmegaConf.select(node, key, default=node) is not node  # a value may be null
+            if not equals or not known:
                 raise ConfigError(f"{text}: {key} is not a key of {name}: {did_you_mean(key, _keys(node))}")
         return cast(DictConfig, OmegaConf.merge(node, OmegaConf.from_dotlist(values)))
     except (OmegaConfBaseException, ValueError, YAMLError) as error:

@@ -4,10 +4,11 @@ import logging
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config.build import build, naming
 from gan_cli.datasets.base import Dataset
+from gan_cli.datasets.generated import OpenRun
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Metric
@@ -18,10 +19,10 @@ from gan_cli.models.packed import Packed, packed_shape
 logger = logging.getLogger(__name__)
 
 
-def dataset(config: DictConfig) -> Dataset:
-    """The data."""
-    built: Dataset = build(config.dataset, Dataset, "dataset")
-    return built
+def dataset(config: DictConfig, open_run: OpenRun, key: str = "dataset") -> Dataset:
+    """The data of a node of the config, those that come from runs by `open_run`."""
+    built: Dataset = build(OmegaConf.select(config, key), Dataset, key, open_run=open_run)
+    return built.made()
 
 
 def divergence(config: DictConfig) -> Divergence:

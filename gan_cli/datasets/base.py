@@ -3,9 +3,9 @@
 import copy
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,11 +38,18 @@ class Dataset(ABC):
     classes: Sequence[str] = ()
     """The names of the classes, in the order of the labels; none if samples have no labels."""
 
-    shows: ClassVar[str | None] = None
+    shows: str | None = None
     """What images show, if all show one kind of thing; an extractor may be made for one kind."""
 
-    is_stacked: ClassVar[bool] = False
+    is_stacked: bool = False
     """Whether the channels of an image are pictures of their own, which say nothing of one another."""
+
+    origin: Mapping[str, Any] | None = None
+    """The run that drew the samples, with its checkpoint and the seed, as run.json records it; None of real samples."""
+
+    def made(self) -> "Dataset":
+        """The samples as they are drawn from, endless or in memory: itself, unless it describes others."""
+        return self
 
     def fingerprint(self) -> str | None:
         """A digest of the data; None if the config determines them."""
@@ -148,12 +155,12 @@ class Images(Dataset):
             return super().class_shares()
         return torch.bincount(self.labels, minlength=len(self.classes)).double() / len(self.labels)
 
-    def part(self, chosen: Tensor) -> "Images":
+    def subset(self, chosen: Tensor) -> "Images":
         """The images of these indices, shape `(n,)`, as data of their own."""
-        part = copy.copy(self)
-        part.images = self.images[chosen]
-        part.labels = None if self.labels is None else self.labels[chosen]
-        return part
+        subset = copy.copy(self)
+        subset.images = self.images[chosen]
+        subset.labels = None if self.labels is None else self.labels[chosen]
+        return subset
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.images.contiguous().numpy().data).hexdigest()

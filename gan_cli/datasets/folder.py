@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -30,6 +30,9 @@ SUFFIXES = (*IMG_EXTENSIONS, ".gif")
 
 MANIFEST = "manifest.json"
 """What `gan-sample` writes beside sub-folders of classes, whose names a file system may not take."""
+
+RECEIPT = ("run", "checkpoint_sha256", "step", "weights", "seed")
+"""What the manifest says of where the images come from."""
 
 DECODER_VERSION = 1
 """Part of the key of the cache: raise it whenever the same file would become other pixels."""
@@ -71,8 +74,10 @@ class Folder(Images):
         label = {name: index for index, name in enumerate(folders)}
         labels = torch.tensor([label[file.parts[0]] for file in files if str(file) not in bad]) if folders else None
         part = Part(classes, per_class, subset_seed)
-        names = _class_names(folder, folders)
+        manifest = _manifest(folder)
+        names = _class_names(manifest, folders)
         super().__init__(torch.from_numpy(images), labels, mirror=mirror, classes=names, part=part)
+        self.origin = {name: manifest[name] for name in RECEIPT if name in manifest} or None
 
 
 def _find(folder: Path) -> tuple[list[Path], list[str]]:
@@ -100,12 +105,20 @@ def _find(folder: Path) -> tuple[list[Path], list[str]]:
     return flat or [file for name in classes for file in nested[name]], classes
 
 
-def _class_names(folder: Path, folders: list[str]) -> list[str]:
-    """The names of the classes in sub-folders: theirs, unless the manifest of `gan-sample` has others."""
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of `gan-sample`; empty where there is none, or that of somebody else."""
     try:
-        listed = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["classes"]
-        names = {str(of["folder"]): str(name) for name, of in listed.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or that of somebody else
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def _class_names(manifest: Mapping[str, Any], folders: list[str]) -> list[str]:
+    """The names of the classes in sub-folders: theirs, unless the manifest has others."""
+    try:
+        names = {str(of["folder"]): str(name) for name, of in manifest["classes"].items()}
+    except (KeyError, TypeError, AttributeError):
         names = {}
     return [names.get(name, name) for name in folders]
 

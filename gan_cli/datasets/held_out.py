@@ -20,4 +20,4 @@ def divided(data: Images, share: float, seed: int) -> tuple[Images, Images]:
             raise ValueError(f"class {name} has one image, and needs one to train on and one to test on: add some")
         held = min(len(members) - 1, max(1, round(share * len(members))))
         to_test[members[torch.randperm(len(members), generator=source)[:held]]] = True
-    return data.part((~to_test).nonzero()[:, 0]), data.part(to_test.nonzero()[:, 0])
+    return data.subset((~to_test).nonzero()[:, 0]), data.subset(to_test.nonzero()[:, 0])

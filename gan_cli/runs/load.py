@@ -12,6 +12,7 @@ from torch import nn
 
 from gan_cli.config import parts
 from gan_cli.config.foreign import refuse_foreign
+from gan_cli.config.schema import Config, kind_of
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Critic, Generator
 from gan_cli.runs import checkpoints, read
@@ -81,6 +82,8 @@ def load_run(
     `allow` are the modules, beside our own, that the config may name classes of.
     """
     config = read.config_of_run(path)
+    if kind_of(config) is not Config:
+        raise ConfigError(f"{path} is the run of a classifier: choose that of a game, which gan-train makes")
     # No metric of the run is built; those that are asked for are checked by who builds them.
     refuse_foreign(OmegaConf.masked_copy(config, [str(key) for key in config if key != "metric"]), allow)
     checkpoint, state = checkpoints.newest(path, step, device)

@@ -303,6 +303,22 @@ def test_injected_values_complete_a_node_and_cannot_be_set():
         build(node, Dataset, "dataset", deviation=0.5, radius=1.0)
 
 
+class Twice(Dataset):
+    """A data set of two others, which are given what it is."""
+
+    def __init__(self, first: Dataset, others: Sequence[Dataset], depth: int = 0) -> None:
+        self.first, self.others, self.depth = first, others, depth
+
+
+def test_injected_values_reach_the_parts_within():
+    ring = {"_target_": "gan_cli.datasets.mixtures.Ring", "modes": 2, "radius": 1.0}
+    built = build(OmegaConf.create(part("Twice", first=ring, others=[ring, ring])), Dataset, "dataset", deviation=0.5)
+    assert [of.deviations.tolist() for of in (built.first, *built.others)] == [[0.5, 0.5]] * 3
+    wrong = OmegaConf.create(part("Twice", first=ring, others=[ring, ring | {"deviation": 1.0}]))
+    with pytest.raises(ConfigError, match=r"^dataset\.others\[1\]\.deviation is not an option of Ring: choose one of"):
+        build(wrong, Dataset, "dataset", deviation=0.5)
+
+
 def test_the_average_of_a_spectral_generator_keeps_its_norms():
     """Its singular vectors are those of the generator, not a blend of old and new ones, which have no unit length."""
     torch.manual_seed(0)

@@ -528,3 +528,13 @@ def test_classes_have_the_names_that_a_manifest_gives_them_and_else_those_of_the
     for other in ("[]", "{", '{"classes": 3}', '{"classes": {"a": 1}}'):
         (pictures / "manifest.json").write_text(other)
         assert opened().classes == ["10", "Bag", "T-shirt-top"]
+
+
+def test_the_origin_of_the_images_is_what_the_manifest_says_of_it(pictures, opened):
+    Image.new("L", (8, 8)).save(pictures / "one.png")
+    assert opened().origin is None
+    origin = {"run": "/outputs/digits", "checkpoint_sha256": "ab12", "step": 4000, "weights": "raw", "seed": 3}
+    (pictures / "manifest.json").write_text(json.dumps(origin | {"classes": {}}))
+    assert opened().origin == origin
+    (pictures / "manifest.json").write_text('{"classes": {}, "name": "of somebody else"}')
+    assert opened().origin is None

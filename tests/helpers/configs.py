@@ -4,10 +4,11 @@ from pydoc import locate
 from typing import Any
 
 import hydra
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gan_cli.config import options, schema
 from gan_cli.config.build import build
+from gan_cli.config.compose import resolve
 from gan_cli.config.taken import taken
 from gan_cli.datasets.base import Density
 from gan_cli.divergences.base import Divergence
@@ -35,7 +36,7 @@ def compose(*overrides: str) -> DictConfig:
     schema.register()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         composed = hydra.compose("config", ["name=test", *overrides])
-    OmegaConf.resolve(composed)
+    resolve(composed)
     return taken(composed)
 
 
@@ -44,7 +45,7 @@ def compose_classifier(*overrides: str) -> DictConfig:
     schema.register()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         composed = hydra.compose("classify", ["name=test", *overrides])
-    OmegaConf.resolve(composed)
+    resolve(composed)
     return taken(composed)
 
 
