@@ -20,11 +20,11 @@ from torch import Tensor
 from torch.nn.functional import affine_grid, cross_entropy, grid_sample
 from tqdm import tqdm
 
+from gan_cli.classifiers.small_cnn import SmallCNN
 from gan_cli.datasets.base import Images, to_unit_range
 from gan_cli.datasets.images import FashionMnist, Mnist
-from gan_cli.metrics.extractors.network import SmallClassifier
 
-WEIGHTS = Path(__file__).parents[1] / "gan_cli" / "extractors" / "weights"
+WEIGHTS = Path(__file__).parents[1] / "gan_cli" / "metrics" / "extractors" / "weights"
 BATCH_SIZE = 128
 
 
@@ -48,7 +48,7 @@ def distorted(images: Tensor, mirror: bool) -> Tensor:
 
 
 @torch.no_grad()
-def accuracy(network: SmallClassifier, data: Images) -> float:
+def accuracy(network: SmallCNN, data: Images) -> float:
     """The share of pictures whose most probable class is the right one."""
     assert data.labels is not None
     network.eval()
@@ -56,7 +56,7 @@ def accuracy(network: SmallClassifier, data: Images) -> float:
     return (found == data.labels).double().mean().item()
 
 
-def train(network: SmallClassifier, data: Images, epochs: int, mirror: bool) -> None:
+def train(network: SmallCNN, data: Images, epochs: int, mirror: bool) -> None:
     """AdamW under one cycle of the learning rate."""
     assert data.labels is not None
     steps = epochs * (len(data) // BATCH_SIZE)
@@ -92,7 +92,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     torch.manual_seed(arguments.seed)
-    network = SmallClassifier().to(memory_format=torch.channels_last)
+    network = SmallCNN((1, 28, 28), 10, width=32, dropout=0.3).to(memory_format=torch.channels_last)
     train(network, make(arguments.root, "train", 28), epochs, mirror=not is_digits)  # a mirrored digit is no digit
 
     path = arguments.out or WEIGHTS / f"{arguments.data}.safetensors"

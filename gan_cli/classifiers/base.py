@@ -1,8 +1,13 @@
 """What classifiers are to the rest of the program."""
 
 from abc import ABC, abstractmethod
+from typing import Annotated
 
+from annotated_types import Ge, Lt
 from torch import Tensor, nn
+
+Dropout = Annotated[float, Ge(0), Lt(1)]
+"""The probability that a unit is left out of a training step."""
 
 
 class Classifier(nn.Module, ABC):
@@ -29,9 +34,15 @@ class Classifier(nn.Module, ABC):
         return logits
 
 
-def check_square(sample_shape: tuple[int, ...], least: int) -> None:
-    """Raise `ValueError` unless samples are square images with a side of at least `least` pixels."""
-    if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
-        raise ValueError(f"takes square images, not samples of shape {sample_shape}: choose classifier=maxout")
-    if sample_shape[1] < least:
-        raise ValueError(f"takes sides of at least {least}, not {sample_shape[1]}: choose dataset.resolution={least}")
+def check_images(sample_shape: tuple[int, ...], least: int) -> None:
+    """Raise `ValueError` unless samples are images whose sides have at least `least` pixels."""
+    if len(sample_shape) != 3:
+        raise ValueError(f"takes images, not samples of shape {sample_shape}: choose classifier=softmax")
+    side = min(sample_shape[1:])
+    if side < least:
+        raise ValueError(f"takes sides of at least {least}, not {side}: choose dataset.resolution={least}")
+
+
+def brightness(images: Tensor) -> Tensor:
+    """Images in [−1, 1] as [0, 1], where a pixel that dropout or padding sets to zero is black and not grey."""
+    return (images + 1) / 2
