@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gan_cli import sampling
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.datasets.base import Dataset, Endless, Images, as_uint8
 from gan_cli.datasets.generated import Fresh, Generated
 from gan_cli.errors import ConfigError

@@ -11,12 +11,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from gan_cli.classifiers.small_cnn import SmallCNN
 from gan_cli.datasets.base import Dataset, resized, to_unit_range
 from gan_cli.datasets.images import CLOTHES, DIGITS
 from gan_cli.errors import ConfigError, NeedsError
 from gan_cli.files import file_digest
 from gan_cli.metrics.extractors.base import Extractor, Features
-from gan_cli.metrics.extractors.network import SmallClassifier
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -28,6 +28,9 @@ NAMES = {"mnist": DIGITS, "fashion_mnist": CLOTHES}
 
 SIDE = 28
 """The side, in pixels, of the pictures that the networks were trained on."""
+
+WIDTH = 32
+"""The networks' channels at full size; they have four times as many features."""
 
 
 class Classifier(Extractor):
@@ -65,7 +68,7 @@ class Classifier(Extractor):
             )
 
     @cached_property
-    def _network(self) -> SmallClassifier:
+    def _network(self) -> SmallCNN:
         try:
             digest = file_digest(self.path)
             weights = load_file(self.path)
@@ -73,7 +76,7 @@ class Classifier(Extractor):
             raise ConfigError(f"{self.path} cannot be read ({error}): reinstall gan-cli") from error
         if digest != self.sha256:
             raise ConfigError(f"{self.path} is not the file of metric.extractor.sha256: reinstall gan-cli")
-        network = SmallClassifier()
+        network = SmallCNN((1, SIDE, SIDE), len(NAMES[self.weights]), WIDTH, dropout=0.0)
         missing, unexpected = network.load_state_dict(weights, strict=False)
         assert not unexpected
         assert all(name.endswith("num_batches_tracked") for name in missing)  # these play no part in evaluation
