@@ -75,7 +75,7 @@ GROUPS = [option.name for option in fields(Config) if option.type is Any]
 
 
 FREE = re.compile(
-    r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset\.root|device\.(data|workers)|study\.published\b.*"
+    r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset(\.(first|second))*\.root|device\.(data|workers)|study\.published\b.*"
 )
 """The keys that a run may change when it resumes, since they do not change what is computed at a step."""
 
