@@ -129,7 +129,7 @@ class Resampled(Endless):
 
 
 def _check(first: Dataset, second: Dataset) -> None:
-    """Raise `ValueError` for two data sets that are no one."""
+    """Raise `ValueError` for two data sets that do not go together."""
     for name, of in (("first", first), ("second", second)):
         if len(of.sample_shape) != 3:
             raise ValueError(f"{name}=… has points of shape {of.sample_shape}: choose images")

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from gan_cli.config.identity import differences
 from gan_cli.datasets.base import Batch, Dataset, Endless, Images, as_uint8
 from gan_cli.datasets.mixed import Mixed
 from gan_cli.datasets.mixtures import Ring
@@ -186,7 +187,7 @@ def test_it_shows_what_both_show():
         (Ring(8, 2.0, 0.02), r"^second=… has points of shape \(2,\): choose images"),
     ],
 )
-def test_data_that_are_no_one_are_refused(second, message):
+def test_data_that_do_not_go_together_are_refused(second, message):
     with pytest.raises(ValueError, match=message):
         mixed(images([0, 1], AB), second, 0.5)
 
@@ -205,6 +206,16 @@ def test_members_are_named_or_composed_and_are_nodes_in_the_config():
     assert named == compose("dataset=mixed", *composed).dataset
     assert named.first._target_ == "gan_cli.datasets.images.Mnist"
     assert "${" not in named.first.root
+
+
+def test_the_files_of_members_may_lie_elsewhere_when_a_game_resumes():
+    whole = ["dataset=mixed", "dataset.first=mnist", 'dataset.second="mixed:first=mnist:second=mnist"']
+    old = compose(*whole)
+    new = compose(*whole)
+    new.dataset.first.root = new.dataset.second.first.root = "elsewhere"
+    assert differences(old, new) == []
+    new.dataset.second.second.split = "test"
+    assert differences(old, new) == ["dataset.second.second.split=train (now test)"]
 
 
 def test_members_of_members_are_named_too():
