@@ -142,7 +142,7 @@ class Costs:
             folder = RunFolder(Path(path))
 
             def draw() -> None:
-                folder.write_samples(state.step, job.picture())
+                folder.write_picture("samples", state.step, job.picture())
 
             with Reporter(job, folder, []) as reporter:
                 reports: dict[str, Callable[[], object]] = {

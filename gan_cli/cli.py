@@ -113,8 +113,11 @@ def evaluate() -> None:
     parser.add_argument(
         "--extractor",
         metavar="NAME[:KEY=VALUE]",
-        help=f"{', '.join(options.names('metric/extractor'))}, as inception:weights=PATH (default: the config's)",
+        help=f"{', '.join(options.names('metric/extractor'))}, as inception:weights=PATH or classifier:run=PATH"
+        " (default: the config's)",
     )
+    parser.add_argument("--data", type=Path, metavar="PATH", help="of a classifier's run: label the images of a folder")
+    parser.add_argument("--out", type=Path, metavar="FILE.csv", help="with --data: where their classes are written")
     parser.add_argument("--device", choices=options.names("device"), default="auto", help="(default: auto)")
     _add_allow(parser)
     arguments = parser.parse_args()
@@ -124,7 +127,7 @@ def evaluate() -> None:
         from gan_cli.commands.question import Question
 
         answer = answering.evaluate(Question(**vars(arguments)))
-        if answer.receipts:
+        if answer.receipts or answer.words:
             with printing():
                 print(answering.as_text(answer))
         failures = {str(error): error.exit_code for error in answer.failures.values()}

@@ -12,7 +12,7 @@ from gan_cli.config.options import CONFIGS
 PACKAGE = Path(gan_cli.__path__[0])
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if "configs" not in path.parts)
 
-AROUND = {"commands", "config", "training", "exact", "runs", "show"}
+AROUND = {"assembly", "commands", "config", "training", "exact", "runs", "show"}
 """The folders that hold no parts."""
 
 

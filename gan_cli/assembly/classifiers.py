@@ -105,19 +105,22 @@ def _data(config: DictConfig) -> tuple[Dataset, Images]:
     if not training.classes:
         raise ConfigError("dataset has no labels: choose one with classes, such as a folder with a sub-folder for each")
     if len(training.sample_shape) != 3:
-        raise ConfigError("dataset has points, and classifiers take images: choose mnist5k or another data set of images")
+        raise ConfigError(
+            "dataset has points, and classifiers take images: choose mnist5k or another data set of images"
+        )
     if len(training.classes) < 2:
         raise ConfigError(f"dataset has one class, {training.classes[0]}: a classifier needs two")
-    if isinstance(training, Images):
-        if missing := [name for name, share in _shares(training) if not share]:
-            raise ConfigError(f"dataset has no image of class {missing[0]}: add some, or leave it out of dataset.classes")
+    if isinstance(training, Images) and (missing := [name for name, share in _shares(training) if not share]):
+        raise ConfigError(f"dataset has no image of class {missing[0]}: add some, or leave it out of dataset.classes")
     if config.test.data is not None:
         return training, _like(training, parts.dataset(config, open_run, "test.data"), "test.data")
     other = training.other_split()
     if isinstance(other, Images):
         return training, _like(training, other, "dataset")
     if not isinstance(training, Images):
-        raise ConfigError("test.data has no value: data that are drawn without end leave none to test on: set test.data=…")
+        raise ConfigError(
+            "test.data has no value: data that are drawn without end leave none to test on: set test.data=…"
+        )
     with naming("dataset"):
         return divided(training, config.test.share, config.seed)
 

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, ListConfig, OmegaConf
-from torch import nn
-from torch.optim import Optimizer
+from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.assembly.numbers import number, optimizer, schedule
 from gan_cli.augmentations.base import Augmentation
-from gan_cli.config import options, parts
+from gan_cli.config import parts
 from gan_cli.config.build import build, in_range, naming
 from gan_cli.config.schema import RANGES, EveryConfig, GeneratorTraining, validate
 from gan_cli.datasets.base import Batch, Dataset, Images
@@ -24,6 +22,7 @@ from gan_cli.metrics.subject import RealSamples
 from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
+from gan_cli.runs.classifiers import open_classifier
 from gan_cli.runs.sources import open_run
 from gan_cli.schedules import Schedule
 from gan_cli.show.samples import draws_raw
@@ -45,7 +44,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     settings: Device = build(config.device, Device, "device")
     device = settings.activate()
     dataset = parts.dataset(config, open_run)
-    divergence, extractor = parts.divergence(config), parts.extractor(config)
+    divergence, extractor = parts.divergence(config), parts.extractor(config, open_classifier)
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     with naming("train"):

@@ -1,6 +1,6 @@
 """What `gan-eval` does: read the answer from a receipt, else measure and leave one. torch is imported to measure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from gan_cli.commands.question import Question
 from gan_cli.config import options
 from gan_cli.config.foreign import refuse_foreign
 from gan_cli.config.identity import leaves
-from gan_cli.config.schema import Config
+from gan_cli.config.schema import ClassifierConfig, Config, kind_of
 from gan_cli.errors import CommandError, ConfigError, did_you_mean
 from gan_cli.exact.estimated import QUANTILE
 from gan_cli.files import file_digest
@@ -27,6 +27,8 @@ class Answer:
 
     receipts: list[Receipt]
     failures: dict[str, CommandError]
+    words: str = ""
+    """What there is to say where there are no receipts."""
 
 
 def evaluate(question: Question) -> Answer:
@@ -38,6 +40,10 @@ def evaluate(question: Question) -> Answer:
         raise ConfigError(f"--n {question.n} must be at least 2")
     if question.seed < 0:
         raise ConfigError(f"--seed {question.seed} must be at least 0")
+    if kind_of(config := read.config_of_run(question.run)) is ClassifierConfig:
+        return _of_classifier(question, config)
+    if question.data is not None or question.out is not None:
+        raise ConfigError(f"--data and --out are for classifiers, and {question.run} is a game: leave them out")
     config = _config(question)
     requests = _requests(config, question)
     known = read.receipts(question.run)
@@ -53,6 +59,27 @@ def evaluate(question: Question) -> Answer:
         measured, failures = measure(config, question, missing)
         found |= measured
     return Answer([found[request.metric] for request in requests if request.metric in found], failures)
+
+
+def _of_classifier(question: Question, config: DictConfig) -> Answer:
+    """The accuracy of a classifier; or nothing to read here, once the classes of a folder's images are written."""
+    of_games = {
+        "--metric": question.metrics,
+        "--n": question.n,
+        "--split": question.split,
+        "--step": question.step,
+        "--extractor": question.extractor,
+        "--weights raw": question.weights != "average",
+    }
+    if given := [name for name, value in of_games.items() if value]:
+        raise ConfigError(f"{given[0]} is for games, and {question.run} is a classifier: leave it out")
+    if (question.data is None) != (question.out is None):
+        raise ConfigError("--data PATH --out predictions.csv go together: name both")
+    from gan_cli.commands import classified
+
+    if question.data is not None and question.out is not None:
+        return Answer([], {}, words=classified.predict(question, question.data, question.out))
+    return Answer([classified.accuracy(question, config)], {})
 
 
 def _config(question: Question) -> DictConfig:
@@ -86,7 +113,7 @@ def _requests(config: DictConfig, question: Question) -> list[Request]:
     if not checkpoints:
         raise ConfigError(f"{run} has no checkpoint yet: wait for its first, or set every.checkpoint")
     digest, dataset = _digest(checkpoints[-1]), read.record(run).get("dataset")
-    extractor = receipts.identity(config.metric.extractor)
+    extractor = _identity(config.metric.extractor)
     models = config.model
     parts = [str(node.get("_target_")) for node in (config.divergence, models.generator, models.critic)]
     parts += _targets(config.dataset)
@@ -113,6 +140,17 @@ def _requests(config: DictConfig, question: Question) -> list[Request]:
     ]
 
 
+def _identity(extractor: DictConfig) -> receipts.ExtractorIdentity:
+    """What receipts say of an extractor: one that is a run's goes by its newest checkpoint, wherever that lies."""
+    run = extractor.get("run")
+    if not isinstance(run, str):
+        return receipts.identity(extractor)
+    kept = read.checkpoints(Path(run).expanduser())
+    digest = _digest(kept[-1]) if kept else ""
+    named = receipts.identity(OmegaConf.masked_copy(extractor, [str(key) for key in extractor if key != "run"]))
+    return replace(named, extractor_sha256=digest)
+
+
 def _targets(node: DictConfig) -> list[str]:
     """The classes of a node and of those within it."""
     values = leaves(OmegaConf.to_container(node))
@@ -135,7 +173,7 @@ def _options(node: DictConfig) -> dict[str, Any]:
 
 def as_text(answer: Answer) -> str:
     """The numbers, each with its 95 % interval, what real samples get in the generator's place, and its samples."""
-    lines = []
+    lines = [answer.words] if answer.words else []
     rows = [("number", "value", "of real data", "n", "n real", "n held out", "extractor")]
     for receipt in answer.receipts:
         counts = [str(receipt["samples"].get(kind, "")) for kind in ("generated", "real", "held_out")]

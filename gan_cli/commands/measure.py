@@ -20,6 +20,7 @@ from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.runs import read, record
+from gan_cli.runs.classifiers import open_classifier
 from gan_cli.runs.folder import RunFolder
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.runs.receipts import ExtractorIdentity, Receipt, Request
@@ -87,7 +88,7 @@ def _setup(config: DictConfig, question: Question) -> Setup:
     settings: Device = build(config.device, Device, "device")
     device = settings.activate()
     dataset = parts.dataset(config, open_run)
-    divergence, extractor = parts.divergence(config), parts.extractor(config)
+    divergence, extractor = parts.divergence(config), parts.extractor(config, open_classifier)
     if read.record(question.run).get("dataset") not in (None, dataset.fingerprint()):
         raise ConfigError(f"{question.run} was trained on other data than dataset.* finds now: restore them")
     run = load_run(question.run, question.step, device, question.allow)

@@ -21,3 +21,7 @@ class Question:
     device: str
     allow: Sequence[str] = ()
     """Modules, beside our own, that the run's config may name classes of."""
+    data: Path | None = None
+    """A folder whose images a classifier is to label."""
+    out: Path | None = None
+    """The file that the labels are written to."""

@@ -25,7 +25,10 @@ from gan_cli.training.execution import Plan
 logger = logging.getLogger(__name__)
 
 
-ASSEMBLERS: Mapping[type[RunConfig], Callable[..., Job]] = {Config: games.assemble, ClassifierConfig: classifiers.assemble}
+ASSEMBLERS: Mapping[type[RunConfig], Callable[..., Job]] = {
+    Config: games.assemble,
+    ClassifierConfig: classifiers.assemble,
+}
 
 
 def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> Path:
@@ -151,7 +154,11 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
     reporter = Reporter(job, folder, metrics)
     with StopSignals() as stop, reporter, job.plan.placed():
         # A run may have ended between a checkpoint and its picture.
-        if state.step and _due(state.step, state.step == job.steps, every.samples) and not folder.shows(job.pictured, state.step):
+        if (
+            state.step
+            and _due(state.step, state.step == job.steps, every.samples)
+            and not folder.shows(job.pictured, state.step)
+        ):
             _draw(job, folder, metrics)
         reporter.resume_clock()
         for terms in job.terms():

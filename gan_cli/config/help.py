@@ -53,4 +53,5 @@ def page(configs: Path, kind: type[RunConfig], overrides: Sequence[str]) -> str:
     with initialize_config_dir(str(configs), version_base="1.3"):
         composed = compose(ROOTS[kind], list(overrides))
     config = OmegaConf.to_yaml(taken(composed))
-    return f"{INTRODUCTIONS[kind]}\n== Groups (group=option) ==\n\n{options}\n\n== Config (key.subkey=value) ==\n\n{config}"
+    introduction = INTRODUCTIONS[kind]
+    return f"{introduction}\n== Groups (group=option) ==\n\n{options}\n\n== Config (key.subkey=value) ==\n\n{config}"

@@ -13,6 +13,7 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
+from gan_cli.metrics.extractors.trained import OpenClassifier
 from gan_cli.models.base import Critic, Generator
 from gan_cli.models.packed import Packed, packed_shape
 
@@ -49,9 +50,9 @@ def critic(config: DictConfig, sample_shape: tuple[int, ...], class_count: int =
         return Packed(built, packing)
 
 
-def extractor(config: DictConfig) -> Extractor:
-    """The extractor, which gives metrics their features."""
-    built: Extractor = build(config.metric.extractor, Extractor, "metric.extractor")
+def extractor(config: DictConfig, open_classifier: OpenClassifier) -> Extractor:
+    """The extractor, which gives metrics their features; one that is a run's by `open_classifier`."""
+    built: Extractor = build(config.metric.extractor, Extractor, "metric.extractor", open_classifier=open_classifier)
     return built
 
 

@@ -118,7 +118,11 @@ def keys(kind: type) -> list[str]:
 
 def nested_in(kind: type) -> dict[str, type]:
     """The schemas within one, by their key."""
-    return {option.name: option.type for option in fields(kind) if isinstance(option.type, type) and is_dataclass(option.type)}
+    return {
+        option.name: option.type
+        for option in fields(kind)
+        if isinstance(option.type, type) and is_dataclass(option.type)
+    }
 
 
 def has(kind: type, key: str) -> bool:
@@ -212,4 +216,3 @@ def validate(config: DictConfig) -> None:
         raise ConfigError(
             f"name={config.name} must be a path below outputs, other than sweeps: to write elsewhere set outputs=…"
         )
-

@@ -34,7 +34,9 @@ def taken(config: DictConfig) -> DictConfig:
         config = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(kind), config))
     if isinstance(config.get("optimizer"), DictConfig):
         of_others = {name for other, names in LEARNERS.items() if other is not kind for name in names}
-        config.optimizer = _masked(config.optimizer, [key for key in map(str, config.optimizer) if key not in of_others])
+        config.optimizer = _masked(
+            config.optimizer, [key for key in map(str, config.optimizer) if key not in of_others]
+        )
     return config
 
 
@@ -87,7 +89,9 @@ def _keys(node: DictConfig, within: str = "") -> list[str]:
     return [
         key
         for name in map(str, node)
-        for key in (_keys(node[name], f"{name}.") if not within and isinstance(node[name], DictConfig) else [within + name])
+        for key in (
+            _keys(node[name], f"{name}.") if not within and isinstance(node[name], DictConfig) else [within + name]
+        )
     ]
 
 

@@ -77,6 +77,8 @@ class Folder(Images):
         manifest = _manifest(folder)
         names = _class_names(manifest, folders)
         super().__init__(torch.from_numpy(images), labels, mirror=mirror, classes=names, part=part)
+        self.files = [file.as_posix() for file in files if str(file) not in bad]
+        """The files of all images of the folder, relative to it."""
         self.origin = {name: manifest[name] for name in RECEIPT if name in manifest} or None
 
 

@@ -23,7 +23,13 @@ EVALUATION_LOCK = ".evaluation.lock"
 
 
 OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.CHECKPOINTS)}
-OWN |= {"curves.png", *read.PICTURED, *(f"{shown}.png" for shown in read.PICTURED), "train.log", *(f"{metric}.png" for metric in options.names("metric"))}
+OWN |= {
+    "curves.png",
+    *read.PICTURED,
+    *(f"{shown}.png" for shown in read.PICTURED),
+    "train.log",
+    *(f"{metric}.png" for metric in options.names("metric")),
+}
 """What a run keeps in its folder, by the first name on the way to it."""
 
 
@@ -79,7 +85,12 @@ class RunFolder:
             path = self.path / name
             if path.is_symlink() or path.is_file():
                 raise ConfigError(f"{path} is no folder: move it away, or choose another name=…")
-        for name in (read.CONFIG, read.RECORD, read.METRICS, *map(Path, ("curves.png", "samples.png", "confusion.png", "train.log"))):
+        for name in (
+            read.CONFIG,
+            read.RECORD,
+            read.METRICS,
+            *map(Path, ("curves.png", "samples.png", "confusion.png", "train.log")),
+        ):
             if (self.path / name).is_dir():
                 raise ConfigError(f"{self.path / name} is a folder: move it away, or choose another name=…")
 

@@ -43,8 +43,10 @@ def draw_confusion(axes: Axes, counts: Tensor, names: Sequence[str]) -> None:
             dark = row != column and shares[row, column] > 0.06
             colour = "white" if dark else "black"
             axes.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=7, color=colour)
-    turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if _longest(names) > 2 else {}
-    axes.set_xticks(range(len(names)), names, fontsize=8, **turned)
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    if _longest(names) > 2:
+        for label in axes.get_xticklabels():
+            label.set(rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names, fontsize=8)
 
 

@@ -17,7 +17,7 @@ from gan_cli.randomness import begin, torchs_own
 from gan_cli.schedules import Constant, Progress, Schedule, schedules_in
 from gan_cli.training.batches import Batches
 from gan_cli.training.loop import Terms, descend, widened
-from gan_cli.training.scheduling import Option, OptimizerNumbers
+from gan_cli.training.scheduling import OptimizerNumbers, Option
 from gan_cli.training.state import State
 
 

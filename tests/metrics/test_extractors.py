@@ -24,6 +24,7 @@ from gan_cli.metrics.extractors.inception import Inception
 from gan_cli.metrics.extractors.raw import Raw
 from gan_cli.metrics.frechet import FrechetDistance
 from gan_cli.metrics.neighbours import Neighbours
+from gan_cli.runs.classifiers import open_classifier
 from tests.helpers.commands import Command
 from tests.helpers.configs import compose, divergence
 from tests.helpers.subjects import Stacked, random_images
@@ -165,7 +166,7 @@ def test_the_channels_of_a_stack_are_pictures_of_their_own(name: str) -> None:
 def test_it_is_told_that_an_extractor_was_made_for_other_data(
     kind: type[Dataset], extractor: str, doubt: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    data, features = kind.__new__(kind), parts.extractor(compose(f"metric/extractor={extractor}"))
+    data, features = kind.__new__(kind), parts.extractor(compose(f"metric/extractor={extractor}"), open_classifier)
     parts.warn_of_other_data(features, data, [Neighbours(samples=9, quantile=0.5)])
     assert caplog.records == []
     parts.warn_of_other_data(features, data, [FrechetDistance(samples=9)])
