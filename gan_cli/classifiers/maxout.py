@@ -21,7 +21,8 @@ class _Maxout(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         # Pieces come before units in memory, so that the maximum is of whole rows.
-        return super().forward(input).unflatten(1, (self.pieces, -1)).amax(1)
+        largest: Tensor = super().forward(input).unflatten(1, (self.pieces, -1)).amax(1)
+        return largest
 
 
 class Maxout(Classifier):
