@@ -110,7 +110,9 @@ def test_channels_last_is_kept_from_layer_to_layer(name):
 @pytest.mark.parametrize("classes", [0, 1])
 @pytest.mark.parametrize("name", NAMES)
 def test_data_without_two_classes_are_refused_with_a_remedy(name, classes):
-    with pytest.raises(ConfigError, match=f"needs data of at least two classes, not {classes}: choose data with labels"):
+    with pytest.raises(
+        ConfigError, match=f"needs data of at least two classes, not {classes}: choose data with labels"
+    ):
         classifier(name, class_count=classes)
 
 
