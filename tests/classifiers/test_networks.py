@@ -7,7 +7,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.classifiers import resnet
-from gan_cli.config import build
+from gan_cli.config.build import build
 from gan_cli.config.options import option
 from gan_cli.datasets.images import Mnist5k
 from gan_cli.errors import ConfigError
@@ -31,7 +31,8 @@ def test_softmax_is_one_matrix_and_one_bias():
     torch.manual_seed(0)
     network, images = classifier("softmax"), torch.randn(3, 1, 28, 28)
     assert parameters(network) == 7850
-    expected = torch.einsum("cp,np->nc", network.head.weight, images.reshape(3, -1)) + network.head.bias
+    weight, bias = network.head.parameters()
+    expected = torch.einsum("cp,np->nc", weight, images.reshape(3, -1)) + bias
     torch.testing.assert_close(network(images), expected, rtol=1e-5, atol=1e-5)
 
 
@@ -39,13 +40,13 @@ def test_the_softmax_of_logistic_is_the_sigmoid_of_one_score():
     torch.manual_seed(0)
     network = classifier("logistic", class_count=2).double()
     images = 10 * torch.randn(50, 1, 28, 28, dtype=torch.float64)
-    linear = network.head[0]
-    assert linear.weight.shape == (1, 784)
+    weight, bias = network.parameters()
+    assert weight.shape == (1, 784)
     assert parameters(network) == 785
-    score = images.flatten(1) @ linear.weight[0] + linear.bias
+    score = images.flatten(1) @ weight[0] + bias
     expected = torch.stack([torch.sigmoid(-score), torch.sigmoid(score)], 1)
     torch.testing.assert_close(network(images).softmax(1), expected, rtol=1e-12, atol=0)
-    # And so its cross entropy is ζ(−yz) with y = ±1: equation of Goodfellow 2015, section 5.
+    # And so its cross entropy is ζ(−yz) with y = ±1, as in Goodfellow 2015, section 5.
     signs = torch.where(torch.arange(50) % 2 == 1, 1.0, -1.0)
     losses = functional.cross_entropy(network(images), torch.arange(50) % 2, reduction="none")
     torch.testing.assert_close(losses, functional.softplus(-signs * score), rtol=1e-9, atol=1e-12)
@@ -89,7 +90,8 @@ def test_dropout_leaves_units_out_in_training_only():
     dropped = (network.train().features(images) == 0).double().mean().item()
     assert dropped == pytest.approx(0.5, abs=4 * 0.5 / (400 * 240) ** 0.5)
     assert not (network.eval().features(images) == 0).any()
-    pixels = network.layers[:2].train()(torch.ones(400, 1, 28, 28))
+    (before,) = (module for module in network.modules() if isinstance(module, nn.Dropout) and module.p == 0.2)
+    pixels = before.train()(torch.ones(400, 1, 28, 28))
     torch.testing.assert_close(pixels.unique(), torch.tensor([0, 1.25]))
     assert (pixels == 0).double().mean().item() == pytest.approx(0.2, abs=4 * 0.4 / (400 * 784) ** 0.5)
 
@@ -105,7 +107,7 @@ def test_small_cnn_needs_less_than_two_million_multiplications():
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
 def test_small_cnn_is_the_network_of_the_shipped_extractors(name):
     """The same weights by the same names, and the same features, from the layers written out."""
-    extractor: Shipped = build.build(option("metric/extractor", name), Extractor, "metric.extractor")
+    extractor: Shipped = build(option("metric/extractor", name), Extractor, "metric.extractor")
     shipped = extractor._network
     mine = classifier("small_cnn:width=32:dropout=0.3").eval()
     mine.load_state_dict(shipped.state_dict())
