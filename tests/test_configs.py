@@ -104,7 +104,12 @@ def data(tmp_path, monkeypatch) -> Path:
 
 
 def test_every_group_of_the_config_has_options():
-    assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == {*GROUPS, "experiment", "schedule"}
+    assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == {
+        *GROUPS,
+        "classifier",
+        "experiment",
+        "schedule",
+    }
     assert all(options(group) for group in GROUPS)
 
 
