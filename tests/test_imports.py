@@ -11,7 +11,7 @@ import gan_cli
 
 PACKAGE = Path(gan_cli.__path__[0])
 
-WITH_TORCH = {"gan_cli.runs.load", "gan_cli.runs.checkpoints", "gan_cli.runs.sources"}
+WITH_TORCH = {"gan_cli.runs.load", "gan_cli.runs.checkpoints", "gan_cli.runs.classifiers", "gan_cli.runs.sources"}
 """Of the package `runs`, what builds networks and what holds their weights."""
 
 
@@ -27,8 +27,8 @@ READERS = [
         *("runs/*.py", "commands/report/*.py", "show/wording.py", "show/tables.py", "files.py", "sources.py"),
         *("commands/evaluate.py", "commands/question.py", "commands/sweep.py"),
         *(f"commands/divergence/{name}.py" for name in ("command", "listing", "formulas")),
-        *(f"config/{name}.py" for name in ("schema", "identity", "earlier", "options", "compose", "help")),
-        "cli.py",
+        *(f"config/{name}.py" for name in ("schema", "taken", "identity", "earlier", "options", "compose", "help")),
+        *("cli.py", "terminal.py"),
     )
     if name not in WITH_TORCH
 ]

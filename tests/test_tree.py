@@ -75,6 +75,7 @@ PARTS = {"gan_cli.exact", "gan_cli.sampling", "gan_cli.schedules", "gan_cli.trac
 LEVELS = (
     {"gan_cli.__main__"},
     {"gan_cli.cli"},
+    {"gan_cli.terminal"},
     {"gan_cli.commands"},
     {"gan_cli.studies"},
     {"gan_cli.assembly"},

@@ -12,12 +12,12 @@ def divided(data: Images, share: float, seed: int) -> tuple[Images, Images]:
     Which they are is a function of `seed`. Raises `ValueError` for a class of fewer than two images.
     """
     assert data.labels is not None
-    source = torch.Generator().manual_seed(stream(seed, "test images"))
     to_test = torch.zeros(len(data), dtype=torch.bool)
     for label, name in enumerate(data.classes):
         members = (data.labels == label).nonzero()[:, 0]
         if len(members) < 2:
             raise ValueError(f"class {name} has one image, and needs one to train on and one to test on: add some")
+        source = torch.Generator().manual_seed(stream(seed, f"test images of class {name}"))
         held = min(len(members) - 1, max(1, round(share * len(members))))
         to_test[members[torch.randperm(len(members), generator=source)[:held]]] = True
     return data.subset((~to_test).nonzero()[:, 0]), data.subset(to_test.nonzero()[:, 0])
