@@ -50,7 +50,7 @@ class Data:
 
 def override(key: str, text: str, value: Any = "") -> str:
     """An override as Hydra reads it: text in quotes, whatever it holds."""
-    if not isinstance(value, str) or text.replace("_", "").replace("-", "").isalnum():
+    if not isinstance(value, str) or text.isidentifier():
         return f"{key}={text}"
     escaped = text.replace('"', r"\"")
     return f'{key}="{escaped}"'

@@ -61,7 +61,7 @@ def read(words: Sequence[str]) -> Settings:
             _set(node, word)
     content = OmegaConf.to_container(node)
     assert isinstance(content, dict)
-    found = _typed(Settings, content, "cas")
+    found: Settings = _typed(Settings, content, "cas")
     for name, values in (
         ("synthetic", found.synthetic),
         ("ratios", found.ratios),
