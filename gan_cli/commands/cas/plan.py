@@ -33,7 +33,7 @@ class Condition:
     real: int
     """The number of real images, each seen several times."""
     synthetic: int
-    """The number of synthetic images that a classifier sees, those that are drawn anew each once."""
+    """The number of synthetic images; of those that are drawn anew for every batch, as many as are seen."""
     images_seen: int
     """By each classifier in training, the same image counted each time."""
     per_class: int | None = None
