@@ -15,6 +15,7 @@ from enum import Enum
 from gan_cli.commands.cas.plan import Condition, Kind
 from gan_cli.commands.cas.results import Confusion, Result, class_accuracies
 from gan_cli.commands.report.seeds import student_quantile
+from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.standard_errors import share_error
 
 METHOD = (
@@ -22,7 +23,8 @@ METHOD = (
     " test error: 1.96 standard errors of an accuracy for the size of the test set (Agresti & Coull 1998)"
 )
 
-QUANTILE = 1.96
+ROUNDING = 1e-12
+"""Differences of accuracies that are smaller are rounding."""
 
 
 class Answer(Enum):
@@ -31,12 +33,15 @@ class Answer(Enum):
     worse = "worse"
     none = "no difference that these seeds can show"
     better = "better"
-    unknown = "one seed, which has no interval"
+    unknown = "a difference without an interval"
 
 
 @dataclass(frozen=True)
 class Spread:
-    """The mean of a number over seeds, and half the width of its interval; None of a single seed."""
+    """The mean of a number over seeds, and half the width of its interval.
+
+    A single seed has none, nor have equal numbers, which do not tell how far others lie.
+    """
 
     mean: float
     half_width: float | None
@@ -77,7 +82,7 @@ class Difference:
         """`better` or `worse` if the interval does not hold 0."""
         half = self.spread.half_width
         if half is None:
-            return Answer.unknown
+            return Answer.unknown if self.spread.n == 1 or abs(self.spread.mean) > ROUNDING else Answer.none
         if abs(self.spread.mean) <= half:
             return Answer.none
         return Answer.better if self.spread.mean > 0 else Answer.worse
@@ -103,8 +108,8 @@ class Findings:
 def spread(values: Sequence[float]) -> Spread:
     """The mean of one or more numbers with Student's 95 % interval."""
     mean = math.fsum(values) / len(values)
-    if len(values) == 1:
-        return Spread(mean, None, 1)
+    if max(values) - min(values) < ROUNDING:
+        return Spread(mean, None, len(values))
     half = student_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
     return Spread(mean, half, len(values))
 

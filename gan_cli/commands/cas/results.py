@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeGuard
 
 from gan_cli.commands.cas.plan import Member
 from gan_cli.errors import ConfigError
@@ -42,7 +43,7 @@ def of_member(member: Member, folder: Path, classes: Sequence[str], tested: Path
     return Result(member.condition.name, member.seed, accuracy_of(confusion), confusion, on_synthetic)
 
 
-def is_confusion(value: object, classes: int) -> bool:
+def is_confusion(value: object, classes: int) -> TypeGuard[Confusion]:
     """Whether a value of run.json is a square of counts that are not all 0."""
     is_square = isinstance(value, list) and len(value) == classes
     rows = value if is_square and isinstance(value, list) else []
