@@ -58,7 +58,11 @@ def accuracy(findings: Findings) -> bytes:
     if len(counts) == 1:
         axes.set_xlim(counts[0] / 3, counts[0] * 3)
     axes.set(xlabel="real images in training", ylabel="accuracy on real test images (%)")
-    axes.set_title("bands: 95 % over seeds; points: one classifier each", fontsize=9)
+    seen = sorted(
+        {f"{of.condition.images_seen:,}" for of in findings.summaries.values()}, key=lambda text: (len(text), text)
+    )
+    title = f"bands: 95 % over seeds; points: one classifier each; images seen in training: {' or '.join(seen)}"
+    axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", framealpha=0.9)
     return png(figure)

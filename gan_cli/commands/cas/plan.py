@@ -9,6 +9,7 @@ from gan_cli.commands.cas.data import Data, override
 from gan_cli.commands.cas.material import Material
 from gan_cli.commands.cas.settings import Settings
 from gan_cli.errors import ConfigError
+from gan_cli.runs.find import MEMBERS
 
 GANS = "gans"
 """The folder of GANs that are trained on a few images."""
@@ -160,6 +161,8 @@ class _Planner:
             *self._data(condition, seed, gan),
             override("test", self._material.test.text),
             f"seed={seed}",
+            override("name", f"{condition.name},seed={seed}"),
+            override("outputs", f"{self._folder}/{MEMBERS}"),
             f"train.steps={steps}",
             f"train.batch_size={self._settings.batch_size}",
             # The accuracy is measured once, after the last step: no epoch is chosen by it.

@@ -16,8 +16,8 @@ def verdict(findings: Findings, *, train_gan: bool) -> str:
         sentences.append(
             "For the few real images a class the GAN was trained anew, on these images alone."
             if train_gan
-            else "The GAN was not trained anew for the few real images a class, and knows all images that it was trained"
-            " on: who has few images only gains what cas.train_gan=true tells, not this."
+            else "The GAN was not trained anew for the few real images a class, and knows all that it was trained on:"
+            " who has few images only gains what cas.train_gan=true tells, not this."
         )
     if (agreed := findings.real_on_synthetic) is not None:
         sentences.append(f"Classifiers of real images agree with {percent(agreed)} of the labels of synthetic ones.")
