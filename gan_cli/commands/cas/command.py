@@ -72,7 +72,7 @@ def compare(
     plan = planned(asked.settings, material, str(top), asked.words)
     tasks = [_task(member, top, material, compose) for member in plan.members]
     for run in (run for task in tasks for run in task.runs):
-        refuse_changes(RunFolder(run.folder), run.config)
+        _refuse_changes(run)
     folder = RunFolder(top)
     with folder.claimed():
         folder.write_config({"config.yaml": OmegaConf.to_yaml(OmegaConf.create(_config(asked, material)))})
@@ -120,6 +120,16 @@ def _task(member: Member, top: Path, material: Material, compose: Compose) -> Ta
     synthetic = material.drawn(material.test_count, 0).node()
     OmegaConf.resolve(synthetic)
     return Task(member.name, run, gan, synthetic, _tested(member, top))
+
+
+def _refuse_changes(run: Run) -> None:
+    """Refuse other steps too: those of a longer or a continued training cannot be compared."""
+    refuse_changes(RunFolder(run.folder), run.config)
+    before = read.record(run.folder).get("steps", run.steps)
+    if before != run.steps:
+        raise ConfigError(
+            f"{run.folder} is of {before} steps, not {run.steps}: restore cas.images_seen and so on, or choose name=…"
+        )
 
 
 def _tested(member: Member, top: Path) -> Path:

@@ -102,7 +102,7 @@ def _scaled(axes: Axes, values: Sequence[float]) -> None:
         return np.asarray(-np.log10(np.maximum(1 - np.asarray(share, dtype=float), LEAST_ERROR)))
 
     axes.set_yscale("function", functions=(forward, lambda drawn: 1 - 10 ** -np.asarray(drawn, dtype=float)))
-    low = 1 - min(1.0, (1 - min(values)) * 1.15)
+    low = 1 - min(1.0, max(2 * LEAST_ERROR, (1 - min(values)) * 1.15))
     high = 1 - max(LEAST_ERROR, (1 - max(values)) / 1.15)
     axes.set_ylim(low, high)
     ticks = [tick for tick in TICKS if low <= tick / 100 <= high]

@@ -59,10 +59,8 @@ class Run:
 
     @property
     def status(self) -> str | None:
-        """`done` only when all steps that are asked for are taken."""
-        record = read.record(self.folder)
-        status = record.get("status")
-        return "continued" if status == "done" and record.get("step", self.steps) < self.steps else status
+        """As run.json has it."""
+        return read.record(self.folder).get("status")
 
 
 @dataclass(frozen=True)
