@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config import options, schema
+from gan_cli.config.compose import classifier as compose_classifier
 from gan_cli.config.compose import composition_error, members, resolve
 from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
@@ -135,6 +136,27 @@ def evaluate() -> None:
             print(f"gan-eval: {message}", file=sys.stderr)
         if failures:
             sys.exit(max(failures.values()))
+
+
+def cas() -> None:
+    """`gan-cas`: classifiers trained on a run's images, on real ones, and on both."""
+    from gan_cli.commands.cas import arguments
+
+    parser = Parser(
+        prog="gan-cas",
+        description="Train the same classifier on real images, on a run's images and on both, and say which is better.",
+    )
+    arguments.add_to(parser)
+    with exit_codes("gan-cas"):
+        schema.register()
+        asked = parser.parse_args()
+        log_to_terminal()
+        from gan_cli.commands.cas.command import compare
+        from gan_cli.commands.cas.training import TRAINER
+
+        told = compare(asked.source, asked.words, compose_classifier, TRAINER)
+        with printing():
+            print(told)
 
 
 def divergence() -> None:

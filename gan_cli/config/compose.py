@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from hydra import compose
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
@@ -19,8 +19,8 @@ from omegaconf.errors import (
 )
 
 from gan_cli.config import options
-from gan_cli.config.schema import GROUPS, folder_name
-from gan_cli.config.taken import taken
+from gan_cli.config.schema import GROUPS, ClassifierConfig, folder_name
+from gan_cli.config.taken import ROOTS, refuse_of_games, taken
 from gan_cli.errors import ConfigError, did_you_mean
 
 CompositionErrors = (HydraException, OmegaConfBaseException)
@@ -47,6 +47,15 @@ def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -
         except (HydraException, OmegaConfBaseException) as error:
             raise ConfigError(f"study.members.{member}: {composition_error(error)}") from error
     return configs
+
+
+def classifier(overrides: Sequence[str]) -> DictConfig:
+    """The resolved config that gan-classify would compose of overrides. Raises `ConfigError`, or what Hydra does."""
+    refuse_of_games(overrides)
+    with initialize_config_dir(str(options.CONFIGS), version_base="1.3"):
+        config = compose(ROOTS[ClassifierConfig], list(overrides))
+    resolve(config)
+    return taken(config)
 
 
 def resolve(config: DictConfig) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from gan_cli.assembly import assemble
+from gan_cli.assembly.games import assemble
 from gan_cli.augmentations import affine
 from gan_cli.augmentations.affine import Affine, interpolated
 from gan_cli.augmentations.base import Augmentation

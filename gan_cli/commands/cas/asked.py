@@ -32,7 +32,7 @@ class Asked:
     source: Path
     settings: settings.Settings
     data: tuple[str, ...]
-    """`dataset=…`, `dataset.KEY=…` and `test=…`."""
+    """`dataset=…`, `dataset.KEY=…` and `test.data=…`."""
     words: tuple[str, ...]
     """Overrides of every classifier."""
     folder: Path
@@ -48,7 +48,7 @@ def parsed(source: Path, words: Sequence[str]) -> Asked:
             raise ConfigError(f"{word} is not for gan-cas: {SET[key]}")
     own = {key: _last(words, key) for key in ("name", "outputs")}
     of_cas = [word for word in words if re.match(r"cas[.=]", word)]
-    data = [word for word in words if re.match(r"(dataset[.=])|test=", word)]
+    data = [word for word in words if re.match(r"(dataset[.=])|test\.data=", word)]
     rest = [word for word in words if word not in {*of_cas, *data} and word.partition("=")[0] not in own]
     name = own["name"] or _name(source, words)
     path = PurePath(name)

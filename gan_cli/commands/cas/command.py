@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
@@ -40,20 +39,6 @@ ON_SYNTHETIC = "on_synthetic"
 
 MOST_WORKERS = 4
 """Processes at a time unless more are asked for: each holds torch and its images."""
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """The command line."""
-    parser.add_argument(
-        "source", type=Path, metavar="RUN", help="the folder of a conditional run, or of labelled synthetic images"
-    )
-    parser.add_argument(
-        "words",
-        nargs="*",
-        metavar="OVERRIDE",
-        help="cas=quick|standard|full, cas.KEY=VALUE; dataset=… (the real images; default: the run's), test=… (default:"
-        " their test split); name=…, outputs=…; anything else is for every classifier, such as classifier=softmax",
-    )
 
 
 def compare(

@@ -42,7 +42,7 @@ class Material:
 def gathered(source: Path, words: Sequence[str]) -> Material:
     """The material of a run or of a folder of labelled images.
 
-    `words` are `dataset=…`, `dataset.KEY=…`, the real images, by default those of the run, and `test=…`, by default
+    `words` are `dataset=…`, `dataset.KEY=…`, the real images, by default those of the run, and `test.data=…`, by default
     the test split of these. Raises `ConfigError`.
     """
     if not source.is_dir():
@@ -56,16 +56,16 @@ def gathered(source: Path, words: Sequence[str]) -> Material:
     if real is None:
         why = "its data are of no option" if run else "a folder of images does not say what they are to be compared to"
         raise ConfigError(f"{source}: {why}: name the real images with dataset=…")
-    test = _test(real, [word.removeprefix("test=") for word in words if word.startswith("test=")])
-    real_images, test_images = _images(real, "dataset"), _images(test, "test")
+    test = _test(real, [word.removeprefix("test.data=") for word in words if word.startswith("test.data=")])
+    real_images, test_images = _images(real, "dataset"), _images(test, "test.data")
     classes = tuple(real_images.classes)
     _check_classes("dataset", real_images, classes)
-    _check_classes("test", test_images, classes)
+    _check_classes("test.data", test_images, classes)
     if tuple(test_images.classes) != classes:
         test = test.having(classes=list(classes))
     if real_images.fingerprint() == test_images.fingerprint():
-        raise ConfigError("test= holds the images of dataset=: name others, such as test=mnist:split=test")
-    _same_shape("test", test_images.sample_shape, real_images.sample_shape)
+        raise ConfigError("test.data= holds the images of dataset=: name others, such as test.data=mnist:split=test")
+    _same_shape("test.data", test_images.sample_shape, real_images.sample_shape)
     if run:
         synthetic, count = _of_run(run, real_images)
     else:
@@ -109,14 +109,16 @@ def _of_manifest(folder: Path) -> Data | None:
 
 def _test(real: Data, given: Sequence[str]) -> Data:
     if len(given) > 1:
-        raise ConfigError(f"test= is given twice ({', '.join(given)}): leave one out")
+        raise ConfigError(f"test.data= is given twice ({', '.join(given)}): leave one out")
     if given:
         return of_text(given[0])
     values = dict(real.values)
     if "split" not in real.node():
-        raise ConfigError(f"dataset={real.name} has no test split: name one, such as test=folder:path=…")
+        raise ConfigError(f"dataset={real.name} has no test split: name one, such as test.data=folder:path=…")
     if values.get("split") == "test":
-        raise ConfigError("dataset.split=test is what is tested on: train on the other, or name another with test=…")
+        raise ConfigError(
+            "dataset.split=test is what is tested on: train on the other, or name another with test.data=…"
+        )
     return Data(
         real.name, tuple((key, value) for key, value in values.items() if key not in ("per_class", "split"))
     ).having(split="test")

@@ -159,7 +159,7 @@ class _Planner:
         overrides = [
             f"classifier={self._settings.classifier}",
             *self._data(condition, seed, gan),
-            override("test", self._material.test.text),
+            override("test.data", self._material.test.text),
             f"seed={seed}",
             override("name", f"{condition.name},seed={seed}"),
             override("outputs", f"{self._folder}/{MEMBERS}"),

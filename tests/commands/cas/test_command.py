@@ -40,7 +40,7 @@ def words(root, *others):
     small = f":resolution=8:channels=1:root={root / 'data'}"
     return [
         f"dataset=folder:path={root / 'real'}{small}",
-        f"test=folder:path={root / 'test'}{small}",
+        f"test.data=folder:path={root / 'test'}{small}",
         "cas.few_shot.per_class=[2]",
         "cas.images_seen=1280",
         "cas.few_shot.images_seen=256",
@@ -223,10 +223,10 @@ def test_images_that_are_refused(root):
         ("nowhere", [real, test], "is not a folder"),
         ("made", [test], "name the real images with dataset="),
         ("made", [real], "no test split"),
-        ("made", [real, small(root, "real", "test")], "holds the images of dataset="),
-        ("made", [real, small(root, "two", "test")], "class owl is missing"),
+        ("made", [real, small(root, "real", "test.data")], "holds the images of dataset="),
+        ("made", [real, small(root, "two", "test.data")], "class owl is missing"),
         ("two", [real, test], "class owl is missing"),
-        ("one", [small(root, "one"), small(root, "one_test", "test")], "the one class cat"),
+        ("one", [small(root, "one"), small(root, "one_test", "test.data")], "the one class cat"),
         ("made", [small(root, "flat"), test], "no labelled images"),
         ("flat", [real, test], "no labelled images"),
         ("made", [real, test, test], "twice"),
