@@ -11,7 +11,7 @@ import pytest
 from gan_cli.commands.cas.asked import parsed
 from gan_cli.commands.cas.command import compare
 from gan_cli.commands.cas.material import gathered
-from gan_cli.errors import ConfigError, DivergedError, InterruptedRunError
+from gan_cli.errors import CommandError, ConfigError, DivergedError, InterruptedRunError
 from tests.helpers.cas import TRAINER, compose, images
 from tests.helpers.runs import record
 
@@ -121,7 +121,7 @@ def failing(config, folder):
 
 
 def test_a_member_that_fails_ends_it_in_its_own_words(root):
-    with pytest.raises(Exception, match=r"real,seed=0: model.depth=0 must be at least 1") as error:
+    with pytest.raises(CommandError, match=r"real,seed=0: model.depth=0 must be at least 1") as error:
         run(root, "cas.workers=1", trainer=replace(TRAINER, classifier=failing))
     assert error.value.exit_code == 2
     assert trained(root) == {}

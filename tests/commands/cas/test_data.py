@@ -1,5 +1,7 @@
 """Data sets as text."""
 
+from typing import Any
+
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
@@ -36,7 +38,9 @@ def test_data_of_no_option_are_not_found():
 )
 def test_text_and_overrides_hold_the_same_data(data):
     assert options.option("dataset", data.text) == data.node()
-    values = {part.key_or_group: part.value() for part in OverridesParser.create().parse_overrides(data.overrides())}
+    values: dict[str, Any] = {
+        part.key_or_group: part.value() for part in OverridesParser.create().parse_overrides(data.overrides())
+    }
     assert str(values.pop("dataset")) == data.name
     for key, value in data.values:
         given = values[f"dataset.{key}"]

@@ -23,7 +23,7 @@ def answer(findings, of, than="real"):
 
 
 def test_the_interval_is_students():
-    # t₀.₉₇₅ with 2 degrees of freedom is 4.302653 (Abramowitz & Stegun, table 26.10: 4.303); the deviation of 1, 2, 3 is 1.
+    # t₀.₉₇₅ of 2 degrees of freedom is 4.302653 (Abramowitz & Stegun, table 26.10: 4.303); 1, 2, 3 deviate by 1.
     found = spread([1.0, 2.0, 3.0])
     assert found.mean == pytest.approx(2, abs=1e-12)
     assert found.half_width == pytest.approx(4.302653 / math.sqrt(3), abs=1e-5)

@@ -1,8 +1,10 @@
 """How much gan-cas trains."""
 
+from dataclasses import fields
+
 import pytest
 
-from gan_cli.commands.cas.settings import read
+from gan_cli.commands.cas.settings import FewShot, Settings, read
 from gan_cli.config import options
 from gan_cli.errors import ConfigError
 
@@ -56,3 +58,11 @@ def test_what_cannot_be_is_refused_in_one_line(word, said):
 def test_an_option_given_twice_is_refused():
     with pytest.raises(ConfigError, match="twice"):
         read(["cas=quick", "cas=full"])
+
+
+def test_every_option_has_every_key_with_its_type():
+    keys = {option.name for option in fields(Settings)}
+    for name in options.names("cas"):
+        node = options.option("cas", name)
+        assert set(node) == keys
+        assert set(node.few_shot) == {option.name for option in fields(FewShot)}
