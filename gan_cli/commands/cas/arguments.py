@@ -13,6 +13,6 @@ def add_to(parser: ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="OVERRIDE",
-        help="cas=quick|standard|full, cas.KEY=VALUE; dataset=… (the real images; default: the run's), test.data=… (default:"
-        " their test split); name=…, outputs=…; anything else is for every classifier, such as classifier=softmax",
+        help="cas=quick|standard|full, cas.KEY=VALUE; dataset=… (the real images; default: the run's), test.data=…"
+        " (default: their test split); name=…, outputs=…; all else is for every classifier, such as classifier=softmax",
     )

@@ -42,8 +42,8 @@ class Material:
 def gathered(source: Path, words: Sequence[str]) -> Material:
     """The material of a run or of a folder of labelled images.
 
-    `words` are `dataset=…`, `dataset.KEY=…`, the real images, by default those of the run, and `test.data=…`, by default
-    the test split of these. Raises `ConfigError`.
+    `words` are `dataset=…`, `dataset.KEY=…`, the real images, by default those of the run, and `test.data=…`, by
+    default the test split of these. Raises `ConfigError`.
     """
     if not source.is_dir():
         raise ConfigError(f"{source} is not a folder: name that of a run, such as outputs/default, or one of images")

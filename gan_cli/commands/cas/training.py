@@ -1,4 +1,4 @@
-"""How `gan-cas` trains and tests: by what gan-classify and gan-train do, in functions that other processes can be sent."""
+"""How `gan-cas` trains and tests, as gan-classify does: functions that other processes can be sent."""
 
 import json
 from pathlib import Path
