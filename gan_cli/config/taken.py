@@ -69,7 +69,7 @@ def refuse_recipes_of_others(kind: type[RunConfig], overrides: Sequence[str], fo
         if name not in options.names("experiment", folders):
             continue  # Hydra says so
         recipe = OmegaConf.load(options.path("experiment", name, folders))
-        its_kind = _kind_of_recipe(recipe)
+        its_kind = kind_of_recipe(recipe)
         if its_kind is not kind:
             raise ConfigError(
                 f"experiment={name} is a recipe of {COMMANDS[its_kind]}: {COMMANDS[its_kind]} experiment={name}"
@@ -78,7 +78,7 @@ def refuse_recipes_of_others(kind: type[RunConfig], overrides: Sequence[str], fo
             refuse_of_games([key for key in _keys(recipe) if not key.startswith("defaults")])
 
 
-def _kind_of_recipe(recipe: Any) -> type[RunConfig]:
+def kind_of_recipe(recipe: Any) -> type[RunConfig]:
     """A classifier's recipe chooses the classifier."""
     defaults = recipe.get("defaults") or []
     chosen = [str(key) for default in defaults if isinstance(default, DictConfig) for key in default]

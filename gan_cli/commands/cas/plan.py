@@ -101,8 +101,10 @@ def planned(settings: Settings, material: Material, folder: str, words: Sequence
 class _Planner:
     def __init__(self, settings: Settings, material: Material, folder: str, words: Sequence[str]) -> None:
         self._settings, self._material, self._folder, self._words = settings, material, folder, words
-        self._seen = _rounded(settings.images_seen, settings.batch_size)
-        self._few_seen = _rounded(settings.few_shot.images_seen, settings.batch_size)
+        # A batch holds no image twice, so that it is no larger than the data.
+        fewest = min(material.real_count, material.synthetic_count or material.real_count)
+        self._batch_size = min(settings.batch_size, fewest)
+        self._seen = _rounded(settings.images_seen, self._batch_size)
 
     def whole(self) -> tuple[list[Condition], list[str]]:
         """The conditions on all real images, or on as many; and notes of those that the folder is too small for."""
@@ -139,20 +141,22 @@ class _Planner:
                     " images: choose fewer, as cas.few_shot.per_class=[50]"
                 )
             real, ending = per_class * classes, f"{per_class} a class"
+            seen = _rounded(few.images_seen, min(self._batch_size, real))
             name = f"real,per_class={per_class}"
-            yield Condition(name, f"real, {ending}", Kind.real, real, 0, self._few_seen, per_class)
-            synthetic = round(few.share * self._few_seen)
+            yield Condition(name, f"real, {ending}", Kind.real, real, 0, seen, per_class)
+            synthetic = round(few.share * seen)
             if self._material.synthetic_count is not None:
                 synthetic = min(round(real * few.share / (1 - few.share)), self._material.synthetic_count)
             name = f"both,per_class={per_class}"
-            yield Condition(name, f"real + synthetic, {ending}", Kind.both, real, synthetic, self._few_seen, per_class)
+            yield Condition(name, f"real + synthetic, {ending}", Kind.both, real, synthetic, seen, per_class)
 
     def _draws_anew(self, count: int) -> bool:
         """Whether a classifier sees each of so many synthetic images once at most, so that none has to be kept."""
         return count >= self._settings.images_seen
 
     def member(self, condition: Condition, seed: int) -> Member:
-        steps = condition.images_seen // self._settings.batch_size
+        batch_size = min(self._batch_size, condition.real) if condition.per_class is not None else self._batch_size
+        steps = condition.images_seen // batch_size
         gan = None
         if self._settings.train_gan and condition.per_class is not None and condition.kind is Kind.both:
             gan = f"{GANS}/per_class={condition.per_class},seed={seed}"
@@ -164,7 +168,7 @@ class _Planner:
             override("name", f"{condition.name},seed={seed}"),
             override("outputs", f"{self._folder}/{MEMBERS}"),
             f"train.steps={steps}",
-            f"train.batch_size={self._settings.batch_size}",
+            f"train.batch_size={batch_size}",
             # The accuracy is measured once, after the last step: no epoch is chosen by it.
             "every.evaluate=null",
             "every.samples=null",

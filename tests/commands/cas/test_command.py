@@ -93,7 +93,7 @@ def test_other_settings_are_refused_before_anything_is_trained(root):
     with pytest.raises(DivergedError):
         run(root)
     before = trained(root)
-    with pytest.raises(ConfigError, match="is of 10 steps, not 20"):
+    with pytest.raises(ConfigError, match="is of 72 steps, not 143"):
         run(root, "cas.images_seen=2560")
     assert trained(root) == before
 

@@ -9,7 +9,13 @@ from tests.helpers.runs import record
 
 OF_FOLDER = ["dataset=folder", "dataset.path=real", "dataset.resolution=8", "dataset.channels=1"]
 LITTLE = ["model.generator.width=4", "model.critic.width=4", "train.steps=2", "train.batch_size=4", "metric=[]"]
-QUICK = ["cas=quick", "cas.images_seen=256", "cas.few_shot.images_seen=128", "cas.few_shot.per_class=[2]"]
+TEST = "folder:path=test:resolution=8:channels=1"
+QUICK = [
+    "cas=quick",
+    "cas.images_seen=256",
+    "cas.few_shot.images_seen=128",
+    "cas.few_shot.per_class=[2]",
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +48,13 @@ def test_a_run_is_compared_to_its_own_data_and_the_same_command_keeps_what_is_do
     found = json.loads((folder / "findings.json").read_text())
     assert found["missing"] == []
     assert found["verdict"] == first.out.strip().splitlines()[-1]
-    assert len(list((folder / "members").iterdir())) == 2 * 2 + 2 * 5
+    assert len(list((folder / "members").iterdir())) == 2 * 3 + 2 * 5
     of_real = record(folder / "members" / "real,seed=0")
     of_synthetic = record(folder / "members" / "synthetic,seed=0")
     # The same number of steps, the same real test images.
-    assert of_real["steps"] == of_synthetic["steps"] == 2
+    assert of_real["steps"] == of_synthetic["steps"] == 16
+    # No batch is larger than the images that there are.
+    assert record(folder / "members" / "real,per_class=2,seed=0")["steps"] == 32
     assert of_real["test"] == of_synthetic["test"]
     assert sum(map(sum, of_synthetic["confusion"])) == 8
     assert of_synthetic["origin"]["run"].endswith("outputs/g")
