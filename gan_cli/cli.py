@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan_cli.config import options, schema
 from gan_cli.config.compose import classifier as compose_classifier
 from gan_cli.config.compose import composition_error, members, resolve
+from gan_cli.config.help import composed as composed_page
 from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
@@ -47,10 +48,13 @@ def _compose_and_run(kind: type[RunConfig]) -> None:
         overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
         refuse_recipes_of_others(kind, overrides, [CONFIGS, *config_folders(sys.argv[1:])])
         if kind is ClassifierConfig:
-            refuse_of_games(overrides)
+            refuse_of_games([word for word in overrides if "=" in word])
         try:
             if set(sys.argv[1:]) - set(overrides) in ({"--help"}, {"-h"}):
                 print(help_page(CONFIGS, kind, overrides))
+                return
+            if sys.argv[1:] and set(sys.argv[1:]) - set(overrides) <= {"--cfg", "-c"} and "job" in overrides:
+                print(composed_page(CONFIGS, kind, [word for word in overrides if word != "job"]))
                 return
             hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=ROOTS[kind])(_job)()
         except (TypeError, ValueError) as error:

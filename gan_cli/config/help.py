@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig
 from gan_cli.config.schema import groups as schema_groups
-from gan_cli.config.taken import ROOTS, taken
+from gan_cli.config.taken import ROOTS, kind_of_recipe, taken
 
 OF_GAMES = """\
 gan-train composes a run out of the groups below, trains it, and writes outputs/<name>/.
@@ -47,11 +47,17 @@ def page(configs: Path, kind: type[RunConfig], overrides: Sequence[str]) -> str:
     taken_groups = {*schema_groups(kind), "experiment", "schedule"}
     for path in sorted(configs.glob("*/**/*.yaml")):
         group = path.parent.relative_to(configs)
-        if group.parts[0] in taken_groups:
+        is_of_others = group.name == "experiment" and kind_of_recipe(OmegaConf.load(path)) is not kind
+        if group.parts[0] in taken_groups and not is_of_others:
             groups[group.as_posix()].append(path.stem)
     options = "\n".join(f"{group}: {', '.join(names)}" for group, names in sorted(groups.items()))
-    with initialize_config_dir(str(configs), version_base="1.3"):
-        composed = compose(ROOTS[kind], list(overrides))
-    config = OmegaConf.to_yaml(taken(composed))
+    config = composed(configs, kind, overrides)
     introduction = INTRODUCTIONS[kind]
     return f"{introduction}\n== Groups (group=option) ==\n\n{options}\n\n== Config (key.subkey=value) ==\n\n{config}"
+
+
+def composed(configs: Path, kind: type[RunConfig], overrides: Sequence[str]) -> str:
+    """The config that overrides compose, as yaml."""
+    with initialize_config_dir(str(configs), version_base="1.3"):
+        config = compose(ROOTS[kind], list(overrides))
+    return OmegaConf.to_yaml(taken(config))

@@ -49,7 +49,7 @@ def test_without_motion_pictures_stay_as_they_are(shape):
 def by_torchs_sampler(
     images: Tensor, degrees: float, scale: float, shift: float, mirror: bool, background: float
 ) -> Tensor:
-    """The same map as a matrix in coordinates from −1 to 1, like that of bench/train_classifier.py."""
+    """The same map as a matrix in coordinates from −1 to 1."""
     n, _, height, width = images.shape
     angle = (torch.rand(n) * 2 - 1) * math.radians(degrees)
     factor = 1 + (torch.rand(n) * 2 - 1) * scale
