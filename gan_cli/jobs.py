@@ -49,7 +49,7 @@ class Job(ABC):
     shown: typing.ClassVar[Sequence[str]]
     """The terms of a line of the log."""
 
-    pictured: typing.ClassVar[str]
+    pictured: typing.ClassVar[str] = "samples"
     """What the pictures show, which names their folder."""
 
     @property
@@ -97,7 +97,6 @@ class GameJob(Job):
 
     headline = "estimate"
     shown = ("estimate", "critic_loss", "generator_loss")
-    pictured = "samples"
 
     state: TrainState
     game: Game

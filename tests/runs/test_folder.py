@@ -19,8 +19,8 @@ WRITES = {
         {"metric": "m", "numbers": {}, "samples": {}}, {"figure.png": b"png"}
     ),
     "curves.png": lambda folder: folder.write_curves(b"png"),
-    "samples.png": lambda folder: folder.write_samples(1, b"png"),
-    "samples/step-0000001.png": lambda folder: folder.write_samples(1, b"png"),
+    "samples.png": lambda folder: folder.write_picture("samples", 1, b"png"),
+    "samples/step-0000001.png": lambda folder: folder.write_picture("samples", 1, b"png"),
     "checkpoints/step-0000001.pt": lambda folder: folder.write_checkpoint(1, b"weights", keep=1),
     "checkpoints/step-0000001.pt.sha256": lambda folder: folder.write_checkpoint(1, b"weights", keep=1),
 }
