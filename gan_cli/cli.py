@@ -48,7 +48,7 @@ def _compose_and_run(kind: type[RunConfig]) -> None:
         overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
         refuse_recipes_of_others(kind, overrides, [CONFIGS, *config_folders(sys.argv[1:])])
         if kind is ClassifierConfig:
-            refuse_of_games([word for word in overrides if "=" in word])
+            refuse_of_games([word for word in overrides if "=" in word or word.startswith("~")])
         try:
             if set(sys.argv[1:]) - set(overrides) in ({"--help"}, {"-h"}):
                 print(help_page(CONFIGS, kind, overrides))

@@ -74,6 +74,10 @@ class Job(ABC):
         """What run.json says of the state as it was measured last, beside the numbers."""
         return {}
 
+    def held_out(self) -> Mapping[str, str | None]:
+        """The digest of what is tested on, by its name in run.json, if anything is."""
+        return {}
+
     @abstractmethod
     def picture(self) -> bytes:
         """A PNG of the state as it stands, to be compared over the steps."""
@@ -185,6 +189,8 @@ class ClassifierJob(Job):
     pace: Pace
     test: Images
     """Images that are not trained on, with the labels of the training data."""
+    _counted: tuple[int, Tensor | None] = field(default=(-1, None), init=False)
+    """The confusion of a step."""
 
     @property
     def mode(self) -> str:
@@ -210,7 +216,10 @@ class ClassifierJob(Job):
 
     def findings(self) -> dict[str, typing.Any]:
         """The numbers of test images by their true class, in rows, and by the class that they were taken for."""
-        return {"confusion": self._confusion().tolist(), "test": self.test.fingerprint()}
+        return {"confusion": self._confusion().tolist()}
+
+    def held_out(self) -> Mapping[str, str | None]:
+        return {"test": self.test.fingerprint()}
 
     def picture(self) -> bytes:
         title = f"{len(self.test):,} test images after step {self.state.step:,}"
@@ -232,5 +241,3 @@ class ClassifierJob(Job):
             counts = confusion(self.state.classifier, self.test)
             self._counted = (self.state.step, counts)
         return counts
-
-    _counted: tuple[int, Tensor | None] = field(default=(-1, None), init=False)

@@ -1,5 +1,6 @@
 """From a config to the training of a classifier that is ready to start, checked before the first step."""
 
+import logging
 import typing
 from collections.abc import Sequence
 
@@ -26,6 +27,8 @@ from gan_cli.training.batches import batches
 from gan_cli.training.classifying import ClassifierState, Lesson, Pace
 from gan_cli.training.device import Device
 from gan_cli.training.execution import Plan, plan
+
+logger = logging.getLogger(__name__)
 
 
 def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWEST) -> ClassifierJob:
@@ -113,7 +116,9 @@ def _data(config: DictConfig) -> tuple[Dataset, Images]:
     if isinstance(training, Images) and (missing := [name for name, share in _shares(training) if not share]):
         raise ConfigError(f"dataset has no image of class {missing[0]}: add some, or leave it out of dataset.classes")
     if config.test.data is not None:
-        return training, _like(training, parts.dataset(config, open_run, "test.data"), "test.data")
+        test = _like(training, parts.dataset(config, open_run, "test.data"), "test.data")
+        _warn_of_shared(training, test)
+        return training, test
     other = training.other_split()
     if isinstance(other, Images):
         return training, _like(training, other, "dataset")
@@ -131,7 +136,8 @@ def _like(training: Dataset, test: Dataset, key: str) -> Images:
         raise ConfigError(f"{key} has no labelled images to test on: choose data that have")
     if test.sample_shape != training.sample_shape:
         raise ConfigError(
-            f"{key} has images of shape {tuple(test.sample_shape)} where dataset has {tuple(training.sample_shape)}"
+            f"{key} has images of shape {tuple(test.sample_shape)} where dataset has {tuple(training.sample_shape)}:"
+            " give both the same resolution and channels"
         )
     if set(test.classes) != set(training.classes):
         odd = sorted(set(test.classes) ^ set(training.classes))
@@ -139,6 +145,18 @@ def _like(training: Dataset, test: Dataset, key: str) -> Images:
     known = {name: label for label, name in enumerate(training.classes)}
     labels = torch.tensor([known[name] for name in test.classes])[test.labels]
     return Images(test.images, labels, classes=list(training.classes))
+
+
+def _warn_of_shared(training: Dataset, test: Images) -> None:
+    """Tell of test images that are trained on, which say nothing of others. Raises `ConfigError` if all are."""
+    if not isinstance(training, Images):
+        return
+    known = {image.numpy().tobytes() for image in training.images}
+    shared = sum(image.numpy().tobytes() in known for image in test.images)
+    if shared == len(test):
+        raise ConfigError("test.data holds images of dataset alone: name others, or leave it out")
+    if shared:
+        logger.warning("%d of the %d test images are trained on too", shared, len(test))
 
 
 def _shares(data: Images) -> list[tuple[str, float]]:

@@ -17,6 +17,8 @@ from gan_cli.training.scheduling import Option
 
 def optimizer(node: DictConfig, key: str, network: nn.Module) -> tuple[Optimizer, Mapping[str, Option]]:
     """The optimizer of a network with the numbers of its start, and those of its options that change over the run."""
+    if not isinstance(node, DictConfig):
+        raise ConfigError(f"{key} must be a node with a _target_: choose an option of the group with optimizer=…")
     changing: dict[str, Option] = {}
     at_start, at_end = node.copy(), node.copy()
     for name, value in ((str(name), value) for name, value in node.items()):

@@ -72,7 +72,7 @@ def _request(question: Question, config: DictConfig, trained: LoadedClassifier, 
         options={},
         split=None,
         weights="raw",
-        seed=question.seed,
+        seed=config.seed,
         step=trained.step,
         checkpoint_sha256=trained.sha256,
         dataset_sha256=known["test"],
@@ -99,8 +99,8 @@ def predict(question: Question, data: Path, out: Path) -> str:
     with writing(out):
         files.write_named(out, _table(images, probabilities, trained.classes).encode())
     counts = torch.bincount(probabilities.argmax(1), minlength=len(trained.classes)).tolist()
-    shares = ", ".join(f"{name} {count}" for name, count in zip(trained.classes, counts, strict=True) if count)
-    summary = f"{out}: {len(images)} images; {shares}"
+    shares = ", ".join(f"{name}: {count}" for name, count in zip(trained.classes, counts, strict=True) if count)
+    summary = f"{out}: {len(images)} image{'s' * (len(images) > 1)}; {shares}"
     if (of_labels := _accuracy(images, probabilities, trained.classes)) is not None and of_labels.error is not None:
         summary += (
             f"\naccuracy {wording.measured(of_labels.value, QUANTILE * of_labels.error)} by the names of the folders"

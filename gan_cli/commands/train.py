@@ -15,6 +15,7 @@ from gan_cli.commands.reporter import Reporter
 from gan_cli.commands.signals import StopSignals
 from gan_cli.config.identity import differences
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
+from gan_cli.config.taken import COMMANDS
 from gan_cli.datasets.base import Dataset
 from gan_cli.errors import ConfigError, InterruptedRunError
 from gan_cli.jobs import Job
@@ -69,6 +70,8 @@ def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
     before = read.config(folder.path)
     if before is None:
         return
+    if kind_of(before) is not kind_of(config):
+        raise ConfigError(f"{folder.path} is a run of {COMMANDS[kind_of(before)]}: choose another name=…")
     changed = differences(before, config)
     if changed:
         raise ConfigError(
@@ -85,6 +88,8 @@ def _resume(job: Job, folder: RunFolder) -> None:
         raise ConfigError(f"{folder.path} was trained on other data: restore them, or choose another name=…")
     if before.get("classes", job.classes) != job.classes:
         raise ConfigError(f"{folder.path} was trained on other classes: restore them, or choose another name=…")
+    if any(before.get(name, digest) != digest for name, digest in job.held_out().items()):
+        raise ConfigError(f"{folder.path} was tested on other data: restore them, or choose another name=…")
     if not (kept := read.checkpoints(folder.path)) and before.get("status") == "done":
         raise ConfigError(f"{folder.path} is done, but has no checkpoint: restore one, or choose another name=…")
     if not kept:
@@ -120,7 +125,7 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
         **record.circumstances(job.device),
         "started": read.record(folder.path).get("started", record.now()),
     }
-    summary |= _of_data(job.dataset)
+    summary |= _of_data(job.dataset) | dict(job.held_out())
     if job.classes:
         summary["classes"] = dict(job.classes)
     if metrics:

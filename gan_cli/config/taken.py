@@ -30,6 +30,8 @@ def taken(config: DictConfig) -> DictConfig:
     if kind is ClassifierConfig:
         config = _masked(config, keys(kind))
         for name, nested in nested_in(kind).items():
+            if config.get(name) is None:
+                raise ConfigError(f"{name}=null is no value: set its keys, such as {name}.{keys(nested)[0]}=…")
             config[name] = _masked(config[name], keys(nested))
         config = cast(DictConfig, OmegaConf.merge(OmegaConf.structured(kind), config))
     if isinstance(config.get("optimizer"), DictConfig):
@@ -48,6 +50,8 @@ def _masked(node: DictConfig, names: Sequence[str]) -> DictConfig:
 def refuse_of_games(overrides: Sequence[str]) -> None:
     """Raise `ConfigError` for an override of a classifier's run that only games have."""
     for override in overrides:
+        if override.startswith("~"):
+            raise ConfigError(f"{override}: a classifier's run needs all that it has: leave it out")
         name = override.split("=")[0].lstrip("+~").split("@")[0].replace("/", ".")
         first, *rest = name.split(".")
         if first in ("hydra", "experiment") or (first == "schedule" and "@" in override):

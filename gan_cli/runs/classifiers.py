@@ -39,7 +39,9 @@ def open_classifier(
     if kind_of(config) is not ClassifierConfig:
         raise ConfigError(f"{folder} is the run of a game: choose that of a classifier, which gan-classify makes")
     refuse_foreign(config, allow)
-    if (status := record.get("status")) != "done":
+    if (status := record.get("status")) == "diverged":
+        raise ConfigError(f"{folder} has diverged: train another, at a lower rate")
+    if status != "done":
         raise ConfigError(f"{folder} is {status or 'without a record'}: the same gan-classify command finishes it")
     checkpoint, state = checkpoints.newest(folder, device=device)
     sample_shape, classes = tuple(record.get("sample_shape", ())), list(record.get("classes", ()))

@@ -16,7 +16,7 @@ from gan_cli.datasets.images import Mnist5k
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.accuracy import accuracies
 from gan_cli.runs.classifiers import open_classifier
-from tests.helpers.configs import compose_classifier
+from tests.helpers.configs import TINY, compose_classifier
 from tests.helpers.runs import metrics, record, tree
 from tests.helpers.undrawn import undrawn
 
@@ -173,6 +173,10 @@ def test_test_data_of_ones_own_are_matched_by_the_names_of_the_classes():
         ("test.share=1", "test.share=1.0 must be below 1"),
         ("test.data='mnist5k:resolution=8:classes=[1,2]'", "test.data and dataset differ in their classes"),
         ("test.data='mnist5k:resolution=16'", "test.data has images of shape (1, 16, 16)"),
+        ("test.data='mnist5k:resolution=8:per_class=2'", "test.data holds images of dataset alone"),
+        ("test=null", "test=null is no value"),
+        ("optimizer.classifier=null", "optimizer.classifier must be a node"),
+        ("~classifier", "a classifier's run needs all that it has"),
         ("device.accelerate=compile", "device.accelerate=compile is for games"),
     ],
 )
@@ -282,6 +286,24 @@ def test_a_classifier_of_a_folder_serves_as_extractor_with_its_digest(inside, tm
     assert receipt["extractor_sha256"] == open_classifier("outputs/c").sha256
     assert {"class_agreement/zero", "class_agreement/one"} <= receipt["numbers"].keys()
     assert inside("gan-eval", *asked).out == measured.out
+
+
+def test_the_folder_of_a_game_and_other_test_images_are_refused(inside, tmp_path, monkeypatch, trained):
+    monkeypatch.chdir(tmp_path)
+    game = inside("gan-train", *TINY, "train.steps=1", "name=game")
+    assert game.code == 0, game.err
+    refused = inside("gan-classify", *SMALL, *FAST, "name=game")
+    assert (refused.code, "outputs/game is a run of gan-train" in refused.err) == (2, True)
+    (line,) = inside("gan-cas", str(trained)).err.splitlines()
+    assert "is the run of a classifier" in line
+    folder = photos(tmp_path / "photos")
+    of_test = ["dataset.classes=[0,1]", "test.data='folder:path=photos:resolution=8:channels=1'", "name=c"]
+    monkeypatch.setenv("GAN_CLI_DATA", str(tmp_path / "data"))
+    first = inside("gan-classify", *SMALL, *FAST, *of_test)
+    assert first.code == 0, first.err
+    (folder / "0" / "0.png").unlink()
+    changed = inside("gan-classify", *SMALL, *FAST, *of_test)
+    assert (changed.code, "outputs/c was tested on other data" in changed.err) == (2, True)
 
 
 def test_runs_of_games_and_of_classifiers_are_told_apart(inside, trained, tmp_path):

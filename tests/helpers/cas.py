@@ -103,4 +103,8 @@ def agree(folder: Path, data: DictConfig, out: Path) -> None:
     out.write_text(json.dumps({"accuracy": 0.75}))
 
 
-TRAINER = Trainer(classifier=learn, gan=learn, test=agree)
+def accept(config: DictConfig) -> None:
+    assert config.train.steps
+
+
+TRAINER = Trainer(classifier=learn, gan=learn, test=agree, check=accept)

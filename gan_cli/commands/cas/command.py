@@ -58,6 +58,7 @@ def compare(
     tasks = [_task(member, top, material, compose) for member in plan.members]
     for run in (run for task in tasks for run in task.runs):
         _refuse_changes(run)
+    trainer.check(tasks[0].run.config)
     folder = RunFolder(top)
     with folder.claimed():
         folder.write_config({"config.yaml": OmegaConf.to_yaml(OmegaConf.create(_config(asked, material)))})

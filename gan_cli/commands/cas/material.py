@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from gan_cli.commands.cas.data import Data, of_config, of_text, of_words
 from gan_cli.config.build import build
+from gan_cli.config.schema import Config, kind_of
 from gan_cli.datasets.base import Dataset, Images
 from gan_cli.datasets.folder import MANIFEST
 from gan_cli.errors import ConfigError
@@ -84,6 +85,8 @@ def gathered(source: Path, words: Sequence[str]) -> Material:
 
 
 def _check_run(run: Path) -> None:
+    if kind_of(read.config_of_run(run)) is not Config:
+        raise ConfigError(f"{run} is the run of a classifier: name that of a conditional game, which gan-train makes")
     record = read.record(run)
     if not record:
         raise ConfigError(f"{run}/run.json is missing or damaged: the same gan-train command writes it anew")
@@ -114,7 +117,10 @@ def _test(real: Data, given: Sequence[str]) -> Data:
         return of_text(given[0])
     values = dict(real.values)
     if "split" not in real.node():
-        raise ConfigError(f"dataset={real.name} has no test split: name one, such as test.data=folder:path=…")
+        raise ConfigError(
+            f"dataset={real.name} has no test split: name real images that are not trained on, such as"
+            " test.data=mnist:split=test, or other data with dataset=…"
+        )
     if values.get("split") == "test":
         raise ConfigError(
             "dataset.split=test is what is tested on: train on the other, or name another with test.data=…"

@@ -33,6 +33,9 @@ GRACE = 60.0
 Train = Callable[[DictConfig, Path], None]
 """Trains the run of a config in a folder, or continues it there, and raises as `commands.train.run` does."""
 
+Check = Callable[[DictConfig], None]
+"""Raises `ConfigError` for a config that cannot be trained."""
+
 Test = Callable[[Path, DictConfig, Path], None]
 """Tests the classifier in a folder on the data of a node, and writes how it did into a file."""
 
@@ -44,6 +47,7 @@ class Trainer:
     classifier: Train
     gan: Train
     test: Test
+    check: Check
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,9 @@ class _Planner:
             count = has or times * real
             if times > 1 and self._draws_anew(count):
                 count = self._seen
+                if count <= real:
+                    notes.append(f"{name} is left out: of {real:,} images no more than {count:,} are seen in training")
+                    continue
             label = "synthetic" if times == 1 else f"synthetic, {count / real:.3g} times as many"
             conditions.append(Condition(name, label, Kind.synthetic, 0, count, self._seen, times=times))
         for ratio in sorted(self._settings.ratios):

@@ -85,7 +85,7 @@ class Progress:
         self._ended += 1
         self._steps[name] = total(self._tasks[name])
         left = self.seconds_left()
-        rest = "" if left is None else f"; about {duration(round(left))} left"
+        rest = "" if left is None or status == "failed" else f"; about {duration(round(left))} left"
         level = logging.INFO if status == "done" else logging.WARNING
         told = f": {message}" if status == "diverged" else ""
         logger.log(level, "%d of %d: %s %s%s%s", self._ended, len(self._tasks), name, status, told, rest)

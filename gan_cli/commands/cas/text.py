@@ -49,11 +49,13 @@ def per_class(findings: Findings) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("class", "real", "synthetic", "points")]
     if real is None or synthetic is None:
         return rows
-    for label, loss in found.losses(synthetic, real):
+    for label, _ in found.losses(synthetic, real):
         ours, theirs = synthetic.per_class[label], real.per_class[label]
         assert ours is not None
         assert theirs is not None
-        rows.append((findings.classes[label], f"{100 * theirs:.2f} %", f"{100 * ours:.2f} %", f"{-100 * loss:+.2f}"))
+        rows.append(
+            (findings.classes[label], f"{100 * theirs:.2f} %", f"{100 * ours:.2f} %", f"{100 * (ours - theirs):+.2f}")
+        )
     return rows
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import files
+from gan_cli.assembly.classifiers import assemble
 from gan_cli.commands.cas.members import Trainer
 from gan_cli.commands.train import run
 from gan_cli.config import parts
@@ -32,4 +33,9 @@ def test(folder: Path, data: DictConfig, out: Path) -> None:
     files.write(out, json.dumps({"accuracy": numbers["accuracy"].value, "images": len(images)}).encode())
 
 
-TRAINER = Trainer(classifier=train, gan=train, test=test)
+def check(config: DictConfig) -> None:
+    """Raise `ConfigError` for a classifier that cannot be trained."""
+    assemble(config)
+
+
+TRAINER = Trainer(classifier=train, gan=train, test=test, check=check)

@@ -72,7 +72,7 @@ def _noun(of: Condition) -> str:
         case Kind.real:
             return f"{of.real:,} real images"
         case Kind.synthetic:
-            return f"{of.synthetic:,} synthetic images"
+            return f"{of.synthetic:,} synthetic images alone"
         case Kind.both:
             return f"{of.real:,} real and {of.synthetic:,} synthetic images together"
 
