@@ -16,6 +16,7 @@ from gan_cli.commands.question import Question
 from gan_cli.commands.report.seeds import mean_of
 from gan_cli.config import options
 from gan_cli.config.identity import differences
+from gan_cli.config.taken import taken
 from gan_cli.exact.estimated import QUANTILE
 from gan_cli.runs import read
 from gan_cli.show import wording
@@ -75,7 +76,7 @@ def is_done(recipe: Recipe) -> bool:
     if before is None or read.record(recipe.run).get("status") != "done":
         return False
     with initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
-        now = compose("config", recipe.overrides)
+        now = taken(compose("config", recipe.overrides))
     return not differences(before, now) and before.train.steps == now.train.steps
 
 
