@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from gan_cli.config.compose import CompositionErrors, composition_error
+from gan_cli.config.compose import COMPOSITION_ERRORS, composition_error
 from gan_cli.errors import CommandError
 
 SHOW_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -37,7 +37,7 @@ def exit_codes(command: str) -> Iterator[None]:
     """End the process as README's table of exit codes says, with one line on stderr for a `CommandError`."""
     try:
         yield
-    except (CommandError, *CompositionErrors) as error:
+    except (CommandError, *COMPOSITION_ERRORS) as error:
         if SHOW_TRACEBACKS:
             traceback.print_exc()
         reported = error if isinstance(error, CommandError) else composition_error(error)

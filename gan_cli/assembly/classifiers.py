@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.assembly.numbers import optimizer, schedule
+from gan_cli.assembly.source import batches_of
 from gan_cli.augmentations.base import Augmentation
 from gan_cli.classifiers.base import Classifier
 from gan_cli.config import parts
@@ -23,7 +24,6 @@ from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
 from gan_cli.runs.sources import open_run
 from gan_cli.trackers import Tracker
-from gan_cli.training.batches import batches
 from gan_cli.training.classifying import ClassifierState, Lesson, Pace
 from gan_cli.training.device import Device
 from gan_cli.training.execution import Plan, plan
@@ -46,16 +46,8 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     training, test = _data(config)
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
+    source = batches_of(config, training, settings, device, edition)
     with naming("train"):
-        source = batches(
-            training,
-            config.train.batch_size,
-            config.seed,
-            device,
-            data=settings.data,
-            workers=settings.workers,
-            edition=edition,
-        )
         (first,) = source(0, 1).unbind()
     torch.manual_seed(stream(config.seed, "initial weights"))
     classifier: Classifier = build(

@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.assembly.numbers import number, optimizer, schedule
+from gan_cli.assembly.source import batches_of
 from gan_cli.augmentations.base import Augmentation
 from gan_cli.config import parts
 from gan_cli.config.build import build, in_range, naming
@@ -27,7 +28,6 @@ from gan_cli.runs.sources import open_run
 from gan_cli.schedules import Schedule
 from gan_cli.show.samples import draws_raw
 from gan_cli.trackers import Tracker
-from gan_cli.training.batches import batches
 from gan_cli.training.device import Device
 from gan_cli.training.execution import Plan, plan
 from gan_cli.training.loop import Game, draw
@@ -47,16 +47,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     divergence, extractor = parts.divergence(config), parts.extractor(config, open_classifier)
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
-    with naming("train"):
-        source = batches(
-            dataset,
-            config.train.batch_size,
-            config.seed,
-            device,
-            data=settings.data,
-            workers=settings.workers,
-            edition=edition,
-        )
+    source = batches_of(config, dataset, settings, device, edition)
     state, of_optimizers = _state(config, dataset, device)
     is_conditional = state.generator.conditional
     metrics = {

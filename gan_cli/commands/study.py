@@ -112,7 +112,7 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
             findings = study.conclude(trained)
             summary |= {"final": findings.numbers, "diverged": diverged}
             for name, png in findings.figures.items():
-                folder.write_figure(name, png)
+                folder.write_findings(name, png)
                 logger.info("%s", path / name)
             logger.info("%s", findings.table)
             if diverged:

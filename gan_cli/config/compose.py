@@ -23,7 +23,7 @@ from gan_cli.config.schema import GROUPS, ClassifierConfig, folder_name
 from gan_cli.config.taken import ROOTS, refuse_of_games, taken
 from gan_cli.errors import ConfigError, did_you_mean
 
-CompositionErrors = (HydraException, OmegaConfBaseException)
+COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
 """What is raised of a config that does not compose."""
 
 MEMBERS = ("first", "second")

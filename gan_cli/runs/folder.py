@@ -89,7 +89,7 @@ class RunFolder:
             read.CONFIG,
             read.RECORD,
             read.METRICS,
-            *map(Path, ("curves.png", "samples.png", "confusion.png", "train.log")),
+            *map(Path, ("curves.png", *(f"{shown}.png" for shown in read.PICTURED), "train.log")),
         ):
             if (self.path / name).is_dir():
                 raise ConfigError(f"{self.path / name} is a folder: move it away, or choose another name=…")
@@ -161,9 +161,9 @@ class RunFolder:
         """Whether there is a picture of a step."""
         return (self.path / _picture(shown, step)).exists()
 
-    def write_figure(self, name: str, png: bytes) -> None:
-        """Replace a picture of the run as a whole."""
-        self._write(Path(name), png)
+    def write_findings(self, name: str, content: bytes) -> None:
+        """Replace a file about the run as a whole: a picture, a table, a page."""
+        self._write(Path(name), content)
 
     def write_checkpoint(self, step: int, content: bytes | memoryview, keep: int) -> Path:
         """Write the checkpoint of a step with its digest, and then remove all but the newest `keep` up to this step.

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from gan_cli.config import options, schema
 from gan_cli.config.build import build
-from gan_cli.config.compose import resolve
+from gan_cli.config.compose import classifier, resolve
 from gan_cli.config.taken import taken
 from gan_cli.datasets.base import Density
 from gan_cli.divergences.base import Divergence
@@ -43,10 +43,7 @@ def compose(*overrides: str) -> DictConfig:
 def compose_classifier(*overrides: str) -> DictConfig:
     """The config of a classifier's run called "test", as `gan-classify` composes it."""
     schema.register()
-    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
-        composed = hydra.compose("classify", ["name=test", *overrides])
-    resolve(composed)
-    return taken(composed)
+    return classifier(["name=test", *overrides])
 
 
 def divergence(text: str) -> Any:

@@ -12,7 +12,6 @@ from typing import Any, cast
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli import files
 from gan_cli.commands.cas import figure, page, text
 from gan_cli.commands.cas.asked import Asked, parsed
 from gan_cli.commands.cas.findings import Findings, concluded
@@ -171,7 +170,7 @@ def _write(folder: RunFolder, asked: Asked, found: Findings) -> str:
         "cas.html": page.html(f"gan-cas: {folder.path.name}", found, judged, drawn),
     }
     for name, png in drawn.items():
-        folder.write_figure(name, png)
+        folder.write_findings(name, png)
     for name, content in written.items():
-        files.write(folder.path / name, content.encode())
+        folder.write_findings(name, content.encode())
     return told
