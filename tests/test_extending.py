@@ -52,7 +52,7 @@ def test_the_page_works_as_written(elsewhere, inside, choice, picture):
 def test_the_pages_command_line_finds_its_modules(elsewhere):
     """PYTHONPATH is read by a process when it starts."""
     command = [sys.executable, "-c", "from gan_cli.cli import divergence; divergence()", "list", "--config-dir=conf"]
-    environment = os.environ | {"PYTHONPATH": str(elsewhere)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(elsewhere), *sys.path])}
     done = subprocess.run([*command, "vincze"], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "∫ (p−q)²/(p+q)" in done.stdout

@@ -1,7 +1,6 @@
 """What generators and critics are to the rest of the program."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import torch
@@ -91,18 +90,19 @@ class Critic(nn.Module, ABC):
         return not any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.modules())
 
 
-@dataclass(frozen=True)
 class Scoring:
     """A critic of samples alone: one that has its labels already, behind what stands before it.
 
-    It is all that divergences, penalties and attacks see.
+    It is all that divergences, penalties and attacks see. `labels`, shape `(n,)`, are what a conditional critic needs.
+    Of k·n samples number i has label i modulo n: a generated sample, or one between a real and a generated sample, has
+    the label of the real one.
     """
 
-    critic: Critic
-    labels: Tensor | None = None
-    """Shape `(n,)`, which a conditional critic needs. Of k·n samples number i has label i modulo n: a generated sample,
-    or one between a real and a generated sample, has the label of the real one."""
-    augmentation: Augmentation = field(default_factory=NoAugmentation)
+    # No dataclass: it is made within compiled steps, where torch 2.11 loses the fields of a frozen one.
+    def __init__(self, critic: Critic, labels: Tensor | None = None, augmentation: Augmentation | None = None) -> None:
+        self.critic = critic
+        self.labels = labels
+        self.augmentation = augmentation or NoAugmentation()
 
     def __call__(self, x: Tensor) -> Tensor:
         """The scores of samples, or of packs of them, shape `(batch,)`."""
@@ -124,13 +124,13 @@ class Scoring:
 
     def of_first(self, n: int) -> "Scoring":
         """This with the labels of the first `n` samples, or packs, of its batch."""
-        return self if self.labels is None else replace(self, labels=self.labels[: n * self.critic.packing])
+        return self if self.labels is None else self._with(self.labels[: n * self.critic.packing])
 
     def of_rest(self, n: int) -> "Scoring":
         """This with the labels of all real samples, or packs, but the first `n`, and then those of all fake ones."""
         if self.labels is None:
             return self
-        return replace(self, labels=torch.cat([self.labels[n * self.critic.packing :], self.labels]))
+        return self._with(torch.cat([self.labels[n * self.critic.packing :], self.labels]))
 
     def both(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The scores of real and of fake samples, in one pass unless the one would change the other."""
@@ -138,3 +138,6 @@ class Scoring:
             return self(real), self(fake)
         real_scores, fake_scores = self(torch.cat([real, fake])).split([len(real), len(fake)])
         return real_scores, fake_scores
+
+    def _with(self, labels: Tensor) -> "Scoring":
+        return Scoring(self.critic, labels, self.augmentation)

@@ -137,7 +137,16 @@ def _biased(x: Tensor, bias: Tensor | None) -> Tensor:
 
 def _of_blocks(weight: Tensor) -> Tensor:
     """Weights (d, c, 4, 4) as those of 2 × 2 blocks of pixels: (d, 4c, 3, 3), a border of zeros included."""
-    return functional.pixel_unshuffle(functional.pad(weight, (1, 1, 1, 1)), 2)
+    return functional.pixel_unshuffle(_bordered(weight), 2)
+
+
+def _bordered(weight: Tensor) -> Tensor:
+    """Weights with a border of zeros, one wide.
+
+    On CUDA a pool that pads by itself has a wrong gradient where tensors are channels-last (torch 2.11,
+    https://github.com/pytorch/pytorch/issues/188344).
+    """
+    return functional.pad(weight, (1, 1, 1, 1))
 
 
 class HalvingConv2d(nn.Conv2d):
@@ -181,7 +190,7 @@ class UpsampleConv2d(nn.Conv2d):
         weight = self.weight.transpose(0, 1).contiguous(memory_format=torch.channels_last)
         # Per dimension (a, b, c) → (a, a + b, b + c, c), then reversed because a transposed convolution runs backwards.
         # Autocast rounds only what goes into a convolution, so the sums are those of float32.
-        sums = functional.avg_pool2d(weight, 2, stride=1, padding=1, divisor_override=1)
+        sums = functional.avg_pool2d(_bordered(weight), 2, stride=1, divisor_override=1)
         return doubling(input, sums.flip(2, 3), self.bias)
 
 
@@ -197,5 +206,5 @@ class PooledConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         # Per dimension (a, b, c) → (a, a + b, b + c, c)/2; see `UpsampleConv2d`.
-        means = functional.avg_pool2d(self.weight, 2, stride=1, padding=1)
+        means = functional.avg_pool2d(_bordered(self.weight), 2, stride=1)
         return functional.conv2d(input, means, self.bias, stride=2, padding=1)

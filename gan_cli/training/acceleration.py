@@ -31,6 +31,13 @@ COMPILATION_PAYS = 20_000
 """Steps from which on compilation, which takes one to two minutes, pays back."""
 
 
+OF_NO_USE = (
+    "capturable",  # optimizers that could be captured advise against running them otherwise, which these steps must
+    "Synchronization debug mode is a prototype",
+)
+"""What torch warns of in the steps before a capture, in part."""
+
+
 def choose_mode(requested: str, device: torch.device, steps: int, deterministic: bool) -> tuple[str, str]:
     """Which of `eager`, `graph`, `compile` a run of so many steps gets, and the reason in brackets unless as asked."""
     if device.type != "cuda":
@@ -103,7 +110,10 @@ class CompiledIteration:
         before = copy.deepcopy(self._state.state_dict())
         try:
             with torch.random.fork_rng(devices=[real.samples.device] if real.samples.is_cuda else []):
-                return self._iterate(real, average_weight)
+                with warnings.catch_warnings():
+                    # `device.precision` has decided this.
+                    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)
+                    return self._iterate(real, average_weight)
         except Exception as error:  # the compiler's errors have no class in common
             _warn("compiled", error)
         self._state.load_state_dict(before)
@@ -167,8 +177,7 @@ class CapturedIteration:
         for warning in seen:
             if "called a synchronizing" in str(warning.message):
                 self._waits = True
-            # Optimizers that could be captured advise against running them otherwise, which these steps must.
-            elif "capturable" not in str(warning.message):
+            elif not any(part in str(warning.message) for part in OF_NO_USE):
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
         return terms
 

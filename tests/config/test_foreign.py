@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_a_run_that_is_read_imports_nothing_that_it_names(ring, environment, com
     done = subprocess.run(
         [sys.executable, "-c", READING[command], str(ring), *arguments],
         cwd=ring.parent,
-        env=environment | {"PYTHONPATH": str(ring.parent)},
+        env=environment | {"PYTHONPATH": os.pathsep.join([str(ring.parent), *sys.path])},
         capture_output=True,
         text=True,
     )

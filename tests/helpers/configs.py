@@ -1,5 +1,6 @@
 """Configs as the commands compose them, and divergences by their names."""
 
+from collections.abc import Sequence
 from pydoc import locate
 from typing import Any
 
@@ -32,10 +33,10 @@ def toys() -> dict[str, Density]:
 
 
 def compose(*overrides: str) -> DictConfig:
-    """The config of a run called "test", as `gan-train` composes it."""
+    """The config of a run called "test", as `gan-train` composes it, on the CPU unless the overrides say otherwise."""
     schema.register()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
-        composed = hydra.compose("config", ["name=test", *overrides])
+        composed = hydra.compose("config", ["name=test", *_on_the_cpu(overrides)])
     resolve(composed)
     return taken(composed)
 
@@ -43,7 +44,13 @@ def compose(*overrides: str) -> DictConfig:
 def compose_classifier(*overrides: str) -> DictConfig:
     """The config of a classifier's run called "test", as `gan-classify` composes it."""
     schema.register()
-    return classifier(["name=test", *overrides])
+    return classifier(["name=test", *_on_the_cpu(overrides)])
+
+
+def _on_the_cpu(overrides: Sequence[str]) -> Sequence[str]:
+    """The overrides with the CPU, where the tensors of tests are, for a machine that has a GPU as well."""
+    given = any(override.startswith(("device=", "+experiment", "experiment=")) for override in overrides)
+    return overrides if given else ["device=cpu", *overrides]
 
 
 def divergence(text: str) -> Any:

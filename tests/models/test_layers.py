@@ -38,16 +38,23 @@ def derivatives(network: nn.Module, layer: nn.Conv2d, x: Tensor) -> list[Tensor]
     return [y, *first, *torch.autograd.grad(penalty, [x, layer.weight, layer.bias])]
 
 
+DEVICES = [
+    "cpu",
+    pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")),
+]
+
+
 def assert_exact(ours: list[Tensor], theirs: list[Tensor]) -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("kind", FUSED)
-def test_a_fused_layer_is_the_two_layers_with_all_their_derivatives(kind, shape, memory_format):
+def test_a_fused_layer_is_the_two_layers_with_all_their_derivatives(kind, shape, memory_format, device):
     layer, x = example(kind, shape)
-    layer, x = layer.to(memory_format=memory_format), x.to(memory_format=memory_format)
+    layer, x = layer.to(device, memory_format=memory_format), x.to(device, memory_format=memory_format)
     assert_exact(derivatives(layer, layer, x), derivatives(unfused(layer), layer, x))
 
 
