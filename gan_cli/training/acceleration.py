@@ -30,7 +30,6 @@ CAPTURE_PAYS = 100
 COMPILATION_PAYS = 20_000
 """Steps from which on compilation, which takes one to two minutes, pays back."""
 
-
 OF_NO_USE = (
     "capturable",  # optimizers that could be captured advise against running them otherwise, which these steps must
     "Synchronization debug mode is a prototype",
@@ -109,11 +108,11 @@ class CompiledIteration:
         """The first iteration compiles; where that fails midway, it is taken back and taken again."""
         before = copy.deepcopy(self._state.state_dict())
         try:
-            with torch.random.fork_rng(devices=[real.samples.device] if real.samples.is_cuda else []):
-                with warnings.catch_warnings():
-                    # `device.precision` has decided this.
-                    warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)
-                    return self._iterate(real, average_weight)
+            devices = [real.samples.device] if real.samples.is_cuda else []
+            with torch.random.fork_rng(devices=devices), warnings.catch_warnings():
+                # `device.precision` has decided this.
+                warnings.filterwarnings("ignore", "TensorFloat32 tensor cores", UserWarning)
+                return self._iterate(real, average_weight)
         except Exception as error:  # the compiler's errors have no class in common
             _warn("compiled", error)
         self._state.load_state_dict(before)

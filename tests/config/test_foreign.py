@@ -1,8 +1,8 @@
 """What a run's folder names is not imported while the run is only read."""
 
 import importlib
-import shutil
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path

@@ -54,7 +54,7 @@ def assert_exact(ours: list[Tensor], theirs: list[Tensor]) -> None:
 @pytest.mark.parametrize("kind", FUSED)
 def test_a_fused_layer_is_the_two_layers_with_all_their_derivatives(kind, shape, memory_format, device):
     layer, x = example(kind, shape)
-    layer, x = layer.to(device, memory_format=memory_format), x.to(device, memory_format=memory_format)
+    layer, x = layer.to(device).to(memory_format=memory_format), x.to(device).to(memory_format=memory_format)
     assert_exact(derivatives(layer, layer, x), derivatives(unfused(layer), layer, x))
 
 

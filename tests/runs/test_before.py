@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from gan_cli.assembly.games import assemble
 from gan_cli.config.schema import folder_name
@@ -26,6 +27,8 @@ RUN = (*TOY, NO_PENALTY, *EVERY, "train.batch_size=16", "metric=[modes]", "name=
 SWEEP = (*TOY, "train.batch_size=16", "every.log=5", "metric=[]")
 
 FINGERPRINT = "4e0b0fe026d47ffda4163bc5a0dc02f379262d9a3f3e20de4c03d9d141bdcbfb"
+
+on_its_device = pytest.mark.skipif(torch.cuda.is_available(), reason="its bits are those of a CPU")
 
 
 @pytest.fixture
@@ -70,6 +73,7 @@ def test_the_run_goes_on(old: Path, inside: Command) -> None:
     assert read.record(old)["fingerprint"] != FINGERPRINT
 
 
+@on_its_device
 def test_it_ends_as_that_version_would_have_ended_it(old: Path, inside: Command) -> None:
     left = {}
     for edition in (1, 2):
@@ -88,6 +92,7 @@ def test_another_config_than_its_own_is_refused(old: Path, inside: Command) -> N
     assert line.count("(now ") == 1
 
 
+@on_its_device
 def test_its_receipts_are_kept_and_shown_and_do_not_answer(old: Path, inside: Command) -> None:
     before = read.receipts(old)
     assert [receipt["metric"] for receipt in before] == ["modes", "sliced_wasserstein"]
