@@ -5,6 +5,7 @@ from pydoc import locate
 from typing import Any
 
 import hydra
+import torch
 from omegaconf import DictConfig
 
 from gan_cli.config import options, schema
@@ -33,7 +34,7 @@ def toys() -> dict[str, Density]:
 
 
 def compose(*overrides: str) -> DictConfig:
-    """The config of a run called "test", as `gan-train` composes it, on the CPU unless the overrides say otherwise."""
+    """The config of a run called "test", as `gan-train` composes it."""
     schema.register()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         composed = hydra.compose("config", ["name=test", *_on_the_cpu(overrides)])
@@ -48,9 +49,9 @@ def compose_classifier(*overrides: str) -> DictConfig:
 
 
 def _on_the_cpu(overrides: Sequence[str]) -> Sequence[str]:
-    """The overrides with the CPU, where the tensors of tests are, for a machine that has a GPU as well."""
-    given = any(override.startswith(("device=", "+experiment", "experiment=")) for override in overrides)
-    return overrides if given else ["device=cpu", *overrides]
+    """The overrides with the CPU, where the tensors of tests are, on a machine that has a GPU."""
+    is_given = any(override.startswith(("device=", "experiment=")) for override in overrides)
+    return overrides if is_given or not torch.cuda.is_available() else ["device=cpu", *overrides]
 
 
 def divergence(text: str) -> Any:
