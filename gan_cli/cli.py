@@ -4,9 +4,11 @@ import argparse
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -22,7 +24,7 @@ from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
 from gan_cli.config.taken import COMMANDS, ROOTS, config_folders, refuse_of_games, refuse_recipes_of_others, taken
-from gan_cli.errors import CommandError, InterruptedRunError
+from gan_cli.errors import CommandError, ConfigError, InterruptedRunError
 from gan_cli.terminal import Parser, exit_codes, log_to_terminal, printing
 
 logger = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ def classify() -> None:
 
 
 def _compose_and_run(kind: type[RunConfig]) -> None:
-    with exit_codes(COMMANDS[kind]):
+    with exit_codes(COMMANDS[kind]), _no_sweep_without_runs():
         # On any error Hydra exits with code 1; asked for the full error, it raises the exception instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         schema.register()
@@ -153,12 +155,15 @@ def cas() -> None:
     arguments.add_to(parser)
     with exit_codes("gan-cas"):
         schema.register()
-        asked = parser.parse_args()
+        # An option may stand between the overrides.
+        asked = parser.parse_intermixed_args()
+        if asked.config_dir is not None and not asked.config_dir.is_dir():
+            raise ConfigError(f"--config-dir {asked.config_dir} is not a folder: name one with a folder for each group")
         log_to_terminal()
         from gan_cli.commands.cas.command import compare
         from gan_cli.commands.cas.training import TRAINER
 
-        told = compare(asked.source, asked.words, compose_classifier, TRAINER)
+        told = compare(asked.source, asked.words, partial(compose_classifier, config_folder=asked.config_dir), TRAINER)
         with printing():
             print(told)
 
@@ -187,20 +192,39 @@ def report() -> None:
 class SweepSummary(Callback):
     """Ends a sweep with a table of its runs and a page that compares them."""
 
+    made: ClassVar[list[Path]] = []
+    """What Hydra makes for a sweep: its record of the overrides, the sweep's folder, and the folders above it."""
+
+    def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
+        folder = Path(config.hydra.sweep.dir)
+        SweepSummary.made = [path for path in (folder / "multirun.yaml", folder, *folder.parents) if not path.exists()]
+
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         from gan_cli.commands import sweep
 
         folder = Path(config.hydra.sweep.dir)
         print(f"\n{folder}\n{sweep.as_text(folder)}")
         if not sweep.runs(folder):
-            (folder / "multirun.yaml").unlink(missing_ok=True)
-            if not any(folder.iterdir()):
-                folder.rmdir()
             print(f"{COMMANDS[kind_of(config)]}: the sweep has no runs: its overrides match no option", file=sys.stderr)
             raise SystemExit(2)
         _write_report(folder)
         if code := sweep.exit_code(folder):
             raise SystemExit(code)
+
+
+@contextmanager
+def _no_sweep_without_runs() -> Iterator[None]:
+    """Remove what Hydra made for a sweep that has no runs."""
+    try:
+        yield
+    finally:
+        from gan_cli.commands import sweep
+
+        for path in SweepSummary.made:
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
+            elif path.is_file() and not sweep.runs(path.parent):
+                path.unlink()
 
 
 def _job(config: DictConfig) -> None:

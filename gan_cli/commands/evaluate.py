@@ -64,15 +64,16 @@ def evaluate(question: Question) -> Answer:
 def _of_classifier(question: Question, config: DictConfig) -> Answer:
     """The accuracy of a classifier; or nothing to read here, once the classes of a folder's images are written."""
     of_games = {
-        "--metric": question.metrics,
+        "--metric": [name for name in question.metrics if name != "accuracy"],
         "--n": question.n,
         "--split": question.split,
         "--step": question.step,
         "--extractor": question.extractor,
-        "--weights raw": question.weights != "average",
     }
     if given := [name for name, value in of_games.items() if value]:
-        raise ConfigError(f"{given[0]} is for games, and {question.run} is a classifier: leave it out")
+        raise ConfigError(
+            f"{given[0]} is for games, and {question.run} is a classifier, whose metric is accuracy: leave it out"
+        )
     if (question.data is None) != (question.out is None):
         raise ConfigError("--data PATH --out predictions.csv go together: name both")
     from gan_cli.commands import classified

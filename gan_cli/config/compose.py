@@ -4,6 +4,7 @@ import itertools
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -49,11 +50,15 @@ def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -
     return configs
 
 
-def classifier(overrides: Sequence[str]) -> DictConfig:
-    """The resolved config that gan-classify would compose of overrides. Raises `ConfigError`, or what Hydra does."""
+def classifier(overrides: Sequence[str], config_folder: Path | None = None) -> DictConfig:
+    """The resolved config that gan-classify would compose of overrides, with a user's folder of options beside ours.
+
+    Raises `ConfigError`, or what Hydra does.
+    """
     refuse_of_games(overrides)
+    searched = [] if config_folder is None else [f'hydra.searchpath=["file://{config_folder.resolve()}"]']
     with initialize_config_dir(str(options.CONFIGS), version_base="1.3"):
-        config = compose(ROOTS[ClassifierConfig], list(overrides))
+        config = compose(ROOTS[ClassifierConfig], [*searched, *overrides])
     resolve(config)
     return taken(config)
 
@@ -140,7 +145,12 @@ def _unknown_key(error: Exception, cause: OmegaConfBaseException) -> str:
     parent = cause.parent_node
     names = [str(name) for name in parent] if isinstance(parent, DictConfig) else []
     known = [name for name in names if not name.startswith("_")]
-    return f"{key} is not a key: {did_you_mean(str(cause.key), known) if known else 'nothing can be set here'}"
+    if known:
+        return f"{key} is not a key: {did_you_mean(str(cause.key), known)}"
+    above, _, last = key.rpartition(".")
+    if above.rpartition(".")[2] in MEMBERS:  # a data set as text
+        return f"{key} is not a key: write it into the text, {above}=NAME:{last}=VALUE in quotes"
+    return f"{key} is not a key: nothing can be set here"
 
 
 def _unreadable(error: OverrideParseException) -> str:

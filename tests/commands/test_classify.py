@@ -252,7 +252,7 @@ def test_a_classifier_labels_a_folder(inside, trained, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--metric", "frechet"], "--metric is for games"),
+        (["--metric", "accuracy", "--metric", "frechet"], "--metric is for games"),
         (["--data", "photos"], "--data PATH --out predictions.csv go together"),
         (["--data", "nowhere", "--out", "a.csv"], "--data nowhere does not exist"),
         (["--data", "nowhere", "--out", "a.png"], "predictions are written as .csv"),

@@ -62,6 +62,13 @@ def test_a_sweep_over_nothing_is_refused_and_leaves_nothing(swept, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["mine.txt"]
 
 
+def test_a_sweep_over_what_is_no_option_leaves_nothing(inside, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    finished = inside("gan-train", "-m", *TINY, "divergence=kl,nope")
+    assert (finished.code, list(tmp_path.iterdir())) == (2, [])
+    assert "divergence=nope is not an option" in finished.err
+
+
 def test_names_leave_out_what_may_change_and_stay_short():
     assert run_name(["train.steps=5", "seed=1", "every.log=3", "divergence=kl"]) == "divergence=kl,seed=1"
     assert run_name(["divergence/penalty=r1"]) == "divergence-penalty=r1"

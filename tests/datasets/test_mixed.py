@@ -258,6 +258,11 @@ def test_a_game_on_an_endless_mixture_resumes_bit_for_bit(tmp_path):
         (['dataset.second="generated:run=nowhere"'], "dataset.second.run=nowhere", "is not the folder of a run"),
         (["dataset.second=7"], "dataset.second=7", "a node with a _target_"),
         (["dataset.second=null"], "dataset.second=null", "a node with a _target_"),
+        (
+            ["dataset.first.resolution=8"],
+            "dataset.first.resolution is not a key",
+            "dataset.first=NAME:resolution=VALUE",
+        ),
         (["dataset.second=mnist5k:resolution=8"], "needs quotes", """'dataset.second="mnist5k:resolution=8"'"""),
     ],
 )

@@ -16,3 +16,6 @@ def add_to(parser: ArgumentParser) -> None:
         help="cas=quick|standard|full, cas.KEY=VALUE; dataset=… (the real images; default: the run's), test.data=…"
         " (default: their test split); name=…, outputs=…; all else is for every classifier, such as classifier=softmax",
     )
+    parser.add_argument(
+        "--config-dir", type=Path, metavar="FOLDER", help="of classifiers, optimizers and augmentations of your own"
+    )

@@ -80,10 +80,12 @@ def _plain(node: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def of_text(text: str) -> Data:
-    """The data of a text such as `mnist:split=test`. Raises `ConfigError` for what cannot be read."""
+def of_text(text: str, key: str) -> Data:
+    """The data of a text such as `mnist:split=test`, the value of `key`. Raises `ConfigError` for what is none."""
     name, *given = text.split(":")
-    return _given(Data(name), given)
+    if name not in options.names(GROUP):
+        raise ConfigError(f"{key}={name} is not a {GROUP}: {did_you_mean(name, options.names(GROUP))}")
+    return _given(Data(name), given, key)
 
 
 def of_words(words: Sequence[str], default: Data | None) -> Data | None:
@@ -91,22 +93,22 @@ def of_words(words: Sequence[str], default: Data | None) -> Data | None:
     chosen = [word.removeprefix(f"{GROUP}=") for word in words if word.startswith(f"{GROUP}=")]
     if len(chosen) > 1:
         raise ConfigError(f"dataset= is given twice ({', '.join(chosen)}): leave one out")
-    data = of_text(chosen[0]) if chosen else default
+    data = of_text(chosen[0], GROUP) if chosen else default
     given = [word.removeprefix(f"{GROUP}.") for word in words if not word.startswith(f"{GROUP}=")]
-    return None if data is None else _given(data, given)
+    return None if data is None else _given(data, given, GROUP)
 
 
-def _given(data: Data, words: Sequence[str]) -> Data:
+def _given(data: Data, words: Sequence[str], asked: str) -> Data:
     """The data with the values of words such as `split=test`."""
     known = [str(key) for key in options.option(GROUP, data.name) if not str(key).startswith("_")]
     for word in words:
         key, equals, _ = word.partition("=")
         if not equals or key not in known:
-            raise ConfigError(f"dataset={data.name}: {key} is not a key of it: {did_you_mean(key, known)}")
+            raise ConfigError(f"{asked}={data.name}: {key} is not a key of it: {did_you_mean(key, known)}")
         try:
             value = OmegaConf.to_container(OmegaConf.from_dotlist([word]), resolve=True)
         except (OmegaConfBaseException, ValueError, YAMLError) as error:
-            raise ConfigError(f"dataset.{word} cannot be read: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"{asked}={data.name}: {word} cannot be read: {str(error).splitlines()[0]}") from error
         assert isinstance(value, dict)
         data = data.having(**{key: value[key]})
     return data

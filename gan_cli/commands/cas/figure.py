@@ -69,17 +69,20 @@ def accuracy(findings: Findings) -> bytes:
 
 
 def _curve(axes: Axes, findings: Findings, is_it: Callable[[Condition], bool], colour: str, label: str) -> None:
-    """The means by the number of real images; of several ratios at one number all are shown and the first is joined."""
+    """The means by the number of real images, joined where as many images were seen in training.
+
+    Of several ratios at one number all are shown and the first is joined.
+    """
     shown = sorted((of for of in findings.summaries.values() if is_it(of.condition)), key=lambda of: of.condition.real)
-    if not shown:
-        return
-    by_count = {of.condition.real: of for of in reversed(shown)}
-    counts = sorted(by_count)
-    joined = [by_count[count] for count in counts]
-    axes.plot(counts, [of.accuracy.mean for of in joined], color=colour, marker="o", markersize=4, label=label)
-    low, high = zip(*map(_band, joined), strict=True)
-    if len(counts) > 1:
-        axes.fill_between(counts, low, high, color=colour, alpha=0.2, linewidth=0)
+    for seen in sorted({of.condition.images_seen for of in shown}):
+        by_count = {of.condition.real: of for of in reversed(shown) if of.condition.images_seen == seen}
+        counts = sorted(by_count)
+        joined = [by_count[count] for count in counts]
+        axes.plot(counts, [of.accuracy.mean for of in joined], color=colour, marker="o", markersize=4, label=label)
+        label = f"_{label}"  # once in the legend
+        low, high = zip(*map(_band, joined), strict=True)
+        if len(counts) > 1:
+            axes.fill_between(counts, low, high, color=colour, alpha=0.2, linewidth=0)
     for of in shown:
         # Beside the mean, so that it stays visible.
         place = of.condition.real * (1.06 if of.condition.kind is Kind.both else 0.94)

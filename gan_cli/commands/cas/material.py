@@ -114,7 +114,7 @@ def _test(real: Data, given: Sequence[str]) -> Data:
     if len(given) > 1:
         raise ConfigError(f"test.data= is given twice ({', '.join(given)}): leave one out")
     if given:
-        return of_text(given[0])
+        return of_text(given[0], "test.data")
     values = dict(real.values)
     if "split" not in real.node():
         raise ConfigError(

@@ -55,7 +55,10 @@ def read(words: Sequence[str]) -> Settings:
     chosen = [word.partition("=")[2] for word in words if word.startswith("cas=")]
     if len(chosen) > 1:
         raise ConfigError(f"cas= is given twice ({', '.join(chosen)}): leave one out")
-    node = options.option("cas", chosen[0] if chosen else DEFAULT)
+    name = chosen[0] if chosen else DEFAULT
+    if name not in options.names("cas"):
+        raise ConfigError(f"cas={name} is not an option: {did_you_mean(name, options.names('cas'))}")
+    node = options.option("cas", name)
     for word in words:
         if not word.startswith("cas="):
             _set(node, word)

@@ -60,13 +60,13 @@ def test_words_change_the_default_or_choose_other_data():
     assert of_words(["dataset=folder", "dataset.path=/a b"], default) == Data("folder", (("path", "/a b"),))
     assert of_words(["dataset=folder:path=/x"], None).node().path == "/x"
     assert of_words(["dataset.per_class=9"], None) is None
+    assert of_words(["dataset.split="], Data("mnist")) == Data("mnist")
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["dataset=mnst"], "did you mean mnist"),
-        (["dataset.split="], "null"),
+        (["dataset=mnst"], "^dataset=mnst is not a dataset: did you mean mnist"),
         (["dataset.splt=test"], "did you mean split"),
         (["dataset=mnist:split"], "split is not a key"),
         (["dataset.classes=[3"], "cannot be read"),
@@ -74,14 +74,23 @@ def test_words_change_the_default_or_choose_other_data():
     ],
 )
 def test_words_that_name_no_data_are_refused(words, said):
-    if said == "null":  # a key without a value is at its default
-        assert of_words(words, Data("mnist")) == Data("mnist")
-        return
     with pytest.raises(ConfigError, match=said):
         of_words(words, Data("mnist"))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mnst:split=test", "^test.data=mnst is not a dataset: did you mean mnist"),
+        ("mnist:splt=test", "^test.data=mnist: splt is not a key of it: did you mean split"),
+    ],
+)
+def test_text_that_names_no_data_is_refused_with_its_key(text, said):
+    with pytest.raises(ConfigError, match=said):
+        of_text(text, "test.data")
+
+
 def test_a_colon_cannot_be_passed_on():
-    assert of_text("mnist:split=test").text == "mnist:split=test"
+    assert of_text("mnist:split=test", "test.data").text == "mnist:split=test"
     with pytest.raises(ConfigError, match="rename"):
         _ = Data("folder").having(path="a:b").text

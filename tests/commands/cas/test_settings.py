@@ -30,7 +30,7 @@ def test_values_are_set_in_any_place():
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("cas=quik", "did you mean quick"),
+        ("cas=quik", "cas=quik is not an option: did you mean quick"),
         ("cas.sed=3", "did you mean seeds"),
         ("cas.few_shot.seds=3", "did you mean seeds"),
         ("cas.few_shot=3", "must be a mapping"),

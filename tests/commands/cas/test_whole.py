@@ -35,11 +35,14 @@ def _there(root, monkeypatch):
 def test_a_run_is_compared_to_its_own_data_and_the_same_command_keeps_what_is_done(inside, root):
     game = inside("gan-train", *OF_FOLDER, *LITTLE, "model.conditional=true", "metric/extractor=raw", "name=g")
     assert game.code == 0, game.err
+    (root / "conf" / "classifier").mkdir(parents=True)
+    (root / "conf" / "classifier" / "mine.yaml").write_text("_target_: gan_cli.classifiers.softmax.Softmax\n")
     command = [
         "gan-cas",
         "outputs/g",
         *QUICK,
-        "classifier=softmax",
+        "--config-dir=conf",
+        "classifier=mine",
         "test.data=folder:path=test:resolution=8:channels=1",
     ]
     first = inside(*command)
