@@ -148,7 +148,9 @@ def test_under_autocast_weights_are_summed_before_they_are_rounded(kind):
 
     def kernel(weight: Tensor) -> Tensor:
         means = avg_pool2d(pad(weight, (1, 1, 1, 1)), 2, stride=1)
-        return (4 * means.flip(2, 3).transpose(0, 1) if kind is UpsampleConv2d else means).bfloat16()
+        weights = (4 * means.flip(2, 3).transpose(0, 1) if kind is UpsampleConv2d else means).bfloat16()
+        # As the layer's lie in memory, on which the order of the convolution's sums depends.
+        return weights.contiguous(memory_format=torch.channels_last)
 
     convolve = conv_transpose2d if kind is UpsampleConv2d else conv2d
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
