@@ -168,6 +168,26 @@ def cas() -> None:
             print(told)
 
 
+def attack() -> None:
+    """`gan-attack`: adversarial examples for classifiers."""
+    from gan_cli.commands.attack import arguments
+
+    parser = Parser(
+        prog="gan-attack",
+        description="Attack classifiers with changed test images, and measure how often they are fooled. Every number"
+        " leaves its receipt in evaluation.json.",
+    )
+    arguments.add_to(parser)
+    with exit_codes("gan-attack"):
+        question = arguments.Question(**vars(parser.parse_args()))
+        log_to_terminal()
+        from gan_cli.commands.attack import command
+
+        told = command.attack(question)
+        with printing():
+            print(told)
+
+
 def divergence() -> None:
     """`gan-divergence`: list, check and draw the divergences, or compute them between known densities."""
     from gan_cli.commands.divergence import command

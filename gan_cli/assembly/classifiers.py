@@ -3,6 +3,7 @@
 import logging
 import typing
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -10,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.assembly.numbers import optimizer, schedule
 from gan_cli.assembly.source import batches_of
+from gan_cli.attacks.base import Attack, NoAttack
 from gan_cli.augmentations.base import Augmentation
 from gan_cli.classifiers.base import Classifier
 from gan_cli.config import parts
@@ -22,6 +24,7 @@ from gan_cli.errors import ConfigError
 from gan_cli.jobs import ClassifierJob
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
+from gan_cli.runs.classifiers import open_classifier
 from gan_cli.runs.sources import open_run
 from gan_cli.trackers import Tracker
 from gan_cli.training.classifying import ClassifierState, Lesson, Pace
@@ -45,6 +48,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     device = settings.activate()
     training, test = _data(config)
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
+    attack = _attack(config, training, device)
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     source = batches_of(config, training, settings, device, edition)
     with naming("train"):
@@ -61,7 +65,8 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     if "classifier" not in config.optimizer:
         raise ConfigError("optimizer has no node for a classifier: add one to its yaml, as configs/optimizer/adam.yaml")
     built, changing = optimizer(config.optimizer.classifier, "optimizer.classifier", classifier)
-    lesson = Lesson(classifier, augmentation)
+    clean_weight = 1.0 if isinstance(attack, NoAttack) else config.train.clean_weight
+    lesson = Lesson(classifier, augmentation, attack, clean_weight)
     with naming("classifier"), FlopCounterMode(display=False) as counter:
         _dry_pass(lesson, first, len(training.classes))
     planned = plan(
@@ -120,6 +125,17 @@ def _data(config: DictConfig) -> tuple[Dataset, Images]:
         )
     with naming("dataset"):
         return divided(training, config.test.share, config.seed)
+
+
+def _attack(config: DictConfig, data: Dataset, device: torch.device) -> Attack:
+    """What the classifier is trained against. Raises `ConfigError` if nothing can be learned of it."""
+    attack = parts.attack(config.attack, "attack", data, partial(open_classifier, device=device))
+    with naming("attack"):
+        if not attack.keeps_images:
+            raise ValueError("its images are of no class, so that nothing is learned of them: choose another attack")
+        if attack.target is not None:
+            raise ValueError(f"target={attack.target} is for gan-attack: leave it out")
+    return attack
 
 
 def _like(training: Dataset, test: Dataset, key: str) -> Images:

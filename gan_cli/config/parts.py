@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli.attacks.base import Attack
 from gan_cli.config.build import build, naming
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.generated import OpenRun
@@ -48,6 +49,17 @@ def critic(config: DictConfig, sample_shape: tuple[int, ...], class_count: int =
         return built
     with naming("model.critic"):
         return Packed(built, packing)
+
+
+def attack(node: Any, key: str, data: Dataset, open_classifier: OpenClassifier) -> Attack:
+    """The attack of a node on images such as `data`; a classifier that it takes from a run is opened by a function.
+
+    Raises `ConfigError` if the data cannot be attacked so.
+    """
+    built: Attack = build(node, Attack, key, open_classifier=open_classifier)
+    with naming(key):
+        built.check(data.classes, data.sample_shape)
+    return built
 
 
 def extractor(config: DictConfig, open_classifier: OpenClassifier) -> Extractor:

@@ -8,7 +8,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
@@ -86,6 +86,8 @@ class LessonConfig:
     batch_size: int = MISSING
     schedule: Any = MISSING
     """The name of an option of the group `schedule`, or a node of one."""
+    clean_weight: float = 0.5
+    """The weight of the loss of images as they are; that of images which an attack changed is the rest."""
 
 
 @dataclass
@@ -104,6 +106,7 @@ class ClassifierConfig(RunConfig):
     train: LessonConfig = field(default_factory=LessonConfig)
     test: TestConfig = field(default_factory=TestConfig)
     classifier: Any = MISSING
+    attack: Any = field(default_factory=lambda: {"_target_": "gan_cli.attacks.base.NoAttack"})
 
 
 def kind_of(config: Mapping[Any, Any]) -> type[RunConfig]:
@@ -151,6 +154,7 @@ RANGES = {
     "train.batch_size": Count,
     "train.packing": Count,
     "train.average_decay": Annotated[float, Ge(0), Lt(1)],
+    "train.clean_weight": Annotated[float, Ge(0), Le(1)],
     "test.share": Annotated[float, Gt(0), Lt(1)],
     **{f"every.{option.name}": Count | None for option in fields(EveryConfig)},
 }

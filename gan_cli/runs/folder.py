@@ -25,6 +25,8 @@ EVALUATION_LOCK = ".evaluation.lock"
 OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.CHECKPOINTS)}
 OWN |= {
     "curves.png",
+    "attacks.png",
+    "adversarial.png",
     *read.PICTURED,
     *(f"{shown}.png" for shown in read.PICTURED),
     "train.log",

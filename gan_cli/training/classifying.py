@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 
+from gan_cli.attacks.base import Attack, NoAttack
+from gan_cli.attacks.examples import examples
 from gan_cli.augmentations.base import Augmentation, NoAugmentation
 from gan_cli.classifiers.base import Classifier
 from gan_cli.datasets.base import Batch
@@ -39,6 +41,9 @@ class Lesson:
 
     classifier: Classifier
     augmentation: Augmentation = field(default_factory=NoAugmentation)
+    attack: Attack = field(default_factory=NoAttack)
+    clean_weight: float = 1.0
+    """The weight of the loss of images as they are, from 0 to 1; that of attacked ones is the rest."""
     bf16: bool = False
     """Whether the network computes in bfloat16; the loss is in float32 or wider all the same."""
 
@@ -48,12 +53,28 @@ class Lesson:
         return schedules_in(self.augmentation)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mean cross-entropy in nats, and the share of the batch that is classified rightly."""
+        """The mean cross-entropy in nats, and the share of images that is classified rightly.
+
+        Both are means over images as they are and attacked ones, by `clean_weight`: α·J(x) + (1 − α)·J(x̃) of
+        Goodfellow, Shlens and Szegedy (2015, arXiv 1412.6572, section 6).
+        """
         assert batch.labels is not None
         with torch.autocast(batch.samples.device.type, torch.bfloat16, enabled=self.bf16):
-            logits = self.classifier(self.augmentation(batch.samples))
-        right = logits.detach().argmax(1) == batch.labels
-        return cross_entropy(widened(logits), batch.labels), right.float().mean()
+            images = self.augmentation(batch.samples)
+            if self.clean_weight == 1:
+                return self._terms(images, batch.labels)
+            attacked = self._terms(examples(self.attack, self.classifier, images, batch.labels), batch.labels)
+            if self.clean_weight == 0:
+                return attacked
+            clean = self._terms(images, batch.labels)
+        loss, right = (torch.lerp(of, other, self.clean_weight) for of, other in zip(attacked, clean, strict=True))
+        return loss, right
+
+    def _terms(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        logits = self.classifier(images)
+        right = logits.detach().argmax(1) == labels
+        with torch.autocast(images.device.type, enabled=False):
+            return cross_entropy(widened(logits), labels), right.float().mean()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,77 @@
+"""How often an attack succeeds against a classifier, and how sure the classifier then is."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gan_cli.attacks.base import Attack
+from gan_cli.attacks.examples import evaluating, examples
+from gan_cli.classifiers.base import Classifier
+from gan_cli.datasets.base import as_uint8, to_unit_range
+from gan_cli.metrics.base import Measured
+from gan_cli.metrics.standard_errors import mean_of, share_of
+from gan_cli.randomness import begin, torchs_own
+
+CHUNK = 250
+"""Images attacked together; the random numbers of a chunk depend on the seed and its first image alone."""
+
+Parts = Callable[[Iterable[int]], Iterable[int]]
+"""What goes through the first images of the chunks, such as a progress bar."""
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What became of images, on the CPU."""
+
+    images: Tensor
+    """As the classifier was shown them, in [−1, 1] unless pixels may leave the range."""
+    log_probabilities: Tensor
+    """From one fresh prediction of these, shape `(n, classes)`."""
+    succeeded: Tensor
+    """Shape `(n,)`."""
+
+
+def attacked(
+    attack: Attack,
+    classifier: Classifier,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    target: int | None = None,
+    seed: int = 0,
+    as_bytes: bool = False,
+    parts: Parts = iter,
+) -> Attacked:
+    """Attack uint8 images `(n, channels, height, width)` of true classes `labels`, on the classifier's device.
+
+    The whole budget is spent on every image, also on one that is wrong already. With `as_bytes` the classifier judges
+    images of 8 bits a pixel, as a file would hold them.
+    """
+    device = next(classifier.parameters()).device
+    done = []
+    for first in parts(range(0, len(images), CHUNK)):
+        for generator in torchs_own(device):
+            begin(generator, seed, "attack", first)
+        chunk = slice(first, first + CHUNK)
+        originals = to_unit_range(images[chunk].to(device)).contiguous(memory_format=torch.channels_last)
+        truth = labels[chunk].to(device)
+        changed = examples(attack, classifier, originals, truth, target)
+        if as_bytes:
+            changed = to_unit_range(as_uint8(changed))
+        with torch.no_grad(), evaluating(classifier):
+            shares = classifier(changed.contiguous(memory_format=torch.channels_last)).float().log_softmax(1)
+        done.append((changed.cpu(), shares.cpu(), attack.succeeds(shares, truth, target).cpu()))
+    return Attacked(*map(torch.cat, zip(*done, strict=True)))
+
+
+def attack_numbers(found: Attacked, name: str) -> dict[str, Measured]:
+    """`error/<name>`, the share of images whose attack succeeds, and `confidence/<name>`.
+
+    The confidence is the mean of the largest probability over the images whose attack succeeds; none without any.
+    """
+    numbers = {f"error/{name}": share_of(found.succeeded.double().mean().item(), len(found.succeeded))}
+    if found.succeeded.any():
+        numbers[f"confidence/{name}"] = mean_of(found.log_probabilities[found.succeeded].exp().amax(1))
+    return numbers

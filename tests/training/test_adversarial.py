@@ -1,0 +1,98 @@
+"""Training against attacks: the loss of Goodfellow 2015, on the attack's own terms, and runs that resume."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, softplus
+
+from gan_cli.attacks.base import Attack, NoAttack
+from gan_cli.attacks.examples import examples
+from gan_cli.classifiers.base import Classifier
+from gan_cli.config import options
+from gan_cli.config.build import build
+from gan_cli.datasets.base import Batch
+from gan_cli.training.classifying import Lesson
+from tests.commands.test_classify import train
+from tests.helpers.runs import metrics, record
+
+BATCH = Batch(
+    torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0)).double() * 2 - 1, torch.arange(12) % 2
+)
+
+
+class Linear(Classifier):
+    """Softmax regression in double precision."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        torch.manual_seed(1)
+        self.head = nn.Linear(16, 2).double()
+
+    def features(self, images):
+        return images.flatten(1)
+
+
+def attack(text: str) -> Attack:
+    built: Attack = build(options.option("attack", text), Attack, "attack")
+    return built
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.25, 0.5, 1.0])
+def test_the_loss_is_weighted_between_images_as_they_are_and_attacked_ones(weight):
+    classifier, against = Linear(), attack("fgsm:epsilon=0.2")
+    changed = examples(against, classifier, BATCH.samples, BATCH.labels)
+    losses = [cross_entropy(classifier(images), BATCH.labels) for images in (BATCH.samples, changed)]
+    loss, _ = Lesson(classifier, attack=against, clean_weight=weight).loss(BATCH)
+    torch.testing.assert_close(loss, weight * losses[0] + (1 - weight) * losses[1])
+
+
+def test_of_two_classes_a_linear_classifier_learns_the_worst_case_in_closed_form():
+    """E ζ(ε‖w‖₁ − y(wᵀx + b)): for both classes, not for y = +1 alone as Goodfellow 2015 prints it."""
+    classifier, epsilon = Linear(), 0.25
+    loss, _ = Lesson(classifier, attack=attack(f"fgsm:epsilon={epsilon}:clip=false"), clean_weight=0).loss(BATCH)
+    w, b = (of[1] - of[0] for of in (classifier.head.weight, classifier.head.bias))
+    y = 2 * BATCH.labels - 1
+    margin = y * (BATCH.samples.flatten(1) @ w + b)
+    # Images are in [−1, 1], where ε is twice as much.
+    torch.testing.assert_close(loss, softplus(2 * epsilon * w.abs().sum() - margin).mean(), rtol=1e-6, atol=1e-6)
+    printed = softplus(y * (2 * epsilon * w.abs().sum() - (BATCH.samples.flatten(1) @ w + b))).mean()
+    assert (loss - printed).abs() > 1e-3
+
+
+def test_without_an_attack_images_are_seen_once():
+    seen = []
+    classifier = Linear()
+    classifier.head.register_forward_hook(lambda *_: seen.append(1))
+    Lesson(classifier, attack=NoAttack(), clean_weight=1.0).loss(BATCH)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("name", ["fgsm", "pgd", "noise"])
+def test_a_run_against_an_attack_resumes_bit_for_bit(name, tmp_path: Path):
+    chosen = (f"attack={name}", "classifier=small_cnn", "classifier.dropout=0.3", "train.schedule=constant")
+    chosen += ("attack.steps=3",) if name == "pgd" else ()
+    whole = train(tmp_path / "whole", *chosen, "train.steps=4")
+    train(tmp_path / "parts", *chosen, "train.steps=2")
+    parts = train(tmp_path / "parts", *chosen, "train.steps=4")
+    assert record(parts)["fingerprint"] == record(whole)["fingerprint"]
+    assert (
+        record(whole)["fingerprint"] != record(train(tmp_path / "none", *chosen[1:4], "train.steps=4"))["fingerprint"]
+    )
+
+
+def test_training_against_an_attack_withstands_it(tmp_path: Path):
+    def error(run: Path) -> float:
+        from gan_cli.datasets.images import Mnist5k
+        from gan_cli.metrics.attacked import attacked
+        from gan_cli.runs.classifiers import open_classifier
+
+        test = Mnist5k(resolution=8, per_class=20, subset_seed=1)
+        found = attacked(attack("fgsm:epsilon=0.1"), open_classifier(run).network, test.images, test.labels)
+        return found.succeeded.double().mean().item()
+
+    plain = train(tmp_path / "plain", "train.steps=300")
+    hardened = train(tmp_path / "hardened", "train.steps=300", "attack=fgsm", "attack.epsilon=0.1")
+    assert error(hardened) < error(plain) - 0.1
+    assert metrics(hardened)[-1]["loss"] > metrics(plain)[-1]["loss"]
