@@ -1,6 +1,5 @@
 """The commands. torch is imported only once a config is known to compose, so that help and mistakes answer at once."""
 
-import argparse
 import logging
 import os
 import sys
@@ -16,7 +15,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.config import options, schema
+from gan_cli.config import schema
 from gan_cli.config.compose import classifier as compose_classifier
 from gan_cli.config.compose import composition_error, members, resolve
 from gan_cli.config.help import composed as composed_page
@@ -25,7 +24,7 @@ from gan_cli.config.options import CONFIGS
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
 from gan_cli.config.taken import COMMANDS, ROOTS, config_folders, refuse_of_games, refuse_recipes_of_others, taken
 from gan_cli.errors import CommandError, ConfigError, InterruptedRunError
-from gan_cli.terminal import Parser, exit_codes, log_to_terminal, printing
+from gan_cli.terminal import Parser, add_allow, exit_codes, log_to_terminal, printing
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +85,7 @@ def sample() -> None:
         help="grid.png: a grid; walk.gif: a walk through the latents, from class to class of several; a folder: one PNG"
         " a sample, one sub-folder a class; of toy data points.png, points.npy or film.gif; missing folders are made",
     )
-    _add_allow(parser)
+    add_allow(parser)
     arguments = parser.parse_args()
     with exit_codes("gan-sample"):
         schema.register()
@@ -98,42 +97,21 @@ def sample() -> None:
 
 def evaluate() -> None:
     """`gan-eval`: numbers about a run, each with its receipt."""
+    from gan_cli.commands import question
+
     parser = Parser(
         prog="gan-eval",
         description="Measure a run, finished or running. Every number leaves its receipt in evaluation.json, from which"
         " the same question is answered the next time.",
     )
-    parser.add_argument("run", type=Path, metavar="RUN", help="the folder of a run, such as outputs/default")
-    parser.add_argument(
-        "--metric",
-        action="append",
-        default=[],
-        dest="metrics",
-        metavar="NAME",
-        help=f"repeat for several: {', '.join(options.names('metric'))} (default: all that apply)",
-    )
-    parser.add_argument("-n", "--n", type=int, help="number of samples (default: as each metric's protocol has it)")
-    parser.add_argument("--split", choices=["train", "test"], help="part of the real data (default: as in training)")
-    parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
-    parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of latents and chosen real samples (default: 0)")
-    parser.add_argument(
-        "--extractor",
-        metavar="NAME[:KEY=VALUE]",
-        help=f"{', '.join(options.names('metric/extractor'))}, as inception:weights=PATH or classifier:run=PATH"
-        " (default: the config's)",
-    )
-    parser.add_argument("--data", type=Path, metavar="PATH", help="of a classifier's run: label the images of a folder")
-    parser.add_argument("--out", type=Path, metavar="FILE.csv", help="with --data: where their classes are written")
-    parser.add_argument("--device", choices=options.names("device"), default="auto", help="(default: auto)")
-    _add_allow(parser)
+    question.add_to(parser)
+    add_allow(parser)
     arguments = parser.parse_args()
     with exit_codes("gan-eval"):
         log_to_terminal()
         from gan_cli.commands import evaluate as answering
-        from gan_cli.commands.question import Question
 
-        answer = answering.evaluate(Question(**vars(arguments)))
+        answer = answering.evaluate(question.Question(**vars(arguments)))
         if answer.receipts or answer.words:
             with printing():
                 print(answering.as_text(answer))
@@ -178,6 +156,7 @@ def attack() -> None:
         " leaves its receipt in evaluation.json.",
     )
     arguments.add_to(parser)
+    add_allow(parser)
     with exit_codes("gan-attack"):
         question = arguments.Question(**vars(parser.parse_args()))
         log_to_terminal()
@@ -291,16 +270,6 @@ def _run(config: DictConfig, folder: Path) -> None:
     newest = run(config, folder, files)
     if hydra_config.mode is RunMode.RUN:
         print(newest)
-
-
-def _add_allow(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a module that the run's config names and that is not gan-cli's; repeat for several",
-    )
 
 
 def _write_report(folder: Path) -> None:

@@ -80,3 +80,14 @@ def log_to_terminal() -> None:
     if not any(isinstance(handler, _TerminalHandler) for handler in package.handlers):
         handler = _TerminalHandler(logging.INFO if sys.stderr.isatty() else logging.DEBUG)
         package.addHandler(handler)
+
+
+def add_allow(parser: argparse.ArgumentParser) -> None:
+    """`--allow MODULE`, for commands that build what the config of a run names."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a module that a config names and that is not gan-cli's; repeat for several",
+    )

@@ -19,7 +19,7 @@ def elsewhere(tmp_path_factory) -> Iterator[Path]:
     """The page's files, as a folder on PYTHONPATH that is also the current one."""
     folder = tmp_path_factory.mktemp("elsewhere")
     files = FILE.findall(PAGE.read_text())
-    assert len(files) == 18
+    assert len(files) == 20
     for name, content in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,13 +50,18 @@ def test_the_page_works_as_written(elsewhere, inside, choice, picture):
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_the_pages_classifier_serves_as_extractor_if_its_module_is_allowed(inside):
+def test_the_pages_classifier_and_attack_are_used_if_their_modules_are_allowed(inside):
     own = ["classifier=sine_layer", "dataset=mnist5k", "train.steps=3", "name=sine-layer"]
     trained = inside("gan-classify", "--config-dir=conf", *own)
     assert trained.code == 0, trained.err
     measure = ["gan-eval", "outputs/sine-layer"]
     assert "add --allow mine_classifier" in inside(*measure).err
     assert "accuracy" in inside(*measure, "--allow", "mine_classifier").out
+    attack = ["gan-attack", "outputs/sine-layer", "--config-dir=conf", "--attack=negative", "--allow=mine_classifier"]
+    assert "add --allow mine_attack" in inside(*attack).err
+    attacked = inside(*attack, "--allow=mine_attack")
+    assert attacked.code == 0, attacked.err
+    assert re.search(r"^negative +\d", attacked.out, re.MULTILINE)
 
 
 def test_the_pages_command_line_finds_its_modules(elsewhere):

@@ -52,10 +52,3 @@ def add_to(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--device", choices=options.names("device"), default="auto", help="(default: auto)")
     parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help="of attacks of your own")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="MODULE",
-        help="import a module that the run's config or an attack names and that is not gan-cli's; repeat for several",
-    )

@@ -119,21 +119,6 @@ def test_images_are_written_by_class_and_read_back(inside, run, tmp_path):
     assert (again.code, "is not an empty folder" in again.err) == (2, True)
 
 
-def test_an_attack_of_ones_own_is_taken_if_its_module_is_allowed(inside, run, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "mine_attack.py").write_text(
-        "from gan_cli.attacks.base import Attack\n\n\nclass Negative(Attack):\n"
-        "    def __call__(self, images, objective):\n        return -images\n"
-    )
-    (tmp_path / "conf" / "attack").mkdir(parents=True)
-    (tmp_path / "conf" / "attack" / "negative.yaml").write_text("_target_: mine_attack.Negative\n")
-    command = ["gan-attack", str(run), f"--config-dir={tmp_path / 'conf'}", "--attack=negative"]
-    assert "add --allow mine_attack" in inside(*command).err
-    finished = inside(*command, "--allow=mine_attack")
-    assert finished.code == 0, finished.err
-    assert numbers(run)["error/negative"] > 0.5
-
-
 # What speaks for masked gradients
 
 
