@@ -28,7 +28,8 @@ class Linear(Classifier):
     def __init__(self) -> None:
         super().__init__(2)
         torch.manual_seed(1)
-        self.head = nn.Linear(16, 2).double()
+        self.linear = nn.Linear(16, 2).double()
+        self.head = self.linear
 
     def features(self, images):
         return images.flatten(1)
@@ -52,7 +53,7 @@ def test_of_two_classes_a_linear_classifier_learns_the_worst_case_in_closed_form
     """E ζ(ε‖w‖₁ − y(wᵀx + b)): for both classes, not for y = +1 alone as Goodfellow 2015 prints it."""
     classifier, epsilon = Linear(), 0.25
     loss, _ = Lesson(classifier, attack=attack(f"fgsm:epsilon={epsilon}:clip=false"), clean_weight=0).loss(BATCH)
-    w, b = (of[1] - of[0] for of in (classifier.head.weight, classifier.head.bias))
+    w, b = (of[1] - of[0] for of in (classifier.linear.weight, classifier.linear.bias))
     y = 2 * BATCH.labels - 1
     margin = y * (BATCH.samples.flatten(1) @ w + b)
     # Images are in [−1, 1], where ε is twice as much.
@@ -71,15 +72,13 @@ def test_without_an_attack_images_are_seen_once():
 
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "noise"])
 def test_a_run_against_an_attack_resumes_bit_for_bit(name, tmp_path: Path):
-    chosen = (f"attack={name}", "classifier=small_cnn", "classifier.dropout=0.3", "train.schedule=constant")
-    chosen += ("attack.steps=3",) if name == "pgd" else ()
+    plain = ["classifier=small_cnn", "classifier.dropout=0.3", "train.schedule=constant"]
+    chosen = [*plain, f"attack={name}", *(["attack.steps=3"] if name == "pgd" else [])]
     whole = train(tmp_path / "whole", *chosen, "train.steps=4")
     train(tmp_path / "parts", *chosen, "train.steps=2")
     parts = train(tmp_path / "parts", *chosen, "train.steps=4")
     assert record(parts)["fingerprint"] == record(whole)["fingerprint"]
-    assert (
-        record(whole)["fingerprint"] != record(train(tmp_path / "none", *chosen[1:4], "train.steps=4"))["fingerprint"]
-    )
+    assert record(whole)["fingerprint"] != record(train(tmp_path / "none", *plain, "train.steps=4"))["fingerprint"]
 
 
 def test_training_against_an_attack_withstands_it(tmp_path: Path):
