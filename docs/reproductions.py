@@ -113,6 +113,13 @@ TABLES = {
         metrics=IMAGE_METRICS,
         numbers=IMAGE_NUMBERS,
     ),
+    "conditional": Table(
+        shared="",
+        rows={"mnist": "experiment=mnist_conditional", "fashion": "experiment=fashion_conditional"},
+        metrics=("class_agreement", "frechet", "precision_recall"),
+        numbers=("class_agreement", "frechet_distance", "precision", "recall", "coverage"),
+        rows_have_data=True,
+    ),
     "fgan": Table(
         shared="experiment=fgan_mnist device.threads=1 device.precision=bf16 train.batch_size=256 train.steps=5000",
         rows={name: f"divergence={name}" for name in FGAN},
