@@ -4,6 +4,7 @@ import logging
 import typing
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -24,6 +25,7 @@ from gan_cli.errors import ConfigError
 from gan_cli.jobs import ClassifierJob
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
+from gan_cli.runs import read
 from gan_cli.runs.classifiers import open_classifier
 from gan_cli.runs.sources import open_run
 from gan_cli.trackers import Tracker
@@ -127,6 +129,15 @@ def _data(config: DictConfig) -> tuple[Dataset, Images]:
         return divided(training, config.test.share, config.seed)
 
 
+def known_test_images(run: Path, config: DictConfig) -> Images:
+    """The images that a run was tested on, with its labels. Raises `ConfigError` if the data are no longer those."""
+    training, test = _data(config)
+    known = read.record(run)
+    if (known.get("dataset"), known.get("test")) != (training.fingerprint(), test.fingerprint()):
+        raise ConfigError(f"{run} was trained or tested on other data than dataset.* finds now: restore them")
+    return test
+
+
 def _attack(config: DictConfig, data: Dataset, device: torch.device) -> Attack:
     """What the classifier is trained against. Raises `ConfigError` if nothing can be learned of it."""
     attack = parts.attack(config.attack, "attack", data, partial(open_classifier, device=device))
@@ -135,6 +146,8 @@ def _attack(config: DictConfig, data: Dataset, device: torch.device) -> Attack:
             raise ValueError("its images are of no class, so that nothing is learned of them: choose another attack")
         if attack.target is not None:
             raise ValueError(f"target={attack.target} is for gan-attack: leave it out")
+        if attack.surrogate is not None:
+            raise ValueError("another classifier's examples are for gan-attack: choose fgsm, pgd or noise")
     return attack
 
 

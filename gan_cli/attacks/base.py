@@ -29,6 +29,9 @@ class Attack(ABC):
     keeps_images: ClassVar[bool] = True
     """Whether its images still show what the originals do."""
 
+    clip: bool = True
+    """Whether pixels beyond black and white are cut to these."""
+
     restarts: int = 1
     """How often a random attack is tried; the strongest of each image counts."""
 
@@ -40,7 +43,7 @@ class Attack(ABC):
 
     @abstractmethod
     def __call__(self, images: Tensor, objective: Objective) -> Tensor:
-        """Changed images, detached, of the same shape."""
+        """Changed images of the same shape."""
 
     def check(self, classes: Sequence[str], sample_shape: tuple[int, ...]) -> None:
         """Raise `ValueError` unless images of this shape and these classes can be attacked."""

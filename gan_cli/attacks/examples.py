@@ -5,9 +5,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
-from gan_cli.attacks.base import Attack, Objective
+from gan_cli.attacks.base import Attack, Objective, inside
 
 
 def examples(
@@ -15,20 +14,20 @@ def examples(
 ) -> Tensor:
     """The strongest of an attack's changed images, of those that it makes of each: the same shape, detached.
 
-    `classifier` maps images to logits, and is in evaluation mode meanwhile. The objective is its cross-entropy, in
-    nats, or that of the attack's `surrogate`; of a `target`, how little that of the target is. An image that succeeds
-    is stronger than one that does not, and of two equal ones that of the larger objective.
+    `classifier` maps images to logits, and is in evaluation mode meanwhile. The objective is that of `objective_of`, of
+    the classifier or of the attack's `surrogate`. An image that succeeds is stronger than one that does not, and of two
+    equal ones that of the larger objective.
     """
     judge = attack.surrogate if attack.surrogate is not None else classifier
     with evaluating(classifier), evaluating(judge):
         objective = objective_of(judge, labels, target)
-        strongest = attack(images, objective)
+        strongest = _made(attack, images, objective)
         if attack.restarts == 1:
             return strongest
         with torch.no_grad():
             won, most = _strength(attack, classifier, objective, strongest, labels, target)
         for _ in range(attack.restarts - 1):
-            other = attack(images, objective)
+            other = _made(attack, images, objective)
             with torch.no_grad():
                 wins, raised = _strength(attack, classifier, objective, other, labels, target)
             is_stronger = (wins & ~won) | ((wins == won) & (raised > most))
@@ -38,15 +37,24 @@ def examples(
 
 
 def objective_of(classifier: nn.Module, labels: Tensor, target: int | None = None) -> Objective:
-    """The cross-entropy of each image, or minus that of the class that it is to be taken for."""
+    """The log odds of each image against its class, or those of the class that it is to be taken for.
+
+    Against a class they are log((1 − p)/p). The cross-entropy is their softplus, so both rise along one direction; but
+    where a classifier is sure, the gradient of the cross-entropy vanishes in float32, and that of the odds does not.
+    """
 
     def objective(images: Tensor) -> Tensor:
         logits = classifier(images)
-        if target is None:
-            return cross_entropy(logits, labels, reduction="none")
-        return -cross_entropy(logits, torch.full_like(labels, target), reduction="none")
+        of = (labels if target is None else torch.full_like(labels, target))[:, None]
+        against: Tensor = logits.scatter(1, of, -torch.inf).logsumexp(1) - logits.gather(1, of).squeeze(1)
+        return against if target is None else -against
 
     return objective
+
+
+def _made(attack: Attack, images: Tensor, objective: Objective) -> Tensor:
+    changed = attack(images, objective).detach()
+    return inside(changed) if attack.clip else changed
 
 
 @contextmanager

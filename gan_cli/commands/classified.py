@@ -6,17 +6,17 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import files, sources
-from gan_cli.assembly.classifiers import assemble
+from gan_cli.assembly.classifiers import known_test_images
 from gan_cli.commands.out import writing
 from gan_cli.commands.question import Question
 from gan_cli.config import options
 from gan_cli.config.build import build
+from gan_cli.datasets.base import Images
 from gan_cli.datasets.folder import Folder
 from gan_cli.errors import ConfigError
 from gan_cli.exact.estimated import QUANTILE
@@ -39,21 +39,17 @@ def accuracy(question: Question, config: DictConfig) -> Receipt:
     """
     device = _device(question)
     trained = open_classifier(question.run, device, question.allow)
-    config.device = options.option("device", question.device)
-    job = assemble(config)
-    known = read.record(question.run)
-    if (known.get("dataset"), known.get("test")) != (job.dataset.fingerprint(), job.test.fingerprint()):
-        raise ConfigError(f"{question.run} was trained or tested on other data than dataset.* finds now: restore them")
-    request = _request(question, config, trained, known)
+    test = known_test_images(question.run, config)
+    request = _request(question, config, trained, test)
     for receipt in reversed(read.receipts(question.run)):
         if request.is_repeated_by(receipt):
             return receipt
-    numbers = accuracies(confusion(trained.network, job.test), trained.classes)
+    numbers = accuracies(confusion(trained.network, test), trained.classes)
     receipt = {
         **asdict(request),
         **asdict(request.extractor),
         "numbers": {name: asdict(number) for name, number in numbers.items()},
-        "samples": {"held_out": len(job.test)},
+        "samples": {"held_out": len(test)},
         "refused": None,
         "dtype": "float32",
         **record.circumstances(device),
@@ -63,7 +59,7 @@ def accuracy(question: Question, config: DictConfig) -> Receipt:
     return receipt
 
 
-def _request(question: Question, config: DictConfig, trained: LoadedClassifier, known: dict[str, Any]) -> Request:
+def _request(question: Question, config: DictConfig, trained: LoadedClassifier, test: Images) -> Request:
     code = sources.code_digest("gan_cli.metrics.accuracy.accuracies")
     return Request(
         metric="accuracy",
@@ -75,7 +71,7 @@ def _request(question: Question, config: DictConfig, trained: LoadedClassifier, 
         seed=config.seed,
         step=trained.step,
         checkpoint_sha256=trained.sha256,
-        dataset_sha256=known["test"],
+        dataset_sha256=test.fingerprint(),
         subject_code_sha256=sources.code_digest(str(config.classifier.get("_target_"))),
         extractor=ExtractorIdentity(),
         asked=Asked(None, None, None),

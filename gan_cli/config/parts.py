@@ -11,10 +11,10 @@ from gan_cli.config.build import build, naming
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.generated import OpenRun
 from gan_cli.divergences.base import Divergence
-from gan_cli.errors import NeedsError
+from gan_cli.errors import ConfigError, NeedsError
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
-from gan_cli.metrics.extractors.trained import OpenClassifier
+from gan_cli.metrics.extractors.trained import OpenClassifier, TrainedNetwork
 from gan_cli.models.base import Critic, Generator
 from gan_cli.models.packed import Packed, packed_shape
 
@@ -56,7 +56,14 @@ def attack(node: Any, key: str, data: Dataset, open_classifier: OpenClassifier) 
 
     Raises `ConfigError` if the data cannot be attacked so.
     """
-    built: Attack = build(node, Attack, key, open_classifier=open_classifier)
+
+    def opened(run: str) -> TrainedNetwork:
+        try:
+            return open_classifier(run)
+        except ConfigError as error:
+            raise ConfigError(f"{key}.run={run}: {error}") from error
+
+    built: Attack = build(node, Attack, key, open_classifier=opened)
     with naming(key):
         built.check(data.classes, data.sample_shape)
     return built

@@ -9,7 +9,7 @@ from torch import Tensor
 from gan_cli.attacks.base import Attack
 from gan_cli.attacks.examples import evaluating, examples
 from gan_cli.classifiers.base import Classifier
-from gan_cli.datasets.base import as_uint8, to_unit_range
+from gan_cli.datasets.base import to_unit_range
 from gan_cli.metrics.base import Measured
 from gan_cli.metrics.standard_errors import mean_of, share_of
 from gan_cli.randomness import begin, torchs_own
@@ -47,7 +47,7 @@ def attacked(
     """Attack uint8 images `(n, channels, height, width)` of true classes `labels`, on the classifier's device.
 
     The whole budget is spent on every image, also on one that is wrong already. With `as_bytes` the classifier judges
-    images of 8 bits a pixel, as a file would hold them.
+    images of 8 bits a pixel, as a file would hold them, rounded towards the original and so within the budget.
     """
     device = next(classifier.parameters()).device
     done = []
@@ -59,11 +59,19 @@ def attacked(
         truth = labels[chunk].to(device)
         changed = examples(attack, classifier, originals, truth, target)
         if as_bytes:
-            changed = to_unit_range(as_uint8(changed))
+            changed = to_unit_range(_as_bytes(changed, images[chunk].to(device)))
         with torch.no_grad(), evaluating(classifier):
             shares = classifier(changed.contiguous(memory_format=torch.channels_last)).float().log_softmax(1)
         done.append((changed.cpu(), shares.cpu(), attack.succeeds(shares, truth, target).cpu()))
     return Attacked(*map(torch.cat, zip(*done, strict=True)))
+
+
+def _as_bytes(changed: Tensor, originals: Tensor) -> Tensor:
+    """Images in [−1, 1] as uint8, each pixel rounded towards that of the original."""
+    pixels, before = (changed.clamp(-1, 1) + 1) * 127.5, originals.float()
+    # float32 misses a whole number by far less than this, and no budget is meant so exactly.
+    least = 1e-3
+    return torch.where(pixels > before, (pixels + least).floor(), (pixels - least).ceil()).to(torch.uint8)
 
 
 def attack_numbers(found: Attacked, name: str) -> dict[str, Measured]:

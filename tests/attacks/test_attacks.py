@@ -1,5 +1,6 @@
 """What every attack keeps to: its ball, the range, the network as it was."""
 
+import math
 from functools import cache
 from itertools import pairwise
 
@@ -8,9 +9,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from gan_cli.attacks.ball import projected, steepest
 from gan_cli.attacks.base import Attack, NoAttack
 from gan_cli.attacks.examples import examples, objective_of
-from gan_cli.attacks.gradient import FastGradient, ProjectedGradient
+from gan_cli.attacks.gradient import FastGradient, ProjectedGradient, gradient
 from gan_cli.config import options
 from gan_cli.config.build import build
 
@@ -136,6 +138,38 @@ def test_more_restarts_are_never_weaker():
     assert (kept[0][1] < kept[-1][1]).any()
 
 
+@pytest.mark.parametrize("norm", NORMS)
+def test_a_classifier_that_is_sure_is_attacked_as_well(norm):
+    """Logits a hundred times as large choose the same classes, and have no cross-entropy left in float32."""
+
+    class Sure(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.inner, self.factor = linear().float(), factor
+
+        def forward(self, images):
+            return self.factor * self.inner(images)
+
+    images, labels = data()[0].float(), linear()(data()[0]).argmax(1)
+    usual, sure = (
+        examples(attack(f"fgsm:epsilon=0.2:norm={norm}"), Sure(factor), images, labels) for factor in (1, 100)
+    )
+    wrong = [Sure(1)(changed).argmax(1) != labels for changed in (usual, sure)]
+    assert (wrong[0].float().mean() > 0.5) == (norm == "linf")
+    # A sure classifier is pushed towards the nearest other class alone, and an unsure one away from its own.
+    assert wrong[1].float().mean() >= wrong[0].float().mean() - 0.1
+    assert ((sure - images).flatten(1).norm(dim=1) > 0).all()
+
+
+def test_the_objective_rises_with_the_cross_entropy_and_falls_with_that_of_a_target():
+    images, labels = data()
+    network = deep().eval()
+    losses = cross_entropy(network(images), labels, reduction="none")
+    torch.testing.assert_close(nn.functional.softplus(objective_of(network, labels)(images)), losses)
+    of_target = cross_entropy(network(images), torch.full_like(labels, 1), reduction="none")
+    torch.testing.assert_close(nn.functional.softplus(-objective_of(network, labels, 1)(images)), of_target)
+
+
 def test_more_steps_raise_the_loss_further():
     images, labels = data()
     network = deep()
@@ -191,7 +225,8 @@ def test_noise_is_on_the_border():
     for norm in NORMS:
         changed = examples(attack(f"noise:epsilon=0.1:clip=false:norm={norm}"), deep(), images, labels)
         torch.testing.assert_close(sizes(changed - images, norm), torch.full((24,), 0.1, dtype=torch.float64))
-        assert (changed - images).mean().abs() < 0.05
+        signs = (changed - images).sign().mean((1, 2, 3))
+        assert signs.abs().mean() == pytest.approx(math.sqrt(2 / math.pi / 36), abs=0.06)  # as even as coins
 
 
 def test_rubbish_is_no_image_and_succeeds_where_any_class_is_sure():
@@ -241,7 +276,8 @@ def test_values_out_of_range_are_refused(word):
 def about_the_last_step(self, images, objective):
     changed = images
     for _ in range(self.steps):
-        changed = changed + self.epsilon * torch.ones_like(changed)
+        step = self.step_size * steepest(gradient(objective, changed), self.norm)
+        changed = changed + projected(step, 2 * self.epsilon, self.norm)
     return changed
 
 

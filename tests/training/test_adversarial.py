@@ -7,14 +7,17 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, softplus
 
+from gan_cli.assembly.classifiers import assemble
 from gan_cli.attacks.base import Attack, NoAttack
 from gan_cli.attacks.examples import examples
 from gan_cli.classifiers.base import Classifier
 from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Batch
+from gan_cli.errors import ConfigError
 from gan_cli.training.classifying import Lesson
 from tests.commands.test_classify import train
+from tests.helpers.configs import compose_classifier
 from tests.helpers.runs import metrics, record
 
 BATCH = Batch(
@@ -45,8 +48,11 @@ def test_the_loss_is_weighted_between_images_as_they_are_and_attacked_ones(weigh
     classifier, against = Linear(), attack("fgsm:epsilon=0.2")
     changed = examples(against, classifier, BATCH.samples, BATCH.labels)
     losses = [cross_entropy(classifier(images), BATCH.labels) for images in (BATCH.samples, changed)]
-    loss, _ = Lesson(classifier, attack=against, clean_weight=weight).loss(BATCH)
+    rights = [(classifier(images).argmax(1) == BATCH.labels).float().mean() for images in (BATCH.samples, changed)]
+    assert rights[0] > rights[1]
+    loss, right = Lesson(classifier, attack=against, clean_weight=weight).loss(BATCH)
     torch.testing.assert_close(loss, weight * losses[0] + (1 - weight) * losses[1])
+    torch.testing.assert_close(right, weight * rights[0] + (1 - weight) * rights[1])
 
 
 def test_of_two_classes_a_linear_classifier_learns_the_worst_case_in_closed_form():
@@ -63,11 +69,27 @@ def test_of_two_classes_a_linear_classifier_learns_the_worst_case_in_closed_form
 
 
 def test_without_an_attack_images_are_seen_once():
+    job = assemble(compose_classifier("dataset=mnist5k", "dataset.resolution=8", "classifier=softmax"))
+    assert isinstance(job.lesson.attack, NoAttack)
     seen = []
-    classifier = Linear()
-    classifier.head.register_forward_hook(lambda *_: seen.append(1))
-    Lesson(classifier, attack=NoAttack(), clean_weight=1.0).loss(BATCH)
+    job.lesson.classifier.head.register_forward_hook(lambda *_: seen.append(1))
+    job.lesson.loss(job.batches(0, 1).unbind()[0])
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["attack=rubbish"], "attack: its images are of no class"),
+        (["attack=fgsm", "attack.target=3"], "attack.target=3 is for gan-attack"),
+        (["attack=transfer"], "attack.run has no value"),
+        (["attack=transfer", "attack.run=nowhere"], "attack.run=nowhere: nowhere is not the folder of a run"),
+        (["attack=pgd", "train.clean_weight=1.5"], "train.clean_weight=1.5 must be at most 1"),
+    ],
+)
+def test_what_nothing_is_learned_of_is_refused(words, said):
+    with pytest.raises(ConfigError, match=said):
+        assemble(compose_classifier("dataset=mnist5k", "dataset.resolution=8", "classifier=softmax", *words))
 
 
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "noise"])

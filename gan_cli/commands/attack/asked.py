@@ -40,7 +40,7 @@ class Asked:
         if self.epsilon is None:
             return self.curve
         first, *rest = self.curve.split(":", 1)
-        return ":".join([first, f"epsilon={self.epsilon:g}", *rest])
+        return ":".join([first, f"epsilon={self.epsilon!r}", *rest])
 
     @property
     def epsilon(self) -> float | None:

@@ -34,7 +34,7 @@ def curves(results: Sequence[Result]) -> bytes | None:
         return runs.index(result.run), result.asked.curve
 
     for (run, name), members in groupby(sorted(sized, key=of_curve), of_curve):
-        label = name if len(runs) == 1 else f"{runs[run].name}: {name}"
+        label = name if len(runs) == 1 else f"{runs[run]}: {name}"
         curve = sorted(members, key=lambda result: result.asked.epsilon or 0.0)
         places = [result.asked.epsilon or 0.0 for result in curve]
         _draw(panels[0], places, [result.error for result in curve], label)
@@ -59,8 +59,10 @@ def _draw(axes: Axes, places: Sequence[float], numbers: Sequence[Measured], labe
     axes.errorbar(places, values, errors, marker="o", markersize=4, capsize=2, linewidth=1.2, label=label)
 
 
-def examples(trained: LoadedClassifier, images: Images, found: Attacked, asked: Asked) -> bytes | None:
+def pictured(trained: LoadedClassifier, images: Images, found: Attacked, asked: Asked) -> bytes | None:
     """The PNG of images, what changes them, and the results, each with the class chosen and how sure it is.
+
+    What changes an image is enlarged about grey, which is no change.
 
     One image of each class that is right before the attack and whose attack succeeds; None without any.
     """
@@ -74,14 +76,13 @@ def examples(trained: LoadedClassifier, images: Images, found: Attacked, asked: 
     after = found.log_probabilities.exp()
     figure = Figure(figsize=(6.2, 0.6 + 1.9 * len(chosen)), layout="constrained")
     panels = figure.subplots(len(chosen), 3, squeeze=False)
-    assert asked.epsilon
     for row, index in zip(panels, chosen, strict=True):
         original = images.images[index].float() / 127.5 - 1
         change = found.images[index] - original
         most = float(change.abs().amax()) or 1.0
         for axes, picture, title in (
             (row[0], original, _said(before[index], trained)),
-            (row[1], change / most, f"change × {2 / most:.3g}"),
+            (row[1], change / most, f"change × {1 / most:.3g}"),
             (row[2], found.images[index], _said(after[index], trained)),
         ):
             _show(axes, picture)

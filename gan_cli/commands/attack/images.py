@@ -1,13 +1,11 @@
 """The changed images as files, a sub-folder for each true class, with a manifest."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from gan_cli import files
-from gan_cli.commands.attack.asked import Asked
 from gan_cli.commands.out import writing
 from gan_cli.commands.sample import folder_names
 from gan_cli.datasets.base import Images, as_uint8
@@ -18,19 +16,17 @@ from gan_cli.runs.classifiers import LoadedClassifier
 from gan_cli.show import pictures
 
 
-def refuse_unwritable(out: Path, asked: Sequence[Asked], *, subjects_count: int, is_cut: bool) -> None:
-    """Raise `ConfigError` unless the images of one attack on one run can be written into a new or an empty folder."""
-    if len(asked) > 1 or subjects_count > 1:
+def prepare(out: Path, attacks: int) -> None:
+    """Make the folder that images go to. Raises `ConfigError` unless it is new or empty and there is one attack."""
+    if attacks > 1:
         raise ConfigError(f"--out {out} takes the images of one run under one attack of one size: ask for these alone")
-    if not is_cut:
-        raise ConfigError(f"--out {out}: pixels beyond black and white cannot be written: set clip=true")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError(f"--out {out} is not an empty folder: choose another")
+    with writing(out):
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ConfigError(f"--out {out} is not an empty folder: choose another")
+        out.mkdir(parents=True, exist_ok=True)
 
 
-def write_images(
-    out: Path, run: Path, trained: LoadedClassifier, attack: str, images: Images, found: Attacked, seed: int
-) -> None:
+def write_images(out: Path, run: Path, trained: LoadedClassifier, attack: str, images: Images, found: Attacked) -> None:
     """Write each image as a PNG, and where they come from as a manifest, which `dataset=folder` reads."""
     assert images.labels is not None
     counts = torch.bincount(images.labels, minlength=len(trained.classes)).tolist()
@@ -47,7 +43,6 @@ def write_images(
             "checkpoint_sha256": trained.sha256,
             "step": trained.step,
             "attack": attack,
-            "seed": seed,
             "classes": {name: {"folder": folders[name], "images": count} for name, count in present.items()},
         }
         files.write_named(out / MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())

@@ -14,6 +14,8 @@ class Result:
 
     run: Path
     asked: Asked
+    name: str
+    """That of the attack, with what is not usual of its images."""
     receipt: Receipt
 
     @property
@@ -24,7 +26,7 @@ class Result:
     @property
     def confidence(self) -> Measured | None:
         """The mean of the largest probability where the attack succeeds; None where it never does."""
-        return self._number("confidence") if f"confidence/{self.asked.name}" in self.receipt["numbers"] else None
+        return self._number("confidence") if f"confidence/{self.name}" in self.receipt["numbers"] else None
 
     @property
     def n(self) -> int:
@@ -32,5 +34,5 @@ class Result:
         return int(self.receipt["samples"]["held_out"])
 
     def _number(self, kind: str) -> Measured:
-        number = self.receipt["numbers"][f"{kind}/{self.asked.name}"]
+        number = self.receipt["numbers"][f"{kind}/{self.name}"]
         return Measured(number["value"], number["error"])

@@ -8,11 +8,15 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from gan_cli.assembly.classifiers import known_test_images
 from gan_cli.commands.attack.asked import attacks
+from gan_cli.commands.attack.results import Result
+from gan_cli.commands.attack.text import signs_of_masking
 from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.config.options import CONFIGS
 from gan_cli.datasets.folder import Folder
+from gan_cli.runs import read
 from tests.commands.test_classify import train
 from tests.helpers.runs import tree
 
@@ -81,7 +85,11 @@ def test_errors_grow_with_the_budget_and_have_receipts_that_answer_the_next_time
     assert inside(*command).out == first.out
     assert (run / "evaluation.json").read_bytes() == before
     assert inside(*command, "--seed=1").code == 0
-    assert len(json.loads((run / "evaluation.json").read_text())["receipts"]) == 10
+    assert inside(*command, "--8-bit").code == 2
+    command = [*command[:4], "--attack=rubbish:clip=true"]
+    assert inside(*command, "--limit=30").code == inside(*command, "--8-bit").code == 0
+    assert len(json.loads((run / "evaluation.json").read_text())["receipts"]) == 18
+    assert "error/fgsm:epsilon=0.2, first 30" in numbers(run)
 
 
 def test_a_target_is_asked_of_the_images_of_other_classes(inside, run):
@@ -113,8 +121,12 @@ def test_images_are_written_by_class_and_read_back(inside, run, tmp_path):
     images: Folder = build(node, Folder, "dataset")
     assert len(images) == 20
     assert set(images.classes) <= set(map(str, range(10)))
+    # Within the budget, though each pixel is rounded.
+    originals = known_test_images(run, read.config_of_run(run)).images[:20]
+    order = sorted(range(20), key=lambda index: Path(images.files[index]).stem)
+    assert 0 < (images.images[order].int() - originals.int()).abs().max() <= 25.5
     manifest = json.loads((out / "manifest.json").read_text())
-    assert (manifest["attack"], manifest["run"]) == ("pgd:epsilon=0.1:steps=2", str(run))
+    assert (manifest["attack"], manifest["run"]) == ("pgd:epsilon=0.1:steps=2, first 20, 8 bit", str(run))
     again = inside(*command)
     assert (again.code, "is not an empty folder" in again.err) == (2, True)
 
@@ -122,14 +134,47 @@ def test_images_are_written_by_class_and_read_back(inside, run, tmp_path):
 # What speaks for masked gradients
 
 
-def test_an_attack_that_is_weaker_than_noise_is_told_of(inside, run):
-    """No step along the gradient, and the whole range in every pixel."""
-    weak = "pgd:epsilon=1.0:step_size=0.0:steps=1:random_start=false"
-    finished = inside("gan-attack", str(run), "--attack", weak, "--attack=noise:epsilon=1", "--attack=fgsm:epsilon=1")
-    assert finished.code == 0, finished.err
-    signs = [line for line in finished.out.splitlines() if line.startswith("gradient masking?")]
-    assert any("is weaker than noise:epsilon=1" in sign for sign in signs)
-    assert any("may change every pixel into any other, and leaves" in sign for sign in signs)
+def result(name: str, error: float) -> Result:
+    (asked,) = attacks([name], [CONFIGS])
+    number = {"value": error, "error": 0.01, "real": None}
+    return Result(Path("r"), asked, name, {"numbers": {f"error/{name}": number}, "samples": {"held_out": 100}})
+
+
+@pytest.mark.parametrize(
+    ("weak", "strong"),
+    [
+        ("fgsm:epsilon=0.2", "noise:epsilon=0.2"),
+        ("pgd:epsilon=0.2", "fgsm:epsilon=0.2"),
+        ("pgd:epsilon=0.2", "pgd:epsilon=0.2:steps=10"),
+        ("pgd:epsilon=0.2", "transfer:epsilon=0.2:run=other"),
+    ],
+)
+def test_an_attack_along_the_gradient_that_is_weaker_than_it_can_be_is_told_of(weak, strong):
+    assert list(signs_of_masking([result(weak, 0.3), result(strong, 0.4)])) == [f"r: {weak} is weaker than {strong}"]
+    assert not list(signs_of_masking([result(weak, 0.4), result(strong, 0.3)]))
+    assert not list(signs_of_masking([result(weak, 0.395), result(strong, 0.4)]))
+
+
+@pytest.mark.parametrize(
+    ("weak", "strong"),
+    [
+        ("pgd:epsilon=0.2:step_size=0.001", "fgsm:epsilon=0.2"),  # steps that do not cross the ball
+        ("fgsm:epsilon=0.2", "noise:epsilon=0.2:restarts=20"),
+        ("fgsm:epsilon=0.2", "noise:epsilon=0.3"),
+        ("fgsm:epsilon=0.2:target=3", "noise:epsilon=0.2"),
+        ("fgsm:epsilon=0.2", "pgd:epsilon=0.2"),
+        ("noise:epsilon=0.2", "fgsm:epsilon=0.2"),
+    ],
+)
+def test_what_may_well_be_weaker_is_not(weak, strong):
+    assert not list(signs_of_masking([result(weak, 0.3), result(strong, 0.4)]))
+
+
+def test_a_budget_as_large_as_the_range_must_succeed_everywhere():
+    (sign,) = signs_of_masking([result("pgd:epsilon=1.0", 0.9)])
+    assert sign == "r: pgd:epsilon=1.0 may change every pixel into any other, and leaves 10.0% right"
+    assert not list(signs_of_masking([result("pgd:epsilon=1.0", 1.0)]))
+    assert not list(signs_of_masking([result("fgsm:epsilon=1.0", 0.9)]))
 
 
 # What is refused
@@ -154,6 +199,10 @@ def test_an_attack_that_is_weaker_than_noise_is_told_of(inside, run):
         (["--limit=41"], "--limit 41 is more than the 40 test images"),
         (["--seed=-1"], "--seed -1 must be at least 0"),
         (["--attack=fgsm:clip=false", "--out=made"], "set clip=true"),
+        (["--attack=fgsm:clip=false", "--8-bit"], "set clip=true"),
+        (["--attack=fgsm", "--attack=fgsm:target=0", "--limit=4"], "are all of the target"),
+        (["--attack=fgsm", "--out=/proc/nope/x"], "--out /proc/nope/x cannot be written"),
+        (["--config-dir=nope"], "--config-dir nope is not a folder"),
         (["--attack=fgsm:epsilon=[0,1]", "--out=made"], "one attack of one size"),
         (["--device=cuda"], "device.kind=cuda"),
     ],
@@ -172,6 +221,11 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(inside, trained, argument
 
 
 def test_runs_that_cannot_be_attacked_are_refused(inside, run, tmp_path):
+    assert "is named twice" in inside("gan-attack", str(run), f"{run}/").err
+    damaged = Path(shutil.copytree(run, tmp_path / "damaged"))
+    (damaged / "evaluation.json").write_text("{")
+    assert inside("gan-attack", str(run), str(damaged)).code == 2
+    assert not (run / "evaluation.json").exists()
     assert "is not the folder of a run" in inside("gan-attack", str(tmp_path / "nowhere")).err
     found = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(found | {"dataset": "0" * 64}))
