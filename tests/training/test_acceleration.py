@@ -131,7 +131,7 @@ def test_float32_and_bfloat16_take_the_steps_of_float64(divergence, penalty):
 
 
 @hidden_by_the_compiler
-@pytest.mark.parametrize("bf16", [False, True], ids=["float32", "bf16"])
+@pytest.mark.parametrize("bf16", [pytest.param(False, marks=pytest.mark.slow), True], ids=["float32", "bf16"])
 @pytest.mark.parametrize("reuse_samples", [False, True], ids=["fresh", "reused"])
 def test_a_compiled_step_is_that_of_float64(reuse_samples, bf16, caplog):
     divergence, tolerance = divergence_of("wgan_gp", "interpolate"), TOLERANCE["bf16" if bf16 else "float32"]

@@ -60,14 +60,21 @@ def _entered(monkeypatch) -> list[int]:
     return numbers
 
 
-@pytest.mark.parametrize("numbers", [(ALL,), (1, ALL), (ALL + 1, ALL), (ALL, ALL + 1, ALL)], ids=str)
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(ALL,), (ALL, ALL + 1, ALL), *(pytest.param(of, marks=SLOW) for of in ((1, ALL), (ALL + 1, ALL)))],
+    ids=str,
+)
 def test_as_many_threads_as_processors_have_one_each_and_only_inside(numbers):
     inside, after = places(*numbers)
     assert sorted(place for place in inside if len(place) == 1) == [[one] for one in PROCESSORS]
     assert all(place == PROCESSORS for place in after)
 
 
-@pytest.mark.parametrize("numbers", [(1,), (ALL, 1), (ALL + 1,)], ids=str)
+@pytest.mark.parametrize("numbers", [(ALL, 1), *(pytest.param(of, marks=SLOW) for of in ((1,), (ALL + 1,)))], ids=str)
 def test_other_numbers_of_threads_go_where_they_like(numbers):
     inside, after = places(*numbers)
     assert all(place == PROCESSORS for place in [*inside, *after])
