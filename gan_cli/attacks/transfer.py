@@ -1,26 +1,11 @@
 """Adversarial examples of another classifier (Szegedy 2014, arXiv 1312.6199): whether they fool this one too."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 from gan_cli.attacks.base import Norm
 from gan_cli.attacks.gradient import ProjectedGradient
-from gan_cli.classifiers.base import Classifier
+from gan_cli.classifiers.base import OpenClassifier
 from gan_cli.ranges import Count, NonNegative
-
-
-class OtherClassifier(Protocol):
-    """A classifier that is done with training."""
-
-    @property
-    def network(self) -> Classifier: ...
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Their names, in the order of the logits."""
 
 
 class Transfer(ProjectedGradient):
@@ -29,7 +14,7 @@ class Transfer(ProjectedGradient):
     def __init__(
         self,
         run: str,
-        open_classifier: Callable[[str], OtherClassifier],
+        open_classifier: OpenClassifier,
         epsilon: NonNegative,
         norm: Norm,
         steps: Count,

@@ -1,7 +1,8 @@
 """What classifiers are to the rest of the program."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Protocol
 
 from annotated_types import Ge, Lt
 from torch import Tensor, nn
@@ -32,6 +33,28 @@ class Classifier(nn.Module, ABC):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.head(self.features(images))
         return logits
+
+
+class TrainedNetwork(Protocol):
+    """A classifier that is done with training."""
+
+    @property
+    def network(self) -> Classifier: ...
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Their names, in the order of the logits."""
+
+    @property
+    def sha256(self) -> str:
+        """That of the checkpoint."""
+
+
+OpenClassifier = Callable[[str], TrainedNetwork]
+"""A function from the folder of a run; it raises `ConfigError`."""
 
 
 def check_images(sample_shape: tuple[int, ...], least: int) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.attacks.base import Attack
+from gan_cli.classifiers.base import OpenClassifier, TrainedNetwork
 from gan_cli.config.build import build, naming
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.generated import OpenRun
@@ -14,7 +15,6 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError, NeedsError
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
-from gan_cli.metrics.extractors.trained import OpenClassifier, TrainedNetwork
 from gan_cli.models.base import Critic, Generator
 from gan_cli.models.packed import Packed, packed_shape
 

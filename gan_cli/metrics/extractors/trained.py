@@ -1,36 +1,13 @@
 """A classifier of one's own as an extractor."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from gan_cli.classifiers.base import Classifier
+from gan_cli.classifiers.base import OpenClassifier
 from gan_cli.datasets.base import Dataset, resized, to_unit_range
 from gan_cli.metrics.extractors.base import Extractor, Features
-
-
-class TrainedNetwork(Protocol):
-    """A classifier that is done with training."""
-
-    @property
-    def network(self) -> Classifier: ...
-
-    @property
-    def sample_shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def classes(self) -> Sequence[str]:
-        """Their names, in the order of the logits."""
-
-    @property
-    def sha256(self) -> str:
-        """That of the checkpoint."""
-
-
-OpenClassifier = Callable[[str], TrainedNetwork]
-"""A function from the folder of a run; it raises `ConfigError`."""
 
 
 class TrainedClassifier(Extractor):
