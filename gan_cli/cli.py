@@ -15,7 +15,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.config import schema
+from gan_cli.config import options, schema
 from gan_cli.config.compose import classifier as compose_classifier
 from gan_cli.config.compose import composition_error, members, resolve
 from gan_cli.config.help import composed as composed_page
@@ -23,7 +23,7 @@ from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
 from gan_cli.config.taken import COMMANDS, ROOTS, config_folders, refuse_of_games, refuse_recipes_of_others, taken
-from gan_cli.errors import CommandError, ConfigError, InterruptedRunError
+from gan_cli.errors import CommandError, InterruptedRunError
 from gan_cli.terminal import Parser, add_allow, exit_codes, log_to_terminal, printing
 
 logger = logging.getLogger(__name__)
@@ -135,8 +135,7 @@ def cas() -> None:
         schema.register()
         # An option may stand between the overrides.
         asked = parser.parse_intermixed_args()
-        if asked.config_dir is not None and not asked.config_dir.is_dir():
-            raise ConfigError(f"--config-dir {asked.config_dir} is not a folder: name one with a folder for each group")
+        options.check_folder(asked.config_dir)
         log_to_terminal()
         from gan_cli.commands.cas.command import compare
         from gan_cli.commands.cas.training import TRAINER

@@ -3,7 +3,7 @@
 import csv
 import io
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,17 +45,24 @@ def accuracy(question: Question, config: DictConfig) -> Receipt:
         if request.is_repeated_by(receipt):
             return receipt
     numbers = accuracies(confusion(trained.network, test), trained.classes)
+    return add_receipt(question.run, request, numbers, len(test), device)
+
+
+def add_receipt(
+    run: Path, request: Request, numbers: Mapping[str, Measured], images: int, device: torch.device
+) -> Receipt:
+    """Keep numbers of a classifier, measured on so many test images, in its evaluation.json; returns their receipt."""
     receipt = {
         **asdict(request),
         **asdict(request.extractor),
         "numbers": {name: asdict(number) for name, number in numbers.items()},
-        "samples": {"held_out": len(test)},
+        "samples": {"held_out": images},
         "refused": None,
         "dtype": "float32",
         **record.circumstances(device),
         "made": record.now(),
     }
-    RunFolder(question.run).add_receipt(receipt, {})
+    RunFolder(run).add_receipt(receipt, {})
     return receipt
 
 

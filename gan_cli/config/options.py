@@ -22,6 +22,12 @@ def names(group: str, folders: Sequence[Path] = (CONFIGS,)) -> list[str]:
     return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
+def check_folder(folder: Path | None) -> None:
+    """Raise `ConfigError` for a folder of a user's own options that is none."""
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"--config-dir {folder} is not a folder: name one with a folder for each group")
+
+
 def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictConfig:
     """The node of an option, given as its name and, after a colon each, values of its keys: `alpha:alpha=2`.
 

@@ -3,7 +3,7 @@
 import logging
 import typing
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -19,17 +19,18 @@ from gan_cli.commands.attack.arguments import Question
 from gan_cli.commands.attack.asked import Asked, attacks, plain
 from gan_cli.commands.attack.images import prepare, write_images
 from gan_cli.commands.attack.results import Result
+from gan_cli.commands.classified import add_receipt
 from gan_cli.config import options, parts
 from gan_cli.config.build import build
 from gan_cli.config.foreign import refuse_foreign
 from gan_cli.datasets.base import Images
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.attacked import Attacked, attack_numbers, attacked
-from gan_cli.runs import read, record
+from gan_cli.runs import read
 from gan_cli.runs.classifiers import LoadedClassifier, open_classifier
 from gan_cli.runs.folder import RunFolder
 from gan_cli.runs.receipts import Asked as AskedOfReceipts
-from gan_cli.runs.receipts import ExtractorIdentity, Receipt, Request
+from gan_cli.runs.receipts import ExtractorIdentity, Request
 from gan_cli.training.device import Device
 
 logger = logging.getLogger(__name__)
@@ -80,8 +81,7 @@ def attack(question: Question) -> str:
         raise ConfigError(f"--limit {question.limit} must be at least 1")
     if question.seed < 0:
         raise ConfigError(f"--seed {question.seed} must be at least 0")
-    if question.config_dir is not None and not question.config_dir.is_dir():
-        raise ConfigError(f"--config-dir {question.config_dir} is not a folder: name one with a folder for each group")
+    options.check_folder(question.config_dir)
     resolved = [run.resolve() for run in question.runs]
     if repeated := [run for run in resolved if resolved.count(run) > 1]:
         raise ConfigError(f"{repeated[0]} is named twice: leave one out")
@@ -187,18 +187,8 @@ def _result(trial: Trial, question: Question) -> tuple[Result, Attacked | None]:
         if request.is_repeated_by(earlier) and f"error/{name}" in earlier["numbers"]:
             return Result(subject.run, trial.asked, name, earlier), None
     found = _attacked(trial, question, trial.images)
-    numbers = attack_numbers(found, name)
-    receipt: Receipt = {
-        **asdict(request),
-        **asdict(request.extractor),
-        "numbers": {name: asdict(number) for name, number in numbers.items()},
-        "samples": {"held_out": len(trial.images)},
-        "refused": None,
-        "dtype": "float32",
-        **record.circumstances(next(subject.trained.network.parameters()).device),
-        "made": record.now(),
-    }
-    RunFolder(subject.run).add_receipt(receipt, {})
+    device = next(subject.trained.network.parameters()).device
+    receipt = add_receipt(subject.run, request, attack_numbers(found, name), len(trial.images), device)
     return Result(subject.run, trial.asked, name, receipt), found
 
 
