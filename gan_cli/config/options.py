@@ -35,7 +35,8 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
     """
     name, *values = re.split(r":(?![^{]*})", text)  # none within braces: these hold a mapping
     if name not in names(group, folders):
-        raise ConfigError(f"{name} is not a {group}: {did_you_mean(name, names(group, folders))}")
+        article = "an" if group[0] in "aeiou" else "a"
+        raise ConfigError(f"{name} is not {article} {group}: {did_you_mean(name, names(group, folders))}")
     try:
         node = _load(group, name, folders)
     except Exception as error:  # whatever yaml and OmegaConf trip over in a user's file
