@@ -147,6 +147,8 @@ def _checked(attack: Attack, key: str) -> Attack:
     with naming(key):
         if not attack.keeps_images:
             raise ValueError("its images are of no class, so that nothing is learned of them: choose another attack")
+        if not attack.is_for_training:
+            raise ValueError("takes minutes a batch and is for gan-attack: choose fgsm, pgd or noise")
         if attack.target is not None:
             raise ValueError(f"target={attack.target} is for gan-attack: leave it out")
         if attack.surrogate is not None:

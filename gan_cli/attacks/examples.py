@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +15,13 @@ def examples(
 ) -> Tensor:
     """The strongest of an attack's changed images, of those that it makes of each: the same shape, detached.
 
-    `classifier` maps images to logits, and is in evaluation mode meanwhile. The objective is that of `objective_of`, of
-    the classifier or of the attack's `surrogate`. An image that succeeds is stronger than one that does not, and of two
-    equal ones that of the larger objective.
+    `classifier` maps images to logits, and is in evaluation mode meanwhile. The objective is `LogOdds` of it, or of the
+    attack's `surrogate`. An image that succeeds is stronger than one that does not, and of two equal ones that of the
+    larger objective.
     """
     judge = attack.surrogate if attack.surrogate is not None else classifier
     with evaluating(classifier), evaluating(judge):
-        objective = objective_of(judge, labels, target)
+        objective = LogOdds(judge, labels, target)
         strongest = _made(attack, images, objective)
         if attack.restarts == 1:
             return strongest
@@ -36,20 +37,23 @@ def examples(
     return strongest
 
 
-def objective_of(classifier: nn.Module, labels: Tensor, target: int | None = None) -> Objective:
+@dataclass(frozen=True)
+class LogOdds:
     """The log odds of each image against its class, or those of the class that it is to be taken for.
 
     Against a class they are log((1 − p)/p). The cross-entropy is their softplus, so both rise along one direction; but
     where a classifier is sure, the gradient of the cross-entropy vanishes in float32, and that of the odds does not.
     """
 
-    def objective(images: Tensor) -> Tensor:
-        logits = classifier(images)
-        of = (labels if target is None else torch.full_like(labels, target))[:, None]
-        against: Tensor = logits.scatter(1, of, -torch.inf).logsumexp(1) - logits.gather(1, of).squeeze(1)
-        return against if target is None else -against
+    classifier: nn.Module
+    labels: Tensor
+    target: int | None = None
 
-    return objective
+    def __call__(self, images: Tensor) -> Tensor:
+        logits = self.classifier(images)
+        of = (self.labels if self.target is None else torch.full_like(self.labels, self.target))[:, None]
+        against: Tensor = logits.scatter(1, of, -torch.inf).logsumexp(1) - logits.gather(1, of).squeeze(1)
+        return against if self.target is None else -against
 
 
 def _made(attack: Attack, images: Tensor, objective: Objective) -> Tensor:
