@@ -72,7 +72,8 @@ class Auto(Attack):
         finally:
             sys.settrace(tracing)  # the library ends that of a debugger
         # Added to the images, so that those it did not change keep their bits.
-        return images + WIDTH * (changed - originals)
+        moved: Tensor = images + WIDTH * (changed - originals)
+        return moved
 
 
 def _library() -> Any:
