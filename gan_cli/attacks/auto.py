@@ -48,7 +48,7 @@ class Auto(Attack):
         images = images.detach()
         if self.epsilon == 0:
             return images
-        # Gradients that the library accumulates must not reach the parameters.
+        # The library accumulates gradients, which must not reach the parameters.
         weights = {name: weight.detach() for name, weight in objective.classifier.named_parameters()}
 
         def logits(brightness: Tensor) -> Tensor:
@@ -72,7 +72,8 @@ class Auto(Attack):
         finally:
             sys.settrace(tracing)  # the library ends that of a debugger
         # Added to the images, so that those it did not change keep their bits.
-        return images + WIDTH * (changed - originals)
+        change: Tensor = changed - originals
+        return images + WIDTH * change
 
 
 def _library() -> Any:
