@@ -72,8 +72,8 @@ class Auto(Attack):
         finally:
             sys.settrace(tracing)  # the library ends that of a debugger
         # Added to the images, so that those it did not change keep their bits.
-        change: Tensor = changed - originals
-        return images + WIDTH * change
+        moved: Tensor = images + WIDTH * (changed - originals)
+        return moved
 
 
 def _library() -> Any:

@@ -139,6 +139,11 @@ def _check(trial: Trial, question: Question) -> None:
         raise ConfigError(
             f"--attack {trial.asked.name}: the {len(trial.subject.test)} images are all of the target: choose another"
         )
+    if _surrogate_sha256(trial) == trial.subject.trained.sha256:
+        words = f"--attack {trial.asked.name}: the examples are those of {trial.subject.run} itself"
+        if len(question.runs) == 1:
+            raise ConfigError(f"{words}, as fgsm and pgd make them: name another run")
+        logger.warning("%s: nothing is transferred to it", words)
     for option, is_given in (("--out", question.out is not None), ("--8-bit", question.as_bytes)):
         if is_given and not trial.attack.clip:
             raise ConfigError(f"{option}: pixels beyond black and white have no 8 bits: set clip=true, or leave it out")
@@ -150,7 +155,8 @@ def _built(one: Asked, subject: Subject, question: Question, device: torch.devic
     def opened(path: str) -> LoadedClassifier:
         return open_classifier(path, device, question.allow)
 
-    return parts.attack(one.node, one.key, subject.test, opened)
+    with one.naming():
+        return parts.attack(one.node, one.key, subject.test, opened)
 
 
 def _attacked(trial: Trial, question: Question, images: Images) -> Attacked:
@@ -201,8 +207,8 @@ def _name(asked: Asked, question: Question) -> str:
 def _request(trial: Trial, name: str, question: Question) -> Request:
     subject, values = trial.subject, plain(trial.asked.node)
     target = str(values.pop("_target_"))
-    if trial.attack.surrogate is not None:
-        values["run_sha256"] = read.digest_of(read.checkpoints(Path(values["run"]).expanduser())[-1])
+    if (digest := _surrogate_sha256(trial)) is not None:
+        values["run_sha256"] = digest
     return Request(
         metric=f"attack {name}",
         target=target,
@@ -218,6 +224,13 @@ def _request(trial: Trial, name: str, question: Question) -> Request:
         extractor=ExtractorIdentity(),
         asked=AskedOfReceipts(None, None, None),
     )
+
+
+def _surrogate_sha256(trial: Trial) -> str | None:
+    """The digest of the checkpoint whose examples are tried; None if these are of the classifier under attack."""
+    if trial.attack.surrogate is None:
+        return None
+    return read.digest_of(read.checkpoints(Path(trial.asked.node.run).expanduser())[-1])
 
 
 def _shown(trials: Sequence[Trial], question: Question) -> bytes | None:

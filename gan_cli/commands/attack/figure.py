@@ -16,6 +16,7 @@ from gan_cli.metrics.accuracy import log_probabilities
 from gan_cli.metrics.attacked import Attacked
 from gan_cli.metrics.base import Measured
 from gan_cli.runs.classifiers import LoadedClassifier
+from gan_cli.show import intervals
 from gan_cli.show.pictures import png
 
 MOST_EXAMPLES = 5
@@ -55,8 +56,9 @@ def curves(results: Sequence[Result]) -> bytes | None:
 
 def _draw(axes: Axes, places: Sequence[float], numbers: Sequence[Measured], label: str) -> None:
     values = [100 * number.value for number in numbers]
-    errors = [100 * QUANTILE * (number.error or 0.0) for number in numbers]
-    axes.errorbar(places, values, errors, marker="o", markersize=4, capsize=2, linewidth=1.2, label=label)
+    half_widths = [100 * QUANTILE * (number.error or 0.0) for number in numbers]
+    whiskers = intervals.whiskers(values, half_widths, intervals.PERCENT)
+    axes.errorbar(places, values, whiskers, marker="o", markersize=4, capsize=2, linewidth=1.2, label=label)
 
 
 def pictured(trained: LoadedClassifier, images: Images, found: Attacked, asked: Asked) -> bytes | None:
