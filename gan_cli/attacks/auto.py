@@ -48,7 +48,7 @@ class Auto(Attack):
         images = images.detach()
         if self.epsilon == 0:
             return images
-        # Gradients that the library accumulates must not reach the parameters.
+        # The library accumulates gradients, which must not reach the parameters.
         weights = {name: weight.detach() for name, weight in objective.classifier.named_parameters()}
 
         def logits(brightness: Tensor) -> Tensor:
