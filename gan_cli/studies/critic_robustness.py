@@ -125,13 +125,15 @@ def _figure(found: Mapping[str, Robustness], epsilon: float) -> Figure:
             moves.plot(measured.epsilon, measured.moved[side], style, color=f"C{index}", markersize=4)
         places, shares = [0.0, *measured.epsilon], [measured.passed_before, *measured.passed]
         passes.plot(places, [100 * share for share in shares], "o-", color=f"C{index}", markersize=4, label=name)
-    moves.set(ylabel="scores move, in gaps (solid: real down, dotted: generated up)")
-    passes.set(ylim=(-3, 103), ylabel="generated above half of the real (%)")
+    moves.set(ylabel="scores move, in gaps between their means", title="solid: real down, dotted: generated up")
+    passes.set(ylim=(-3, 103), ylabel="generated images (%)", title="score above half of the real ones")
     for axes in (moves, passes):
         axes.axvline(epsilon, color="grey", linewidth=0.8, linestyle="--")
         axes.set(xlabel="ε, L2, in units of the data range")
         axes.grid(alpha=0.3)
     passes.legend()
+    for axes in (slopes, moves, passes):
+        axes.title.set_fontsize(10)
     return figure
 
 
@@ -144,6 +146,11 @@ def _draw_slopes(axes: Axes, found: Mapping[str, Robustness]) -> None:
             axes.bar(at, measured.gradient[place], width=0.22, color=colour)
             if measured.promised is not None and place in measured.promised.at:
                 axes.hlines(measured.promised.slope, at - 0.14, at + 0.14, color="black", linewidth=2.5)
+        highest = max(measured.gradient.values())
+        axes.annotate(
+            f"{measured.gradient['real']:.2g}", (index, highest), (0, 3), textcoords="offset points", ha="center"
+        )
     axes.set_xticks(range(len(found)), list(found))
-    axes.set(ylabel="mean ‖∇‖ at real, generated, between (black: promised)")
+    axes.set(ylabel="mean ‖∇‖", title="at real images, generated ones, between; black: promised")
+    axes.margins(y=0.08)
     axes.grid(alpha=0.3, axis="y")
