@@ -26,6 +26,12 @@ class DivergedError(CommandError):
         self.step = step
 
 
+class OverfittedError(CommandError):
+    """A classifier has suddenly lost what it had learned against attacks."""
+
+    exit_code = 3
+
+
 class InterruptedRunError(CommandError):
     """A signal stopped the run after it had saved a checkpoint."""
 

@@ -135,6 +135,21 @@ class Cosine(Schedule):
         return self.end + (self.start - self.end) * (1 + math.cos(math.pi * progress.share(self.images))) / 2
 
 
+class OneCycle(Schedule):
+    """A straight line from 0 to `peak`, and one back to 0: it turns after the share `rise` of the images.
+
+    These are so many or, without a number, those of the whole run. Large rates in the middle let a run be short (Smith
+    & Topin 2018, arXiv 1708.07120; for adversarial training Wong 2020, arXiv 2001.03994, with a rise of 0.4).
+    """
+
+    def __init__(self, peak: NonNegative, rise: Annotated[float, Ge(0), Lt(1)], images: Count | None) -> None:
+        self.peak, self.rise, self.images = peak, rise, images
+
+    def at(self, progress: Progress) -> float:
+        share = progress.share(self.images)
+        return self.peak * (share / self.rise if share < self.rise else (1 - share) / (1 - self.rise))
+
+
 class WarmUp(Schedule):
     """The decay of an average after t steps, min(decay, (1 + t)/(10 + t)), which lets an early average move fast.
 

@@ -12,7 +12,18 @@ from gan_cli.datasets.base import Batch
 from gan_cli.divergences.penalties import R1, Interpolate
 from gan_cli.divergences.wasserstein import Wasserstein
 from gan_cli.errors import ConfigError
-from gan_cli.schedules import Constant, Cosine, HalfLife, Linear, Progress, Schedule, WarmUp, now, schedules_in
+from gan_cli.schedules import (
+    Constant,
+    Cosine,
+    HalfLife,
+    Linear,
+    OneCycle,
+    Progress,
+    Schedule,
+    WarmUp,
+    now,
+    schedules_in,
+)
 from gan_cli.training.scheduling import OptimizerNumbers, depends_on_steps, keep_on_device, keep_on_host
 from tests.helpers.configs import TINY, compose
 
@@ -29,6 +40,8 @@ def at(schedule: Schedule, step: int, steps: int = 100, images_per_step: int = 3
         (Linear(0.0, 1.0, 320), {0: 0.0, 5: 0.5, 10: 1.0, 99: 1.0}),
         (Cosine(1.0, 0.0, None), {0: 1.0, 25: (1 + math.sqrt(0.5)) / 2, 50: 0.5, 100: 0.0}),
         (Cosine(0.05, 0.005, 640), {0: 0.05, 10: 0.0275, 20: 0.005, 99: 0.005}),
+        (OneCycle(2.0, 0.4, None), {0: 0.0, 20: 1.0, 40: 2.0, 70: 1.0, 100: 0.0}),
+        (OneCycle(1.0, 0.0, 320), {0: 1.0, 5: 0.5, 10: 0.0, 99: 0.0}),
         (WarmUp(0.999), {0: 0.1, 8: 0.5, 90: 0.91, 10**6: 0.999}),
         (HalfLife(640, None), {0: 0.5**0.05, 99: 0.5**0.05}),
         # Ten steps' images, of which 0.05 are half a step's: its weight halves twice in a step.

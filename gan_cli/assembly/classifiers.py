@@ -14,15 +14,16 @@ from gan_cli.assembly.numbers import optimizer, schedule
 from gan_cli.assembly.source import batches_of
 from gan_cli.attacks.base import Attack, NoAttack
 from gan_cli.augmentations.base import Augmentation
-from gan_cli.classifiers.base import Classifier
+from gan_cli.classifiers.base import Classifier, OpenClassifier
 from gan_cli.config import parts
 from gan_cli.config.build import build, in_range, naming
 from gan_cli.config.schema import EveryConfig, validate
-from gan_cli.datasets.base import Batch, Dataset, Images
+from gan_cli.datasets.base import Batch, Dataset, Endless, Images, as_uint8
 from gan_cli.datasets.held_out import divided
 from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
 from gan_cli.jobs import ClassifierJob
+from gan_cli.metrics.guard import WATCHED, Guard
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
 from gan_cli.runs import read
@@ -50,7 +51,9 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     device = settings.activate()
     training, test = _data(config)
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
-    attack = _attack(config, training, device)
+    opened = partial(open_classifier, device=device)
+    attack = _checked(parts.attack(config.attack, "attack", training, opened), "attack")
+    guard = None if config.train.guard is None else _guard(config, training, opened)
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     source = batches_of(config, training, settings, device, edition)
     with naming("train"):
@@ -98,6 +101,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         batches=source,
         pace=Pace(in_range(schedule(config.train.schedule, "train.schedule"), NonNegative, "train.schedule"), changing),
         test=test,
+        guard=guard,
     )
 
 
@@ -138,17 +142,32 @@ def known_test_images(run: Path, config: DictConfig) -> Images:
     return test
 
 
-def _attack(config: DictConfig, data: Dataset, device: torch.device) -> Attack:
-    """What the classifier is trained against. Raises `ConfigError` if nothing can be learned of it."""
-    attack = parts.attack(config.attack, "attack", data, partial(open_classifier, device=device))
-    with naming("attack"):
+def _checked(attack: Attack, key: str) -> Attack:
+    """An attack of a key. Raises `ConfigError` if a classifier cannot learn to withstand it."""
+    with naming(key):
         if not attack.keeps_images:
             raise ValueError("its images are of no class, so that nothing is learned of them: choose another attack")
+        if not attack.is_for_training:
+            raise ValueError("takes minutes a batch and is for gan-attack: choose fgsm, pgd or noise")
         if attack.target is not None:
             raise ValueError(f"target={attack.target} is for gan-attack: leave it out")
         if attack.surrogate is not None:
             raise ValueError("another classifier's examples are for gan-attack: choose fgsm, pgd or noise")
     return attack
+
+
+def _guard(config: DictConfig, data: Dataset, opened: OpenClassifier) -> Guard:
+    """What watches over training, by an attack on some of its images. Raises `ConfigError`."""
+    attack = _checked(parts.attack(config.train.guard, "train.guard", data, opened), "train.guard")
+    source = torch.Generator().manual_seed(stream(config.seed, "guard"))
+    if isinstance(data, Images):
+        assert data.labels is not None
+        chosen = torch.randperm(len(data), generator=source)[:WATCHED]
+        return Guard(attack, data.images[chosen], data.labels[chosen], config.seed)
+    assert isinstance(data, Endless)
+    batch = data.batch(WATCHED, source)
+    assert batch.labels is not None
+    return Guard(attack, as_uint8(batch.samples), batch.labels, config.seed)
 
 
 def _like(training: Dataset, test: Dataset, key: str) -> Images:

@@ -29,6 +29,12 @@ class Attack(ABC):
     keeps_images: ClassVar[bool] = True
     """Whether its images still show what the originals do."""
 
+    is_for_training: ClassVar[bool] = True
+    """Whether it is quick enough to be made anew for every batch of a training."""
+
+    needs_logits: ClassVar[bool] = False
+    """Whether it asks the network under attack for logits, beside the objective."""
+
     clip: bool = True
     """Whether pixels beyond black and white are cut to these."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +15,8 @@ def examples(
 ) -> Tensor:
     """The strongest of an attack's changed images, of those that it makes of each: the same shape, detached.
 
-    `classifier` maps images to logits, and is in evaluation mode meanwhile. The objective is that of `objective_of`, of
-    the classifier or of the attack's `surrogate`.
+    `classifier` maps images to logits, and is in evaluation mode meanwhile. The objective is `LogOdds` of it, or of the
+    attack's `surrogate`.
     """
     judge = attack.surrogate if attack.surrogate is not None else classifier
 
@@ -23,7 +24,7 @@ def examples(
         return attack.succeeds(classifier(changed).log_softmax(1), labels, target)
 
     with evaluating(classifier), evaluating(judge):
-        return strongest(attack, images, objective_of(judge, labels, target), succeeds)
+        return strongest(attack, images, LogOdds(judge, labels, target), succeeds)
 
 
 def strongest(
@@ -54,20 +55,23 @@ def strongest(
     return best
 
 
-def objective_of(classifier: nn.Module, labels: Tensor, target: int | None = None) -> Objective:
+@dataclass(frozen=True)
+class LogOdds:
     """The log odds of each image against its class, or those of the class that it is to be taken for.
 
     Against a class they are log((1 − p)/p). The cross-entropy is their softplus, so both rise along one direction; but
     where a classifier is sure, the gradient of the cross-entropy vanishes in float32, and that of the odds does not.
     """
 
-    def objective(images: Tensor) -> Tensor:
-        logits = classifier(images)
-        of = (labels if target is None else torch.full_like(labels, target))[:, None]
-        against: Tensor = logits.scatter(1, of, -torch.inf).logsumexp(1) - logits.gather(1, of).squeeze(1)
-        return against if target is None else -against
+    classifier: nn.Module
+    labels: Tensor
+    target: int | None = None
 
-    return objective
+    def __call__(self, images: Tensor) -> Tensor:
+        logits = self.classifier(images)
+        of = (self.labels if self.target is None else torch.full_like(self.labels, self.target))[:, None]
+        against: Tensor = logits.scatter(1, of, -torch.inf).logsumexp(1) - logits.gather(1, of).squeeze(1)
+        return against if self.target is None else -against
 
 
 def _made(attack: Attack, images: Tensor, objective: Objective) -> Tensor:

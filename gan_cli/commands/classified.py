@@ -26,7 +26,7 @@ from gan_cli.runs import read
 from gan_cli.runs.classifiers import LoadedClassifier, open_classifier
 from gan_cli.runs.folder import RunFolder
 from gan_cli.runs.receipts import Asked, ExtractorIdentity, Receipt, Request
-from gan_cli.show import wording
+from gan_cli.show import intervals, wording
 from gan_cli.training.device import Device
 
 logger = logging.getLogger(__name__)
@@ -90,7 +90,8 @@ def predict(question: Question, data: Path, out: Path) -> str:
     summary = f"{out}: {len(images)} image{'s' * (len(images) > 1)}; {shares}"
     if (of_labels := _accuracy(images, probabilities, trained.classes)) is not None and of_labels.error is not None:
         summary += (
-            f"\naccuracy {wording.measured(of_labels.value, QUANTILE * of_labels.error)} by the names of the folders"
+            f"\naccuracy {wording.measured(of_labels.value, QUANTILE * of_labels.error, intervals.SHARE)} by the names"
+            " of the folders"
         )
     return summary
 

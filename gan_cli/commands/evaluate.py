@@ -16,7 +16,7 @@ from gan_cli.exact.estimated import QUANTILE
 from gan_cli.files import file_digest
 from gan_cli.runs import read, receipts
 from gan_cli.runs.receipts import Asked, Receipt, Request
-from gan_cli.show import wording
+from gan_cli.show import intervals, wording
 from gan_cli.show.tables import aligned
 
 
@@ -170,7 +170,8 @@ def as_text(answer: Answer) -> str:
         counts = [str(receipt["samples"].get(kind, "")) for kind in ("generated", "real", "held_out")]
         for name, number in receipt["numbers"].items():
             error, real = number.get("error"), number.get("real")
-            value = wording.measured(number["value"], None if error is None else QUANTILE * error)
+            half_width = None if error is None else QUANTILE * error
+            value = wording.measured(number["value"], half_width, intervals.range_of(name))
             of_real = "" if real is None else wording.short(real)
             rows.append((name, value, of_real, *counts, receipt.get("extractor") or ""))
     if len(rows) > 1:

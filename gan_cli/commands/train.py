@@ -178,6 +178,8 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
                 summary["final"] = reporter.report(job.numbers if due(every.evaluate) else dict)
             if due(every.evaluate):
                 summary |= job.findings()
+            if due(every.evaluate) or due(every.checkpoint):
+                job.check()
 
             # Save, but never a state that has gone bad.
             if due(every.checkpoint):

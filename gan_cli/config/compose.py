@@ -64,7 +64,7 @@ def classifier(overrides: Sequence[str], config_folder: Path | None = None) -> D
 
 
 def resolve(config: DictConfig) -> None:
-    """Put values in the place of what refers to them, and nodes in that of the names of data sets within others.
+    """Put values in the place of what refers to them, and nodes in that of the names of options within others.
 
     Raises `ConfigError`.
     """
@@ -72,21 +72,23 @@ def resolve(config: DictConfig) -> None:
         _fill(config.dataset, "dataset", MEMBERS)
     if isinstance(config.get("test"), DictConfig):
         _fill(config.test, "test", ("data",))
+    if isinstance(config.get("train"), DictConfig):
+        _fill(config.train, "train", ("guard",), group="attack")
     OmegaConf.resolve(config)
 
 
-def _fill(parent: DictConfig, key: str, names: Sequence[str]) -> None:
+def _fill(parent: DictConfig, key: str, names: Sequence[str], group: str = "dataset") -> None:
     for name in names:
         if name not in parent or OmegaConf.is_missing(parent, name):
             continue
         if isinstance(parent[name], str):
             try:
-                parent[name] = options.option("dataset", parent[name])
+                parent[name] = options.option(group, parent[name])
             except ConfigError as error:
                 raise ConfigError(
-                    f"{key}.{name}={error}, or +dataset@{key}.{name}=… for one of a --config-dir"
+                    f"{key}.{name}={error}, or +{group}@{key}.{name}=… for one of a --config-dir"
                 ) from error
-        if isinstance(parent[name], DictConfig):
+        if group == "dataset" and isinstance(parent[name], DictConfig):
             _fill(parent[name], f"{key}.{name}", MEMBERS)
 
 

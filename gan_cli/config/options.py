@@ -35,7 +35,8 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
     """
     name, *values = re.split(r":(?![^{]*})", text)  # none within braces: these hold a mapping
     if name not in names(group, folders):
-        raise ConfigError(f"{name} is not a {group}: {did_you_mean(name, names(group, folders))}")
+        article = "an" if group[0] in "aeiou" else "a"
+        raise ConfigError(f"{name} is not {article} {group}: {did_you_mean(name, names(group, folders))}")
     try:
         node = _load(group, name, folders)
     except Exception as error:  # whatever yaml and OmegaConf trip over in a user's file
@@ -43,16 +44,28 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
         raise ConfigError(f"{path(group, name, folders)} cannot be read ({reason}): mend it") from error
     unset = OmegaConf.missing_keys(node)
     try:
-        for value in values:
-            key, equals, given = value.partition("=")
-            if given == "???":
-                raise ConfigError(f"{text}: {key} has no value")
+        for key in (value.partition("=")[0] for value in values):
             known = key in unset or OmegaConf.select(node, key, default=node) is not node  # a value may be null
-            if not equals or not known:
+            if not known:
                 raise ConfigError(f"{text}: {key} is not a key of {name}: {did_you_mean(key, _keys(node))}")
+        refuse_unset(values, text, f"{name}:")
         return cast(DictConfig, OmegaConf.merge(node, OmegaConf.from_dotlist(values)))
     except (OmegaConfBaseException, ValueError, YAMLError) as error:
         raise ConfigError(f"{text} cannot be read: {str(error).splitlines()[0]}") from error
+
+
+def refuse_unset(words: Sequence[str], text: str, before: str = "") -> None:
+    """Raise `ConfigError`, which begins with `text`, for a key without a value or with two among words `KEY=VALUE`.
+
+    `before` is what stands before a key where it is to be written.
+    """
+    keys = []
+    for key, equals, given in (word.partition("=") for word in words):
+        if not equals or given == "???":
+            raise ConfigError(f"{text}: {key} has no value: write {before}{key}=…")
+        if key in keys:
+            raise ConfigError(f"{text}: {key} is given twice: leave one out")
+        keys.append(key)
 
 
 def path(group: str, name: str, folders: Sequence[Path] = (CONFIGS,)) -> Path:

@@ -88,6 +88,8 @@ class LessonConfig:
     """The name of an option of the group `schedule`, or a node of one."""
     clean_weight: float = 0.5
     """The weight of the loss of images as they are; that of images which an attack changed is the rest."""
+    guard: Any = None
+    """An option of the group `attack`, as text or as a node, which watches over the training; None: nothing does."""
 
 
 @dataclass

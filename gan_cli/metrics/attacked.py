@@ -1,7 +1,7 @@
 """How often an attack succeeds against a classifier, and how sure the classifier then is."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -86,5 +86,7 @@ def attack_numbers(found: Attacked, name: str) -> dict[str, Measured]:
     """
     numbers = {f"error/{name}": share_of(found.succeeded.double().mean().item(), len(found.succeeded))}
     if found.succeeded.any():
-        numbers[f"confidence/{name}"] = mean_of(found.log_probabilities[found.succeeded].exp().amax(1))
+        sure = mean_of(found.log_probabilities[found.succeeded].exp().amax(1))
+        # A single number, or equal ones, do not tell how far others lie.
+        numbers[f"confidence/{name}"] = replace(sure, error=sure.error or None)
     return numbers

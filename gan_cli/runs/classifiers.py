@@ -30,7 +30,7 @@ class LoadedClassifier:
 def open_classifier(
     path: str | Path, device: torch.device | str = "cpu", allow: Sequence[str] = ()
 ) -> LoadedClassifier:
-    """The classifier of a run that is done, at its newest whole checkpoint. Raises `ConfigError`.
+    """The classifier of a run that has ended, at its newest whole checkpoint. Raises `ConfigError`.
 
     `allow` are the modules, beside our own, that the config may name classes of.
     """
@@ -41,7 +41,7 @@ def open_classifier(
     refuse_foreign(config, allow)
     if (status := record.get("status")) == "diverged":
         raise ConfigError(f"{folder} has diverged: train another, at a lower rate")
-    if status != "done":
+    if status not in ("done", "overfitted"):  # of an overfitted one the checkpoints are of before that
         raise ConfigError(f"{folder} is {status or 'without a record'}: the same gan-classify command finishes it")
     checkpoint, state = checkpoints.newest(folder, device=device)
     sample_shape, classes = tuple(record.get("sample_shape", ())), list(record.get("classes", ()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gan_cli
-from gan_cli.errors import CommandError, DivergedError, InterruptedRunError
+from gan_cli.errors import CommandError, DivergedError, InterruptedRunError, OverfittedError
 
 if TYPE_CHECKING:  # commands that only read a run answer before torch would be imported
     import torch
@@ -68,6 +68,8 @@ def of_failure(error: BaseException) -> dict[str, Any]:
             status, code = "interrupted", error.exit_code
         case DivergedError():
             status, code = "diverged", error.exit_code
+        case OverfittedError():
+            status, code = "overfitted", error.exit_code
         case CommandError():
             status, code = "failed", error.exit_code
         case _:

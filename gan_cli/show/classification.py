@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gan_cli.exact.estimated import QUANTILE
+from gan_cli.show import intervals
 from gan_cli.show.pictures import draw_curves, png, step_axis
 
 MOST_CELLS = 30
@@ -59,9 +60,8 @@ def curves(metrics: Sequence[Mapping[str, float]]) -> bytes:
     tested = [(line["step"], line["accuracy"], line["accuracy_error"]) for line in metrics if "accuracy" in line]
     if tested:
         step, accuracy, error = zip(*tested, strict=True)
-        panels[1].errorbar(
-            step, accuracy, [QUANTILE * e for e in error], fmt="o-", color="tab:orange", ms=4, capsize=3, label="test"
-        )
+        whiskers = intervals.whiskers(accuracy, [QUANTILE * e for e in error], intervals.SHARE)
+        panels[1].errorbar(step, accuracy, whiskers, fmt="o-", color="tab:orange", ms=4, capsize=3, label="test")
     panels[1].legend(loc="lower right")
     step_axis(panels[1], "step")
     return png(figure)

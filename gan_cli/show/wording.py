@@ -4,11 +4,18 @@ import math
 from datetime import datetime
 from typing import Any
 
+from gan_cli.show.intervals import Ends, cut
 
-def measured(value: float, half_width: float | None) -> str:
-    """A number and, if it is known, the half width of its interval, both to two digits of the latter."""
+
+def measured(value: float, half_width: float | None, ends: Ends = (-math.inf, math.inf)) -> str:
+    """A number and, if it is known, the half width of its interval, both to two digits of the latter.
+
+    An interval that reaches beyond the `ends` of what the number can be is cut, and written as `within` does.
+    """
     if half_width is None or not math.isfinite(value):
         return short(value)
+    if value - half_width < ends[0] or value + half_width > ends[1]:
+        return within(value, cut(value, half_width, ends))
     if not math.isfinite(half_width):
         return f"{short(value)} ± {short(half_width)}"
     if half_width == 0:

@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from gan_cli.attacks.ball import projected, steepest
 from gan_cli.attacks.base import Attack, NoAttack
-from gan_cli.attacks.examples import examples, objective_of
+from gan_cli.attacks.examples import LogOdds, examples
 from gan_cli.attacks.gradient import FastGradient, ProjectedGradient, gradient
 from gan_cli.config import options
 from gan_cli.config.build import build
@@ -165,9 +165,9 @@ def test_the_objective_rises_with_the_cross_entropy_and_falls_with_that_of_a_tar
     images, labels = data()
     network = deep().eval()
     losses = cross_entropy(network(images), labels, reduction="none")
-    torch.testing.assert_close(nn.functional.softplus(objective_of(network, labels)(images)), losses)
+    torch.testing.assert_close(nn.functional.softplus(LogOdds(network, labels)(images)), losses)
     of_target = cross_entropy(network(images), torch.full_like(labels, 1), reduction="none")
-    torch.testing.assert_close(nn.functional.softplus(-objective_of(network, labels, 1)(images)), of_target)
+    torch.testing.assert_close(nn.functional.softplus(-LogOdds(network, labels, 1)(images)), of_target)
 
 
 def test_more_steps_raise_the_loss_further():
@@ -213,7 +213,7 @@ def test_a_random_start_fills_the_ball():
     torch.manual_seed(5)
     for norm in NORMS:
         start = attack(f"pgd:steps=1:step_size=0:epsilon=0.5:norm={norm}")
-        changed = start(images, objective_of(nn.Flatten(), torch.zeros(2000, dtype=torch.long)))
+        changed = start(images, LogOdds(nn.Flatten(), torch.zeros(2000, dtype=torch.long)))
         size = sizes(changed, norm) / 0.5
         # Evenly: the share within a part of the radius is its third power.
         for part in (0.5, 0.8, 1.0):

@@ -341,6 +341,8 @@ BAD = [
     ("check χ", "χ is not a divergence", "choose one of alpha"),
     ("check alpha:alpha=1", "alpha.alpha=1 is a limit", "use divergence=kl"),
     ("check alpha:alpha=x", "alpha.alpha=x must be", "a finite number"),
+    ("check alpha:alpha", "alpha:alpha: alpha has no value", "write alpha:alpha=…"),
+    ("check alpha:alpha=2:alpha=3", "alpha:alpha=2:alpha=3: alpha is given twice", "leave one out"),
     ("check alpha:beta=2", "beta is not a key of alpha", "choose one of alpha"),
     ("check kl:generator_loss=maximin", "kl.generator_loss=maximin", "one of minimax, non_saturating"),
     ("check kl --config-dir nowhere", "--config-dir nowhere is not a folder", "name the one"),

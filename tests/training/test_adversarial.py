@@ -14,7 +14,8 @@ from gan_cli.classifiers.base import Classifier
 from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Batch
-from gan_cli.errors import ConfigError
+from gan_cli.errors import ConfigError, OverfittedError
+from gan_cli.runs.classifiers import open_classifier
 from gan_cli.training.classifying import Lesson
 from tests.commands.test_classify import train
 from tests.helpers.configs import compose_classifier
@@ -85,6 +86,9 @@ def test_without_an_attack_images_are_seen_once():
         (["attack=transfer"], "attack.run has no value"),
         (["attack=transfer", "attack.run=nowhere"], "attack.run=nowhere: nowhere is not the folder of a run"),
         (["attack=pgd", "train.clean_weight=1.5"], "train.clean_weight=1.5 must be at most 1"),
+        (["train.guard=pdg"], "train.guard=pdg is not an attack: did you mean pgd"),
+        (["train.guard=rubbish"], "train.guard: its images are of no class"),
+        (["train.guard='pgd:target=3'"], "train.guard.target=3 is for gan-attack"),
     ],
 )
 def test_what_nothing_is_learned_of_is_refused(words, said):
@@ -103,11 +107,21 @@ def test_a_run_against_an_attack_resumes_bit_for_bit(name, tmp_path: Path):
     assert record(whole)["fingerprint"] != record(train(tmp_path / "none", *plain, "train.steps=4"))["fingerprint"]
 
 
+def test_a_run_that_suddenly_falls_to_an_attack_ends_and_keeps_what_it_was_before(tmp_path: Path, monkeypatch):
+    words = ["train.guard='pgd:epsilon=0.05:steps=2'", "every.checkpoint=2", "every.evaluate=2"]
+    run = train(tmp_path / "run", *words, "train.steps=2")
+    assert 0 <= metrics(run)[-1]["guard_accuracy"] <= 1
+    monkeypatch.setattr("gan_cli.metrics.guard.FALL", -2.0)  # every look is a fall
+    with pytest.raises(OverfittedError, match="between the steps 2 and 4"):
+        train(tmp_path / "run", *words, "train.steps=6")
+    assert record(run)["status"] == "overfitted"
+    assert open_classifier(run).step == 2
+
+
 def test_training_against_an_attack_withstands_it(tmp_path: Path):
     def error(run: Path) -> float:
         from gan_cli.datasets.images import Mnist5k
         from gan_cli.metrics.attacked import attacked
-        from gan_cli.runs.classifiers import open_classifier
 
         test = Mnist5k(resolution=8, per_class=20, subset_seed=1)
         found = attacked(attack("fgsm:epsilon=0.1"), open_classifier(run).network, test.images, test.labels)

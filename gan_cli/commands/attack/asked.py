@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,14 @@ class Asked:
     def key(self) -> str:
         """What errors call it."""
         return f"--attack {self.option}"
+
+    @contextmanager
+    def naming(self) -> Iterator[None]:
+        """Raise each `ConfigError` with the keys as a user writes them, `fgsm:epsilon=-1` and not `fgsm.epsilon=-1`."""
+        try:
+            yield
+        except ConfigError as error:
+            raise ConfigError(str(error).replace(f"{self.key}.", f"{self.key}:")) from error
 
     @property
     def curve(self) -> str:

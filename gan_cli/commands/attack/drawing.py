@@ -12,6 +12,7 @@ from torch import Tensor
 from gan_cli.commands.attack.results import Result
 from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Measured
+from gan_cli.show import intervals
 from gan_cli.show.pictures import png
 
 R = TypeVar("R", bound=Result)
@@ -51,7 +52,7 @@ def curves(results: Sequence[R], panels: Sequence[Panel[R]]) -> bytes | None:
                 found = [(result.asked.epsilon or 0.0, number(result)) for result in curve]
                 known = [(place, value) for place, value in found if value is not None]
                 line = {"color": f"C{index}", "label": label + added, **style}
-                _draw(axes, known, 100 if panel.is_share else 1, line)
+                _draw(axes, known, panel.is_share, line)
         axes.set(xlabel="ε, in units of the data range", ylabel=panel.label)
         axes.set_xlim(-0.03 * most, 1.03 * most)
         if panel.is_share:
@@ -62,11 +63,12 @@ def curves(results: Sequence[R], panels: Sequence[Panel[R]]) -> bytes | None:
     return png(figure)
 
 
-def _draw(axes: Axes, points: Sequence[tuple[float, Measured]], scale: float, line: Mapping[str, Any]) -> None:
-    places = [place for place, _ in points]
+def _draw(axes: Axes, points: Sequence[tuple[float, Measured]], is_share: bool, line: Mapping[str, Any]) -> None:
+    scale, ends = (100, intervals.PERCENT) if is_share else (1, intervals.ANYTHING)
     values = [scale * number.value for _, number in points]
-    errors = [scale * QUANTILE * (number.error or 0.0) for _, number in points]
-    axes.errorbar(places, values, errors, markersize=4, capsize=2, linewidth=1.2, **line)
+    half_widths = [scale * QUANTILE * (number.error or 0.0) for _, number in points]
+    whiskers = intervals.whiskers(values, half_widths, ends)
+    axes.errorbar([at for at, _ in points], values, whiskers, markersize=4, capsize=2, linewidth=1.2, **line)
 
 
 @dataclass(frozen=True)

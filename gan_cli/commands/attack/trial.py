@@ -33,7 +33,8 @@ class Shown:
 def built(one: Asked, data: Dataset, question: Question, open_classifier: OpenClassifier) -> Attack:
     """The attack on images such as `data`. Raises `ConfigError` if it cannot be carried out."""
     refuse_foreign(OmegaConf.create({"attack": one.node}), question.allow)
-    attack = parts.attack(one.node, one.key, data, open_classifier)
+    with one.naming():
+        attack = parts.attack(one.node, one.key, data, open_classifier)
     for option, is_given in (("--out", question.out is not None), ("--8-bit", question.as_bytes)):
         if is_given and not attack.clip:
             raise ConfigError(f"{option}: pixels beyond black and white have no 8 bits: set clip=true, or leave it out")

@@ -101,14 +101,15 @@ def of_words(words: Sequence[str], default: Data | None) -> Data | None:
 def _given(data: Data, words: Sequence[str], asked: str) -> Data:
     """The data with the values of words such as `split=test`."""
     known = [str(key) for key in options.option(GROUP, data.name) if not str(key).startswith("_")]
-    for word in words:
-        key, equals, _ = word.partition("=")
-        if not equals or key not in known:
+    for key in (word.partition("=")[0] for word in words):
+        if key not in known:
             raise ConfigError(f"{asked}={data.name}: {key} is not a key of it: {did_you_mean(key, known)}")
+    options.refuse_unset(words, f"{asked}={data.name}")
+    for word in words:
         try:
             value = OmegaConf.to_container(OmegaConf.from_dotlist([word]), resolve=True)
         except (OmegaConfBaseException, ValueError, YAMLError) as error:
             raise ConfigError(f"{asked}={data.name}: {word} cannot be read: {str(error).splitlines()[0]}") from error
         assert isinstance(value, dict)
-        data = data.having(**{key: value[key]})
+        data = data.having(**{str(key): of_key for key, of_key in value.items()})
     return data

@@ -3,6 +3,7 @@
 from gan_cli.commands.cas import findings as found
 from gan_cli.commands.cas.findings import Answer, Difference, Findings, Spread, Summary
 from gan_cli.commands.cas.plan import Condition, Kind
+from gan_cli.show.intervals import PERCENT, Ends
 from gan_cli.show.wording import measured
 
 MOST_CLASSES = 3
@@ -92,15 +93,15 @@ def _answer(difference: Difference) -> str:
 
 def percent(spread: Spread) -> str:
     """An accuracy: `97.31 ± 0.12 %`."""
-    return f"{_hundredfold(spread)} %"
+    return f"{_hundredfold(spread, PERCENT)} %"
 
 
 def points(spread: Spread) -> str:
     """A difference of accuracies: `1.20 ± 0.31 points`."""
-    return f"{_hundredfold(spread)} points"
+    return f"{_hundredfold(spread, (-100.0, 100.0))} points"
 
 
-def _hundredfold(spread: Spread) -> str:
+def _hundredfold(spread: Spread, ends: Ends) -> str:
     if spread.half_width is None:
         return f"{100 * spread.mean:.2f}"
-    return measured(100 * spread.mean, 100 * spread.half_width)
+    return measured(100 * spread.mean, 100 * spread.half_width, ends)

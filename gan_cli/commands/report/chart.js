@@ -52,7 +52,7 @@ const element = (name, attributes, parent) => {
 
 class Chart {
   constructor(box, panel, runs, isShown) {
-    Object.assign(this, { box, panel, runs, isShown, cursor: null, isAutomatic: true });
+    Object.assign(this, { box, panel, runs, isShown, cursor: null, isAutomatic: true, isOverSteps: panel.axis === "step" });
     this.reading = box.parentElement.querySelector(".reading");
     panel.series.forEach((series) => {
       series.y = series.y.map(Number);
@@ -83,6 +83,12 @@ class Chart {
     return this.panel.series.filter((series) => this.isShown(series.run));
   }
 
+  // The 95 % interval about a value, cut to what the number can be.
+  interval(value, error) {
+    const [least, most] = this.panel.ends;
+    return [Math.max(value - 1.96 * error, least ?? -Infinity), Math.min(value + 1.96 * error, most ?? Infinity)];
+  }
+
   steps() {
     return [...new Set(this.shown().flatMap((series) => series.x))].sort((a, b) => a - b);
   }
@@ -92,9 +98,10 @@ class Chart {
     const transform = transforms[kind](this.panel.scale.linear);
     const shown = this.shown();
     const usable = (value) => Number.isFinite(value) && (kind !== "log" || value > 0);
-    let [low, high, last] = [Infinity, -Infinity, 1];
+    let [low, high, last] = [Infinity, -Infinity, this.isOverSteps ? 1 : 0];
     for (const series of shown) {
-      for (const value of series.y) {
+      const values = series.mark === "joined" ? series.y.flatMap((value, index) => this.interval(value, series.errors[index])) : series.y;
+      for (const value of values) {
         if (usable(value)) [low, high] = [Math.min(low, transform[0](value)), Math.max(high, transform[0](value))];
       }
       last = Math.max(last, series.x.at(-1));
@@ -104,7 +111,8 @@ class Chart {
     [low, high] = [low - pad, high + pad];
     const [width, height] = [this.box.clientWidth, this.box.clientHeight];
     const inner = { width: width - MARGIN.left - MARGIN.right, height: height - MARGIN.top - MARGIN.bottom };
-    const first = Math.min(...shown.map((series) => series.x[0]), last - 1);
+    const first = this.isOverSteps ? Math.min(...shown.map((series) => series.x[0]), last - 1) : 0;
+    last = last || 1;
     // What a logarithmic axis cannot hold, such as the end of an interval below zero, is at its foot.
     const clamp = (y) => (Number.isNaN(y) ? MARGIN.top + inner.height : Math.min(Math.max(y, MARGIN.top), MARGIN.top + inner.height));
     this.axes = {
@@ -122,8 +130,8 @@ class Chart {
     for (const series of this.shown()) {
       const { colour, dash } = this.runs[series.run];
       const group = element("g", { class: `colour-${colour}`, "data-run": series.run }, svg);
-      if (series.mark === "line") this.drawLine(group, series, DASHES[dash % DASHES.length]);
-      else this.drawPoints(group, series);
+      if (["line", "joined"].includes(series.mark)) this.drawLine(group, series, DASHES[dash % DASHES.length]);
+      if (series.mark !== "line") this.drawPoints(group, series);
       this.drawInfinite(group, series);
     }
     this.line = element("line", { class: "cursor", y1: MARGIN.top, y2: height - MARGIN.bottom, visibility: "hidden" }, svg);
@@ -137,7 +145,7 @@ class Chart {
       element("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }, svg);
       element("text", { x: MARGIN.left - 5, y: y(value) + 4, "text-anchor": "end" }, svg).textContent = format(value);
     }
-    for (const step of evenTicks(first, last, Math.max(2, width / 100)).filter(Number.isInteger)) {
+    for (const step of evenTicks(first, last, Math.max(2, width / 100)).filter((tick) => !this.isOverSteps || Number.isInteger(tick))) {
       const anchor = x(step) > width - 30 ? "end" : "middle";
       element("text", { x: x(step), y: height - 6, "text-anchor": anchor }, svg).textContent = format(step);
     }
@@ -161,9 +169,10 @@ class Chart {
       const value = series.y[index];
       if (!Number.isFinite(value)) return;
       const [x, y] = [this.axes.x(step), this.axes.y(value)];
-      const half = 1.96 * (series.errors[index] ?? 0);
-      if (half > 0 && series.mark === "dots") {
-        element("line", { stroke: "currentColor", x1: x, x2: x, y1: this.axes.y(value - half), y2: this.axes.y(value + half) }, group);
+      const error = series.errors[index] ?? 0;
+      if (error > 0 && series.mark !== "rings") {
+        const [low, high] = this.interval(value, error);
+        element("line", { stroke: "currentColor", x1: x, x2: x, y1: this.axes.y(low), y2: this.axes.y(high) }, group);
       }
       element("circle", { class: series.mark, cx: x, cy: y, r: 3 }, group);
     });
@@ -204,12 +213,14 @@ class Chart {
     if (step === null || step === undefined) return this.reading.replaceChildren();
     this.line?.setAttribute("x1", this.axes.x(step));
     this.line?.setAttribute("x2", this.axes.x(step));
-    const parts = [`step ${step}: `];
+    const parts = [`${this.panel.axis} ${step}: `];
     for (const series of this.shown()) {
-      const index = series.x.findLastIndex((other) => other <= step);
+      const index = this.isOverSteps ? series.x.findLastIndex((other) => other <= step) : series.x.indexOf(step);
       if (index < 0 || (series.x.at(-1) < step && series.x.length > 1)) continue;
       const part = document.createElement("span");
-      const half = series.errors.length ? ` ± ${format(1.96 * series.errors[index])}` : "";
+      const interval = series.errors.length ? this.interval(series.y[index], series.errors[index]) : [];
+      const isCut = interval.some((end) => this.panel.ends.includes(end));
+      const half = isCut ? ` [${interval.map(format).join(", ")}]` : interval.length ? ` ± ${format(1.96 * series.errors[index])}` : "";
       const name = this.panel.marks[series.mark];
       const { colour, dash, label } = this.runs[series.run];
       const swatch = document.createElement("i");

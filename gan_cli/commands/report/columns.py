@@ -68,6 +68,11 @@ class Column:
         return None if self.logged else self.circumstances.get("metric")
 
     @property
+    def is_of_attack(self) -> bool:
+        """Whether it is a classifier's error or confidence under an attack."""
+        return (self.metric or "").startswith("attack ") and self.name.startswith(("error/", "confidence/"))
+
+    @property
     def title(self) -> str:
         """Its name and what distinguishes it, as plain text."""
         told = ([self.divergence] if self.divergence else []) + self.distinction
@@ -97,7 +102,7 @@ def columns(runs: Sequence[Run]) -> list[Column]:
             _add_logged(found, index, runs[index], name, common)
     ordered = _ordered(list(found.values()))
     for column in ordered:
-        column.distinction = _distinction(column, ordered)
+        column.distinction = distinction(column, ordered)
     return ordered
 
 
@@ -139,7 +144,7 @@ def _ordered(found: list[Column]) -> list[Column]:
 
     Numbers of one name stand side by side; numbers without a receipt come after the metrics, as they were logged.
     """
-    family = families(column.name for column in found)
+    family = families(column.name for column in found if not column.is_of_attack)
     names: dict[str, list[str]] = {}
     metrics: dict[str, str] = {}
     beside_real = set()
@@ -154,7 +159,7 @@ def _ordered(found: list[Column]) -> list[Column]:
 
     def place(column: Column) -> tuple[bool, bool, int, bool, str, int, bool]:
         metric = column.metric or metrics.get(column.name)
-        part = bool(column.family)
+        part = bool(column.family) or column.is_of_attack
         if metric is None:
             return part, True, 0, True, "", logged.index(column.name), True
         known = list(dict.fromkeys(names[metric]))
@@ -209,7 +214,8 @@ def _dataset(run: Run) -> dict[str, Any]:
     return config | {"dataset_sha256": run.record.get("dataset")}
 
 
-def _distinction(column: Column, others: Sequence[Column]) -> list[str]:
+def distinction(column: Column, others: Sequence[Column]) -> list[str]:
+    """How the circumstances of a column differ from those of others of the same number, itself among them."""
     namesakes = [
         other
         for other in others

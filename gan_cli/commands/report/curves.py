@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gan_cli.commands.report import quantity
-from gan_cli.commands.report.columns import families, logged_names
+from gan_cli.commands.report.attacks import Attack
+from gan_cli.commands.report.columns import Column, families, logged_names
 from gan_cli.runs.numbers import in_json
 from gan_cli.runs.read import Numbers
 from gan_cli.runs.run import Run
+from gan_cli.show.intervals import PERCENT, Ends, range_of
 
 POINTS = 60_000
 """Points on a page, at most."""
@@ -25,7 +27,7 @@ OF_AN_ESTIMATE = {
 }
 """How the critic's estimates and the exact value are drawn: for each mark the number, and what it stands for."""
 
-Point = tuple[int, float]
+Point = tuple[float, float]
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Series:
 
     run: int
     mark: str
-    """How it is drawn: as a "line", as "dots", or as "rings"."""
+    """How it is drawn: as a "line", as "dots", as "rings", or as "joined" dots."""
     points: list[Point]
     errors: list[float] = field(default_factory=list)
     """Standard errors of the points, if they are known."""
@@ -50,6 +52,10 @@ class Panel:
     """What each mark stands for, if there are several."""
     family: str = ""
     """The family, as in `Column`."""
+    axis: str = "step"
+    """What the curves are over."""
+    ends: Ends | None = None
+    """What the numbers can be, if their name does not tell."""
 
 
 @dataclass
@@ -97,6 +103,23 @@ def across(runs: Sequence[Run]) -> list[Panel]:
     return sorted(drawn, key=lambda panel: panel.family)
 
 
+def under_attack(attacks: Sequence[Attack], columns: Sequence[Column]) -> list[Panel]:
+    """A panel for each attack of several sizes: the share of images whose attack succeeds, over the size."""
+    panels = []
+    for attack in attacks:
+        sized = [size for size in attack.sizes if size.epsilon is not None and "error" in size.columns]
+        if len({size.epsilon for size in sized}) < 2:
+            continue
+        found: dict[int, Series] = {}
+        for size in sized:
+            for run, cell in columns[size.columns["error"]].cells.items():
+                series = found.setdefault(run, Series(run, "joined", []))
+                series.points.append((size.epsilon or 0.0, 100 * cell.value))
+                series.errors.append(100 * (cell.error or 0.0))
+        panels.append(Panel(f"error under {attack.title} (%)", list(found.values()), axis="ε", ends=PERCENT))
+    return panels
+
+
 def as_data(panels: Sequence[Panel]) -> list[dict[str, Any]]:
     """The panels as the page's script reads them."""
     count = sum(len(panel.series) for panel in panels)
@@ -105,6 +128,8 @@ def as_data(panels: Sequence[Panel]) -> list[dict[str, Any]]:
     return [
         {
             "name": panel.name,
+            "axis": panel.axis,
+            "ends": [end if math.isfinite(end) else None for end in panel.ends or range_of(panel.name)],
             "marks": {mark: OF_AN_ESTIMATE[mark][0] for mark in panel.marks},
             "scale": scale([value for series in panel.series for _, value in series.points]),
             "series": [_series_data(series, points) for series in panel.series],
@@ -167,7 +192,7 @@ def _panel(runs: Sequence[Run], indices: Sequence[int], name: str, mark: str = "
 
 def _series(metrics: Sequence[Numbers], run: int, name: str, mark: str) -> Series:
     lines = [line for line in metrics if name in line]
-    points = [(int(line["step"]), line[name]) for line in lines]
+    points: list[Point] = [(int(line["step"]), line[name]) for line in lines]
     errors = [line[f"{name}_error"] for line in lines if f"{name}_error" in line]
     return Series(run, mark, points, errors if len(errors) == len(points) else [])
 

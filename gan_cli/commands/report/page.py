@@ -12,10 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from gan_cli.commands.report import curves
+from gan_cli.commands.report.attacks import in_percent, trained_against
 from gan_cli.commands.report.columns import circumstance
 from gan_cli.commands.report.report import Report
 from gan_cli.commands.report.samples import pictures
 from gan_cli.show import wording
+from gan_cli.show.intervals import range_of
 
 HERE = Path(__file__).parent
 
@@ -28,7 +30,8 @@ def html(report: Report) -> str:
     script = "".join((HERE / name).read_text(encoding="utf-8") for name in ("chart.js", "page.js"))
     runs = [row.run for row in report.rows]
     sections, across = curves.by_divergence(runs), curves.across(runs)
-    drawn = [panel for section in sections for panel in section.panels] + across
+    under_attack = curves.under_attack(report.attacks, report.columns)
+    drawn = [*under_attack, *(panel for section in sections for panel in section.panels), *across]
     return _template().render(
         report=report,
         version=version("gan-cli"),
@@ -38,6 +41,7 @@ def html(report: Report) -> str:
         data=_inline({"runs": _runs(report), "panels": curves.as_data(drawn)}),
         sections=sections,
         across=across,
+        under_attack=under_attack,
         pictures=pictures(runs),
         colours=COLOURS,
         divergences=_by_divergence(report),
@@ -53,6 +57,9 @@ def _template() -> Template:
     )
     environment.filters |= {
         "measured": wording.measured,
+        "in_percent": in_percent,
+        "range_of": range_of,
+        "trained_against": trained_against,
         "within": wording.within,
         "short": wording.short,
         "duration": wording.duration,

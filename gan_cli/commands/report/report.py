@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gan_cli.commands.report import comparison, seeds, status
-from gan_cli.commands.report.columns import Column, columns, refusals
+from gan_cli.commands.report.attacks import Attack, Size, attacks
+from gan_cli.commands.report.columns import Cell, Column, columns, refusals
 from gan_cli.commands.report.comparison import Comparison
 from gan_cli.commands.report.seeds import Group
 from gan_cli.commands.report.status import Status
@@ -51,12 +52,26 @@ class Report:
     """The studies that were found; their members are among the runs."""
     comparison: Comparison
     columns: list[Column]
+    attacks: list[Attack]
+    """Their columns stand in no other table."""
     groups: list[Group]
 
     @property
     def general(self) -> list[int]:
         """The columns of the table of runs."""
-        return [index for index, of in enumerate(self.columns) if of.divergence is None and not of.family]
+        return [
+            index
+            for index, of in enumerate(self.columns)
+            if of.divergence is None and not of.family and not of.is_of_attack
+        ]
+
+    def under(self, size: Size, run: int) -> tuple[Cell | None, Cell | None]:
+        """The error and the confidence of a run under an attack of one size."""
+        error, confidence = (
+            self.columns[size.columns[kind]].cells.get(run) if kind in size.columns else None
+            for kind in ("error", "confidence")
+        )
+        return error, confidence
 
     @property
     def families(self) -> dict[str, list[int]]:
@@ -66,6 +81,12 @@ class Report:
             if column.divergence is None and column.family:
                 found.setdefault(column.family, []).append(index)
         return found
+
+    @property
+    def attacked(self) -> list[int]:
+        """The runs with numbers under attack."""
+        columns = [self.columns[index] for attack in self.attacks for index in attack.columns]
+        return sorted({run for column in columns for run in column.cells})
 
     @property
     def settings(self) -> list[int]:
@@ -114,6 +135,7 @@ def make(folders: Sequence[Path]) -> Report:
         studies=[(study, status.of(study, now)) for study in studies],
         comparison=compared,
         columns=in_columns,
+        attacks=attacks(in_columns),
         groups=seeds.groups(runs, in_columns),
     )
 

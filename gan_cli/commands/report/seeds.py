@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +9,10 @@ from typing import Any
 
 from gan_cli.commands.report.columns import Column
 from gan_cli.runs.run import Run
+from gan_cli.show.intervals import cut, range_of
 
 IMMATERIAL = ("seed", "name", "outputs", "every.", "tracker.")
 """Keys, or beginnings of keys, that may differ between runs of one config."""
-
-RANGES = {
-    r"(.*_)?share(_.*)?|precision|recall|coverage|closer_than_held_out": (0.0, 1.0),
-    r"frechet_distance|sliced_wasserstein|density|modes|mode_kl|class_kl|classes_seen": (0.0, math.inf),
-    r"classifier_score": (1.0, math.inf),
-}
-"""The least and the greatest value that numbers can have, by patterns of their names."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +84,7 @@ def _mean(column: Column, runs: Sequence[int]) -> Mean | None:
 def mean_of(name: str, values: Sequence[float]) -> Mean:
     """The mean of a number over the runs of different seeds, one or more, with Student's interval cut to its range.
 
-    What is cut off cannot be the mean, so that the interval covers it as often as before (Mandelkern 2002, Statistical
-    Science 17:149–172). Equal numbers have no interval, because they do not tell how far others lie: if 63 % of all
+    Equal numbers have no interval, because they do not tell how far others lie: if 63 % of all
     seeds give another number, one in twenty sets of three has none of these (Hanley & Lippman-Hand 1983, doi
     10.1001/jama.1983.03330370053031).
     """
@@ -100,8 +92,7 @@ def mean_of(name: str, values: Sequence[float]) -> Mean:
     if min(values) == max(values) or not math.isfinite(mean):
         return Mean(mean, None, len(values))
     half = student_quantile(len(values) - 1) * statistics.stdev(values) / math.sqrt(len(values))
-    least, most = next((ends for names, ends in RANGES.items() if re.fullmatch(names, name)), (-math.inf, math.inf))
-    return Mean(mean, (max(least, mean - half), min(most, mean + half)), len(values))
+    return Mean(mean, cut(mean, half, range_of(name)), len(values))
 
 
 def student_quantile(degrees: int, confidence: float = 0.95) -> float:

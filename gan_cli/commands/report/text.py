@@ -7,35 +7,44 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from gan_cli.commands.report.attacks import Attack, in_percent, trained_against
 from gan_cli.commands.report.columns import Cell, Column
 from gan_cli.commands.report.report import Report, Row
 from gan_cli.commands.report.seeds import Mean
 from gan_cli.runs.numbers import in_json
 from gan_cli.show import tables, wording
+from gan_cli.show.intervals import range_of
 
 
 def markdown(report: Report) -> str:
-    """The table of runs, one of each family and of each divergence's estimates, and one of means over seeds."""
+    """The table of runs, one of each attack, family and divergence's estimates, and one of means over seeds."""
     keys = report.comparison.differing
     before, after = ([keys[index] for index in indices] for indices in (report.settings, report.recorded))
     head = ["run", "status", "step", *before, *(_heading(report.columns[index]) for index in report.general)]
     rows = [
         [row.label, "; ".join([row.status.word, *row.remarks]), row.step]
         + [row.settings[index] for index in report.settings]
-        + [_cell(report.columns[index].cells.get(number)) for index in report.general]
+        + [_cell(report.columns[index], number) for index in report.general]
         + [_optional(row.images_per_second, wording.short), _optional(row.seconds, wording.duration)]
         + [row.settings[index] for index in report.recorded]
         for number, row in enumerate(report.rows)
     ]
     parts = [_table([*head, "images/s", "time", *after], rows)]
+    if report.attacks:
+        parts.append(
+            "Under attack, in %: images whose attack succeeds (mean confidence there), ± 95 % interval, or [its ends]"
+            " if 0 or 100 is one. **Bold**: the least error, and those that cannot be told from it."
+        )
+    parts += [f"Under {_escaped(attack.title)}:\n\n{_under(report, attack)}" for attack in report.attacks]
     parts += [_of_runs(report, [report.columns[index] for index in indices]) for indices in report.families.values()]
     for divergence in dict.fromkeys(column.divergence for column in report.columns if column.divergence):
         of_one = [column for column in report.columns if column.divergence == divergence]
         parts.append(f"Under {divergence}:\n\n{_of_runs(report, of_one)}")
     if any(len(group.seeds) > 1 for group in report.groups):
-        parts.append(
-            f"Over seeds, mean ± 95 % interval, or [its ends] if the number cannot be beyond (n):\n\n{_groups(report)}"
-        )
+        others = [index for index, column in enumerate(report.columns) if not column.is_of_attack]
+        tables = [_groups(report, indices) for indices in (others, *(attack.columns for attack in report.attacks))]
+        parts.append("Over seeds, mean ± 95 % interval, or [its ends] if the number cannot be beyond (n):")
+        parts += tables
     parts += [
         _escaped(f"{metric} does not apply to {', '.join(of)}: {why}") for (metric, why), of in report.refusals.items()
     ]
@@ -139,16 +148,26 @@ def _json_mean(mean: Mean) -> dict[str, Any]:
 
 def _of_runs(report: Report, columns: Sequence[Column]) -> str:
     rows = [
-        [row.label, *(_cell(column.cells.get(number)) for column in columns)]
+        [row.label, *(_cell(column, number) for column in columns)]
         for number, row in enumerate(report.rows)
         if any(number in column.cells for column in columns)
     ]
     return _table(["run", *map(_heading, columns)], rows)
 
 
-def _groups(report: Report) -> str:
+def _under(report: Report, attack: Attack) -> str:
+    rows = [
+        [row.label, trained_against(report.comparison.settings[number])]
+        + [_attacked(*report.under(size, number), is_least=number in size.least) for size in attack.sizes]
+        for number, row in enumerate(report.rows)
+        if any(number in report.columns[index].cells for index in attack.columns)
+    ]
+    return _table(["run", "trained against", *(size.heading for size in attack.sizes)], rows)
+
+
+def _groups(report: Report, columns: Sequence[int]) -> str:
     keys = report.of_groups
-    used = [index for index, _ in enumerate(report.columns) if any(group.means[index] for group in report.groups)]
+    used = [index for index in columns if any(group.means[index] for group in report.groups)]
     rows = []
     for group in report.groups:
         settings = [report.comparison.shown(group.runs[0], key) for key in keys]
@@ -170,13 +189,25 @@ def _heading(column: Column) -> str:
     return f"{column.name} ({', '.join(told)})" if told else column.name
 
 
-def _cell(cell: Cell | None) -> str:
+def _cell(column: Column, run: int) -> str:
+    cell = column.cells.get(run)
     if cell is None:
         return ""
     floor = "" if cell.real is None else f", real {wording.short(cell.real)}"
+    return wording.measured(cell.value, cell.half_width, range_of(column.name)) + floor + _remarks(cell)
+
+
+def _attacked(error: Cell | None, confidence: Cell | None, *, is_least: bool) -> str:
+    if error is None:
+        return ""
+    words = in_percent(error)
+    sure = "" if confidence is None else f" ({in_percent(confidence)})"
+    return (f"**{words}**" if is_least else words) + sure + _remarks(error)
+
+
+def _remarks(cell: Cell) -> str:
     step = "" if cell.step is None else f", at step {cell.step}"
-    other = ", of other weights" if cell.is_of_other_weights else ""
-    return wording.measured(cell.value, cell.half_width) + floor + step + other
+    return step + (", of other weights" if cell.is_of_other_weights else "")
 
 
 def _mean(mean: Mean | None) -> str:

@@ -1,6 +1,7 @@
 """gan-attack: numbers with receipts, pictures, files, and what it refuses."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -110,6 +111,26 @@ def test_runs_are_compared_and_examples_of_one_tried_on_another(inside, run, tmp
     # Its own examples are those of the fast gradient sign method.
     assert numbers(other)[name] == numbers(other)["error/fgsm:epsilon=0.2"] >= numbers(run)[name] > 0.3
     assert finished.out.count(str(other)) >= 4
+    (warning,) = finished.err.splitlines()
+    assert warning.endswith(f"the examples are those of {other} itself: nothing is transferred to it")
+
+
+@pytest.mark.parametrize("made", [Path.symlink_to, lambda copy, run: shutil.copytree(run, copy)])
+def test_a_classifier_is_not_tried_on_examples_of_its_own(inside, run, tmp_path, made):
+    other = tmp_path / "other"
+    made(other, run)
+    finished = inside("gan-attack", str(run), "--attack", f"transfer:run={other}/../other")
+    assert (finished.code, finished.out) == (2, "")
+    assert f"the examples are those of {run} itself, as fgsm and pgd make them: name another run" in finished.err
+    assert not (run / "evaluation.json").exists()
+
+
+def test_an_interval_ends_at_nothing_and_at_all_and_equal_numbers_have_none(inside, run):
+    finished = inside("gan-attack", str(run), "--attack=fgsm:epsilon=[0.0,1]", "--limit=1")
+    assert re.findall(r"(\d+ \[\d+, \d+\])(?: +(\S+))? +1$", finished.out, re.MULTILINE) == [
+        ("0 [0, 43]", ""),
+        ("100 [57, 100]", f"{100 * numbers(run)['confidence/fgsm:epsilon=1, first 1']:.4g}"),
+    ]
 
 
 def test_images_are_written_by_class_and_read_back(inside, run, tmp_path):
@@ -185,16 +206,19 @@ def test_a_budget_as_large_as_the_range_must_succeed_everywhere():
     [
         (["--attack=fgsn"], "--attack fgsn is not an attack: did you mean fgsm?"),
         (["--attack=none"], "--attack none is not an attack"),
-        (["--attack=fgsm:epsilon=-0.1"], "fgsm.epsilon=-0.1 must be at least 0"),
-        (["--attack=fgsm:epsilon=[0.1,-0.1]"], "fgsm.epsilon=-0.1 must be at least 0"),
+        (["--attack=fgsm:epsilon=-0.1"], "--attack fgsm:epsilon=-0.1 must be at least 0"),
+        (["--attack=fgsm:epsilon=[0.1,-0.1]"], "--attack fgsm:epsilon=-0.1 must be at least 0"),
+        (["--attack=fgsm:epsilon"], "--attack fgsm:epsilon: epsilon has no value: write fgsm:epsilon=…"),
+        (["--attack=fgsm:clip=false:clip"], "clip has no value: write fgsm:clip=…"),
+        (["--attack=fgsm:epsilon=0.1:epsilon=0.2"], "epsilon is given twice: leave one out"),
         (["--attack=fgsm:epsilon=[]"], "holds no size"),
         (["--attack=fgsm:size=0.1"], "size is not a key of fgsm"),
         (["--attack=fgsm:epsilon=[0.1,0.1]"], "--attack fgsm:epsilon=0.1 is asked for twice"),
-        (["--attack=pgd:norm=l7"], "norm=l7"),
-        (["--attack=fgsm:target=cat"], "target=cat is not a class"),
-        (["--attack=fgsm:restarts=2"], "would all be the same"),
+        (["--attack=pgd:norm=l7"], "--attack pgd:norm=l7"),
+        (["--attack=fgsm:target=cat"], "--attack fgsm:target=cat is not a class"),
+        (["--attack=fgsm:restarts=2"], "--attack fgsm:restarts=2 would all be the same"),
         (["--attack=transfer"], "run has no value: write transfer:run="),
-        (["--attack=transfer:run=nowhere"], "nowhere is not the folder of a run"),
+        (["--attack=transfer:run=nowhere"], "--attack transfer:run=nowhere: nowhere is not the folder of a run"),
         (["--limit=0"], "--limit 0 must be at least 1"),
         (["--limit=41"], "--limit 41 is more than the 40 test images"),
         (["--seed=-1"], "--seed -1 must be at least 0"),

@@ -204,7 +204,7 @@ def test_curves_are_of_movements_in_gaps_and_of_what_passes():
         (["--attack=transfer:run=nowhere"], "a classifier's examples are not for the critic of a game: choose fgsm"),
         (["--attack=fgsm:target=3"], "target=3 is for classifiers, a critic has no classes: leave it out"),
         (["--attack=pgd:target=cat"], "target=cat is for classifiers"),
-        (["--attack=fgsm:epsilon=-0.1"], "fgsm.epsilon=-0.1 must be at least 0"),
+        (["--attack=fgsm:epsilon=-0.1"], "--attack fgsm:epsilon=-0.1 must be at least 0"),
         (["--limit=61"], "--limit 61 is more than the 60 images that train"),
         (["--limit=0"], "--limit 0 must be at least 1"),
         (["--seed=-1"], "--seed -1 must be at least 0"),
@@ -225,6 +225,12 @@ def refused(finished) -> str:
     assert (finished.code, finished.out) == (2, "")
     (line,) = finished.err.splitlines()
     return str(line)
+
+
+def test_attacks_that_ask_for_logits_are_refused(inside, run):
+    pytest.importorskip("pyautoattack")
+    line = refused(inside("gan-attack", str(run), "--attack=auto"))
+    assert "--attack auto asks for the logits of a classifier, and a critic has none: choose fgsm, pgd or noise" in line
 
 
 def test_runs_that_cannot_be_attacked_are_refused(inside, run, tmp_path):

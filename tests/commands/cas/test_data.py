@@ -68,7 +68,8 @@ def test_words_change_the_default_or_choose_other_data():
     [
         (["dataset=mnst"], "^dataset=mnst is not a dataset: did you mean mnist"),
         (["dataset.splt=test"], "did you mean split"),
-        (["dataset=mnist:split"], "split is not a key"),
+        (["dataset=mnist:split"], "^dataset=mnist: split has no value: write split=…"),
+        (["dataset.split=test", "dataset.split=train"], "^dataset=mnist: split is given twice: leave one out"),
         (["dataset.classes=[3"], "cannot be read"),
         (["dataset=mnist", "dataset=mnist5k"], "twice"),
     ],
@@ -83,6 +84,7 @@ def test_words_that_name_no_data_are_refused(words, said):
     [
         ("mnst:split=test", "^test.data=mnst is not a dataset: did you mean mnist"),
         ("mnist:splt=test", "^test.data=mnist: splt is not a key of it: did you mean split"),
+        ("mnist:split=test:split=train", "^test.data=mnist: split is given twice: leave one out"),
     ],
 )
 def test_text_that_names_no_data_is_refused_with_its_key(text, said):

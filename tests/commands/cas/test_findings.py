@@ -5,9 +5,9 @@ import math
 import pytest
 
 from gan_cli.commands.cas import text
-from gan_cli.commands.cas.findings import Answer, concluded, losses, of_real, of_synthetic, spread
+from gan_cli.commands.cas.findings import Answer, Spread, concluded, losses, of_real, of_synthetic, spread
 from gan_cli.commands.cas.results import Result, accuracy_of, class_accuracies, is_confusion
-from gan_cli.commands.cas.verdict import verdict
+from gan_cli.commands.cas.verdict import percent, points, verdict
 from tests.helpers.cas import CLASSES, plan, result, results
 
 CONDITIONS = plan().conditions
@@ -139,3 +139,8 @@ def test_the_table_has_a_row_for_each_condition_and_comparison():
     assert all(summary.condition.label in told for summary in found.summaries.values())
     assert "synthetic − real" in told
     assert "note: small" in told
+
+
+def test_the_interval_of_an_accuracy_is_cut_at_all_and_that_of_a_difference_goes_below_nothing():
+    assert percent(Spread(0.999, 0.003, 3)) == "99.90 [99.60, 100.00] %"
+    assert points(Spread(0.001, 0.003, 3)) == "0.10 ± 0.30 points"

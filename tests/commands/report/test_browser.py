@@ -197,6 +197,35 @@ def test_values_are_read_by_pointer_and_by_keys(browser):
     assert reading.text.startswith("step 90:")
 
 
+def test_curves_under_attack_are_read_at_their_sizes(driver, tmp_path):
+    for seed, errors in enumerate(((0.02, 0.5), (0.5, 1.0))):
+        receipts = [
+            synthetic.receipt(
+                metric=f"attack fgsm:epsilon={size}",
+                options={"epsilon": size},
+                numbers={f"error/fgsm:epsilon={size}": {"value": error, "error": 0.02, "real": None}},
+            )
+            for size, error in zip((0, 0.1), errors, strict=True)
+        ]
+        synthetic.write(tmp_path / str(seed), receipts=receipts, lines=[], seed=seed)
+    path = tmp_path / "report.html"
+    path.write_text(page.html(make([tmp_path])), encoding="utf-8")
+    browser = Browser(driver, path)
+    browser.emulate()
+    browser.open()
+    plot = browser.shown_plot()
+    assert len(plot.find_elements(By.CSS_SELECTOR, "circle.joined")) == 4
+    reading = plot.find_element(By.XPATH, "..").find_element(By.CLASS_NAME, "reading")
+    plot.send_keys(Keys.END)
+    assert reading.text == "ε 0.1: seed 0 50 ± 3.92seed 1 100 [96.08, 100]"
+    plot.send_keys(Keys.ARROW_LEFT)
+    assert reading.text == "ε 0: seed 0 2 [0, 5.92]seed 1 50 ± 3.92"
+    assert [cell.text for cell in browser.all("#attacks td strong")] == ["2.0 [0.0, 5.9]", "50.0 ± 3.9"]
+    browser.one('[data-show="none"]').click()
+    assert not plot.find_elements(By.CSS_SELECTOR, "[data-run]")
+    assert browser.driver.get_log("browser") == []
+
+
 def test_an_infinite_value_is_drawn_at_the_edge(browser):
     plot = browser.shown_plot()
     assert plot.find_elements(By.CSS_SELECTOR, 'g[data-run="1"] path.dots')

@@ -6,7 +6,7 @@ import pytest
 
 from gan_cli.commands.report import curves, page
 from gan_cli.commands.report.report import make
-from gan_cli.show import wording
+from gan_cli.show import intervals, wording
 from tests.helpers import synthetic_runs as synthetic
 
 
@@ -88,6 +88,30 @@ def test_a_number_is_shown_with_its_interval_and_its_floor(tmp_path, inside):
 )
 def test_numbers_are_written_to_two_digits_of_their_interval(value, half_width, shown):
     assert wording.measured(value, half_width) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "half_width", "shown"),
+    [
+        ("accuracy", 0.5, 0.1, "0.50 ± 0.10"),
+        ("accuracy/cat", 1.0, 0.05, "1.000 [0.950, 1.000]"),
+        ("error/fgsm:epsilon=0.1", 0.02, 0.061, "0.020 [0.000, 0.081]"),
+        ("class_agreement/7", 0.9, 0.2, "0.90 [0.70, 1.00]"),
+        ("frechet_distance", 1.0, 2.0, "1.0 [0.0, 3.0]"),
+        ("frechet_distance", 1.0, math.inf, "1 [0, ∞]"),
+        ("kernel_distance", -0.1, 0.2, "-0.10 ± 0.20"),
+        ("batch_accuracy", 1.0, None, "1"),
+        ("modes", math.inf, 1.0, "∞"),
+    ],
+)
+def test_an_interval_is_cut_to_what_the_number_can_be(name, value, half_width, shown):
+    assert wording.measured(value, half_width, intervals.range_of(name)) == shown
+
+
+def test_whiskers_are_cut_as_well():
+    below, above = intervals.whiskers([0.02, 0.5, 1.0], [0.1, 0.1, 0.1], intervals.SHARE)
+    assert below == pytest.approx([0.02, 0.1, 0.1])
+    assert above == pytest.approx([0.1, 0.1, 0])
 
 
 def test_a_metric_that_does_not_apply_is_told_with_its_reason(tmp_path, inside):

@@ -117,6 +117,11 @@ def _trial(subject: Subject, one: Asked, question: Question, device: torch.devic
     found = Trial(subject, one, trial.built(one, subject.test, question, opened))
     if not len(found.images):
         raise ConfigError(f"--attack {one.name}: the {len(subject.test)} images are all of the target: choose another")
+    if _surrogate_sha256(found) == subject.trained.sha256:
+        words = f"--attack {one.name}: the examples are those of {subject.run} itself"
+        if len(question.runs) == 1:
+            raise ConfigError(f"{words}, as fgsm and pgd make them: name another run")
+        logger.warning("%s: nothing is transferred to it", words)
     return found
 
 
@@ -157,8 +162,8 @@ def _name(asked: Asked, question: Question) -> str:
 def _request(each: Trial, name: str, question: Question) -> Request:
     subject, values = each.subject, plain(each.asked.node)
     target = str(values.pop("_target_"))
-    if each.attack.surrogate is not None:
-        values["run_sha256"] = read.digest_of(read.checkpoints(Path(values["run"]).expanduser())[-1])
+    if (digest := _surrogate_sha256(each)) is not None:
+        values["run_sha256"] = digest
     return Request(
         metric=f"attack {name}",
         target=target,
@@ -174,6 +179,13 @@ def _request(each: Trial, name: str, question: Question) -> Request:
         extractor=ExtractorIdentity(),
         asked=AskedOfReceipts(None, None, None),
     )
+
+
+def _surrogate_sha256(each: Trial) -> str | None:
+    """The digest of the checkpoint whose examples are tried; None if these are of the classifier under attack."""
+    if each.attack.surrogate is None:
+        return None
+    return read.digest_of(read.checkpoints(Path(each.asked.node.run).expanduser())[-1])
 
 
 def _write(out: Path, each: Trial, name: str, found: Attacked) -> None:

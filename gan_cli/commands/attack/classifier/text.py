@@ -7,6 +7,7 @@ from gan_cli.commands.attack.masking import signs_of_masking
 from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Measured
 from gan_cli.show import wording
+from gan_cli.show.intervals import PERCENT
 from gan_cli.show.tables import aligned
 
 
@@ -21,10 +22,12 @@ def as_text(results: Sequence[OfClassifier]) -> str:
         rows = [row[1:] for row in rows]
     lines = [aligned(rows, words=1 if len(runs) == 1 else 2)]
     lines.append(
-        "error: share of images that end in a wrong class, or in the target; confidence: in that class; ± 95 %"
+        "error: share of images that end in a wrong class, or in the target; confidence: in that class; ± 95 %, or [its"
+        " ends] where 0 or 100 % is one"
     )
     return "\n".join([*lines, *(f"gradient masking? {sign}" for sign in signs_of_masking(results))])
 
 
 def _per_cent(number: Measured) -> str:
-    return wording.measured(100 * number.value, None if number.error is None else 100 * QUANTILE * number.error)
+    half_width = None if number.error is None else 100 * QUANTILE * number.error
+    return wording.measured(100 * number.value, half_width, PERCENT)

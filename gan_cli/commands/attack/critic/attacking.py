@@ -171,6 +171,8 @@ def _attack(one: Asked, subject: Subject) -> Attack:
             f"{one.key}: target={one.node.target} is for classifiers, a critic has no classes: leave it out"
         )
     attack = trial.built(one, subject.dataset, subject.question, refuse)
+    if attack.needs_logits:
+        raise ConfigError(f"{one.key} asks for the logits of a classifier, and a critic has none: {OTHERS}")
     if not attack.keeps_images:
         raise ConfigError(
             f"{one.key} has nothing left of real and generated images, which a critic tells apart: {OTHERS}"

@@ -8,6 +8,7 @@ from gan_cli.divergences.penalties import Promise
 from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Measured
 from gan_cli.show import wording
+from gan_cli.show.intervals import PERCENT
 from gan_cli.show.tables import aligned
 
 HEAD = ("run", "attack", "real down", "in gaps", "generated up", "in gaps", "passed %", "slope real", "generated")
@@ -56,7 +57,7 @@ def _cells(result: OfCritic) -> tuple[str, ...]:
 
 
 def _percent(number: Measured) -> str:
-    return wording.measured(100 * number.value, 100 * QUANTILE * (number.error or 0.0))
+    return wording.measured(100 * number.value, 100 * QUANTILE * (number.error or 0.0), PERCENT)
 
 
 def _measured(number: Measured | None) -> str:
