@@ -19,6 +19,7 @@ EXPERIMENTS = {
     "fgan_univariate": ["fgan_univariate.png", "fgan_matrix.png"],
     "js_saturation": ["js_saturation.png"],
     "weight_clipping": ["weight_clipping.png", "weight_clipping_layers.png"],
+    "critic_robustness": ["critic_robustness.png"],
     "mode_collapse": ["mode_collapse_samples.png", "mode_collapse.png"],
     "dirac": ["dirac.png", "dirac_table.png"],
     "divergence_matrix": ["divergence_matrix.png"],

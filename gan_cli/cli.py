@@ -146,13 +146,14 @@ def cas() -> None:
 
 
 def attack() -> None:
-    """`gan-attack`: adversarial examples for classifiers."""
+    """`gan-attack`: adversarial examples for classifiers, and for the critics of games."""
     from gan_cli.commands.attack import arguments
 
     parser = Parser(
         prog="gan-attack",
-        description="Attack classifiers with changed test images, and measure how often they are fooled. Every number"
-        " leaves its receipt in evaluation.json.",
+        description="Attack classifiers with changed test images, and measure how often they are fooled; or the critics"
+        " of games with changed real and generated images, and measure how far their scores move. Every number leaves"
+        " its receipt in evaluation.json.",
     )
     arguments.add_to(parser)
     add_allow(parser)

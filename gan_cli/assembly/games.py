@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,6 +24,7 @@ from gan_cli.metrics.subject import RealSamples
 from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
+from gan_cli.runs import read
 from gan_cli.runs.classifiers import open_classifier
 from gan_cli.runs.sources import open_run
 from gan_cli.schedules import Schedule
@@ -102,6 +104,16 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         real=RealSamples(dataset, extractor, config.seed, device),
         draws_raw=draws_raw(config),
     )
+
+
+def known_data(run: Path, config: DictConfig) -> Dataset:
+    """The data that a run learned of. Raises `ConfigError` if they are no longer those."""
+    dataset, known = parts.dataset(config, open_run), read.record(run)
+    if known.get("dataset") not in (None, dataset.fingerprint()):
+        raise ConfigError(f"{run} was trained on other data than dataset.* finds now: restore them")
+    if (classes := known.get("classes")) and list(classes) != list(dataset.classes):
+        raise ConfigError(f"{run} was trained on other classes than dataset.* finds now: restore them")
+    return dataset
 
 
 def _classes(dataset: Dataset) -> dict[str, float]:

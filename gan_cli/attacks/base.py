@@ -32,6 +32,9 @@ class Attack(ABC):
     is_for_training: ClassVar[bool] = True
     """Whether it is quick enough to be made anew for every batch of a training."""
 
+    needs_logits: ClassVar[bool] = False
+    """Whether it asks the network under attack for logits, beside the objective."""
+
     clip: bool = True
     """Whether pixels beyond black and white are cut to these."""
 

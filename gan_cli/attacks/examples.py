@@ -1,6 +1,6 @@
-"""Adversarial examples of a classifier: an attack with all its restarts, on a network that is left as it was."""
+"""Adversarial examples: an attack with all its restarts, on a network that is left as it was."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,25 +16,43 @@ def examples(
     """The strongest of an attack's changed images, of those that it makes of each: the same shape, detached.
 
     `classifier` maps images to logits, and is in evaluation mode meanwhile. The objective is `LogOdds` of it, or of the
-    attack's `surrogate`. An image that succeeds is stronger than one that does not, and of two equal ones that of the
-    larger objective.
+    attack's `surrogate`.
     """
     judge = attack.surrogate if attack.surrogate is not None else classifier
+
+    def succeeds(changed: Tensor) -> Tensor:
+        return attack.succeeds(classifier(changed).log_softmax(1), labels, target)
+
     with evaluating(classifier), evaluating(judge):
-        objective = LogOdds(judge, labels, target)
-        strongest = _made(attack, images, objective)
-        if attack.restarts == 1:
-            return strongest
+        return strongest(attack, images, LogOdds(judge, labels, target), succeeds)
+
+
+def strongest(
+    attack: Attack, images: Tensor, objective: Objective, succeeds: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
+    """Of the changed images that an attack makes of each image the strongest: the same shape, detached.
+
+    An image that succeeds is stronger than one that does not, and of two equal ones that of the larger objective, which
+    alone decides unless `succeeds` is given, a map of changed images to `(n,)`.
+    """
+
+    def strength(changed: Tensor) -> tuple[Tensor, Tensor]:
+        raised = objective(changed)
+        return torch.zeros_like(raised, dtype=torch.bool) if succeeds is None else succeeds(changed), raised
+
+    best = _made(attack, images, objective)
+    if attack.restarts == 1:
+        return best
+    with torch.no_grad():
+        won, most = strength(best)
+    for _ in range(attack.restarts - 1):
+        other = _made(attack, images, objective)
         with torch.no_grad():
-            won, most = _strength(attack, classifier, objective, strongest, labels, target)
-        for _ in range(attack.restarts - 1):
-            other = _made(attack, images, objective)
-            with torch.no_grad():
-                wins, raised = _strength(attack, classifier, objective, other, labels, target)
-            is_stronger = (wins & ~won) | ((wins == won) & (raised > most))
-            strongest = torch.where(is_stronger.reshape(-1, *[1] * (images.dim() - 1)), other, strongest)
-            won, most = won | wins, torch.where(is_stronger, raised, most)
-    return strongest
+            wins, raised = strength(other)
+        is_stronger = (wins & ~won) | ((wins == won) & (raised > most))
+        best = torch.where(is_stronger.reshape(-1, *[1] * (images.dim() - 1)), other, best)
+        won, most = won | wins, torch.where(is_stronger, raised, most)
+    return best
 
 
 @dataclass(frozen=True)
@@ -71,15 +89,3 @@ def evaluating(network: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes.items():
             module.training = mode
-
-
-def _strength(
-    attack: Attack,
-    classifier: nn.Module,
-    objective: Objective,
-    images: Tensor,
-    labels: Tensor,
-    target: int | None,
-) -> tuple[Tensor, Tensor]:
-    """Whether each image succeeds, and its objective."""
-    return attack.succeeds(classifier(images).log_softmax(1), labels, target), objective(images)

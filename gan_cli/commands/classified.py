@@ -3,8 +3,7 @@
 import csv
 import io
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,6 +13,7 @@ from gan_cli import files, sources
 from gan_cli.assembly.classifiers import known_test_images
 from gan_cli.commands.out import writing
 from gan_cli.commands.question import Question
+from gan_cli.commands.receipt import receipt_of
 from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Images
@@ -22,7 +22,7 @@ from gan_cli.errors import ConfigError
 from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.accuracy import accuracies, confusion, log_probabilities
 from gan_cli.metrics.base import Measured
-from gan_cli.runs import read, record
+from gan_cli.runs import read
 from gan_cli.runs.classifiers import LoadedClassifier, open_classifier
 from gan_cli.runs.folder import RunFolder
 from gan_cli.runs.receipts import Asked, ExtractorIdentity, Receipt, Request
@@ -45,24 +45,8 @@ def accuracy(question: Question, config: DictConfig) -> Receipt:
         if request.is_repeated_by(receipt):
             return receipt
     numbers = accuracies(confusion(trained.network, test), trained.classes)
-    return add_receipt(question.run, request, numbers, len(test), device)
-
-
-def add_receipt(
-    run: Path, request: Request, numbers: Mapping[str, Measured], images: int, device: torch.device
-) -> Receipt:
-    """Keep numbers of a classifier, measured on so many test images, in its evaluation.json; returns their receipt."""
-    receipt = {
-        **asdict(request),
-        **asdict(request.extractor),
-        "numbers": {name: asdict(number) for name, number in numbers.items()},
-        "samples": {"held_out": images},
-        "refused": None,
-        "dtype": "float32",
-        **record.circumstances(device),
-        "made": record.now(),
-    }
-    RunFolder(run).add_receipt(receipt, {})
+    receipt = receipt_of(request, device, numbers=numbers, samples={"held_out": len(test)})
+    RunFolder(question.run).add_receipt(receipt, {})
     return receipt
 
 

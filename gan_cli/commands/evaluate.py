@@ -10,7 +10,6 @@ from gan_cli import sources
 from gan_cli.commands.question import Question
 from gan_cli.config import options
 from gan_cli.config.foreign import refuse_foreign
-from gan_cli.config.identity import leaves
 from gan_cli.config.schema import ClassifierConfig, Config, kind_of
 from gan_cli.errors import CommandError, ConfigError, did_you_mean
 from gan_cli.exact.estimated import QUANTILE
@@ -115,10 +114,7 @@ def _requests(config: DictConfig, question: Question) -> list[Request]:
         raise ConfigError(f"{run} has no checkpoint yet: wait for its first, or set every.checkpoint")
     digest, dataset = _digest(checkpoints[-1]), read.record(run).get("dataset")
     extractor = _identity(config.metric.extractor)
-    models = config.model
-    parts = [str(node.get("_target_")) for node in (config.divergence, models.generator, models.critic)]
-    parts += _targets(config.dataset)
-    subject = sources.code_digest(*parts)
+    subject = receipts.code_of_game(config)
     asked = Asked(question.split, extractor.extractor, extractor.extractor_sha256)
     return [
         Request(
@@ -150,12 +146,6 @@ def _identity(extractor: DictConfig) -> receipts.ExtractorIdentity:
     digest = _digest(kept[-1]) if kept else ""
     named = receipts.identity(OmegaConf.masked_copy(extractor, [str(key) for key in extractor if key != "run"]))
     return replace(named, extractor_sha256=digest)
-
-
-def _targets(node: DictConfig) -> list[str]:
-    """The classes of a node and of those within it."""
-    values = leaves(OmegaConf.to_container(node))
-    return [str(value) for key, value in values.items() if key.rpartition(".")[2] == "_target_"]
 
 
 def _digest(checkpoint: Path) -> str:

@@ -4,13 +4,14 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from omegaconf import DictConfig
 
+from gan_cli.assembly.games import known_data
 from gan_cli.commands.question import Question
+from gan_cli.commands.receipt import receipt_of
 from gan_cli.config import parts
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Dataset
@@ -19,12 +20,11 @@ from gan_cli.errors import CommandError, ConfigError
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.subject import RealSamples, Subject
-from gan_cli.runs import read, record
+from gan_cli.runs import read
 from gan_cli.runs.classifiers import open_classifier
 from gan_cli.runs.folder import RunFolder
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.runs.receipts import ExtractorIdentity, Receipt, Request
-from gan_cli.runs.sources import open_run
 from gan_cli.show import pictures
 from gan_cli.training.device import Device
 
@@ -69,7 +69,9 @@ def measure(config: DictConfig, question: Question, requests: Sequence[Request])
         figures: dict[str, bytes] = {}
         try:
             if request.metric in setup.refusals:
-                receipt = _receipt(setup, request, refused=setup.refusals[request.metric])
+                receipt = receipt_of(
+                    request, setup.device, refused=setup.refusals[request.metric], origin=setup.dataset.origin
+                )
             else:
                 receipt, figures = _measured(setup, subject, request)
         except Exception as error:  # one number that cannot be had does not keep back the others
@@ -87,13 +89,9 @@ def _setup(config: DictConfig, question: Question) -> Setup:
     config.device.precision = "float32"  # as the receipts say
     settings: Device = build(config.device, Device, "device")
     device = settings.activate()
-    dataset = parts.dataset(config, open_run)
+    dataset = known_data(question.run, config)
     divergence, extractor = parts.divergence(config), parts.extractor(config, open_classifier)
-    if read.record(question.run).get("dataset") not in (None, dataset.fingerprint()):
-        raise ConfigError(f"{question.run} was trained on other data than dataset.* finds now: restore them")
     run = load_run(question.run, question.step, device, question.allow)
-    if run.classes and list(run.classes) != list(dataset.classes):
-        raise ConfigError(f"{question.run} was trained on other classes than dataset.* finds now: restore them")
     is_conditional = run.sampler(question.weights).conditional
     metrics: dict[str, Metric] = {}
     refusals: dict[str, str] = {}
@@ -130,7 +128,7 @@ def _measured(setup: Setup, subject: Subject, request: Request) -> tuple[Receipt
     metric = setup.metrics[request.metric]
     started = time.perf_counter()
     subject.drawn.clear()
-    numbers = {name: asdict(number) for name, number in metric(subject).items()}
+    numbers = metric(subject)
     picture = metric.picture(subject)
     if metric.looks_at == "samples":
         request = replace(request, extractor=ExtractorIdentity())
@@ -138,32 +136,9 @@ def _measured(setup: Setup, subject: Subject, request: Request) -> tuple[Receipt
         request = replace(request, extractor=replace(request.extractor, extractor_sha256=setup.extractor.digest()))
     if not metric.uses_split:
         request = replace(request, split=None)
-    receipt = _receipt(setup, request, numbers=numbers, samples=dict(subject.drawn))
+    receipt = receipt_of(request, setup.device, numbers=numbers, samples=subject.drawn, origin=setup.dataset.origin)
     receipt["seconds"] = round(time.perf_counter() - started, 2)
     return receipt, {} if picture is None else {f"{request.metric}.png": pictures.gallery(picture)}
-
-
-def _receipt(
-    setup: Setup,
-    request: Request,
-    *,
-    numbers: Mapping[str, Any] | None = None,
-    samples: Mapping[str, int] | None = None,
-    refused: str | None = None,
-) -> Receipt:
-    asked = asdict(request)
-    origin = setup.dataset.origin
-    return {
-        **asked,
-        **asked["extractor"],
-        "numbers": numbers or {},
-        "samples": samples or {},
-        "refused": refused,
-        **({} if origin is None else {"origin": origin}),
-        "dtype": "float32",
-        **record.circumstances(setup.device),
-        "made": record.now(),
-    }
 
 
 def _explained(request: Request, error: Exception) -> CommandError:

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +14,19 @@ from gan_cli.schedules import Schedule, now
 
 Score = Callable[[Tensor], Tensor]
 """A critic, or anything else that maps samples to scores."""
+
+Place = Literal["real", "generated", "between"]
+"""Where a critic's gradient is looked at: real samples, generated ones, or points on the lines between these."""
+
+
+@dataclass(frozen=True)
+class Promise:
+    """The norm of the critic's gradient at which a penalty is least, and where it looks."""
+
+    slope: float
+    at: tuple[Place, ...]
+    is_bound: bool = False
+    """Whether smaller norms are as good."""
 
 
 def with_squared_gradient_norm(critic: Score, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,6 +65,9 @@ class Penalty(ABC):
 
     independent_samples: ClassVar[bool] = True
     """Whether the critic's score of a sample must not depend on the rest of the batch."""
+
+    promise: ClassVar[Promise | None] = None
+    """The slope that it pulls the critic to; None: it is about none."""
 
     @abstractmethod
     def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
@@ -95,6 +111,8 @@ class Weighted(Penalty):
 class Interpolate(Weighted):
     """weight · E[(‖∇critic‖ − 1)²] between real and fake: WGAN-GP (Gulrajani 2017, eq. 3; arXiv 1704.00028)."""
 
+    promise = Promise(1.0, ("between",))
+
     def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         return now(self.weight) * (gradient_norm(critic, between(real, fake)) - 1).square().mean()
 
@@ -102,12 +120,16 @@ class Interpolate(Weighted):
 class InterpolateOneSided(Weighted):
     """weight · E[max(0, ‖∇critic‖ − 1)²] between real and fake: WGAN-LP (Petzka 2018; arXiv 1709.08894)."""
 
+    promise = Promise(1.0, ("between",), is_bound=True)
+
     def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         return now(self.weight) * (gradient_norm(critic, between(real, fake)) - 1).relu().square().mean()
 
 
 class R1(Weighted):
     """weight/2 · E‖∇critic‖² at real samples (Mescheder 2018, eq. 9; arXiv 1801.04406)."""
+
+    promise = Promise(0.0, ("real",))
 
     def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         return now(self.weight) / 2 * with_squared_gradient_norm(critic, real)[1].mean()
@@ -121,6 +143,8 @@ class R1(Weighted):
 
 class R1R2(Weighted):
     """weight/2 · (E‖∇critic‖² at real + E‖∇critic‖² at fake samples) (R3GAN, Huang 2024; arXiv 2501.05441)."""
+
+    promise = Promise(0.0, ("real", "generated"))
 
     def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         return self._in_one_pass(critic, real, fake)[2]

@@ -1,6 +1,6 @@
 """How often an attack succeeds against a classifier, and how sure the classifier then is."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -51,23 +51,28 @@ def attacked(
     """
     device = next(classifier.parameters()).device
     done = []
-    for first in parts(range(0, len(images), CHUNK)):
-        for generator in torchs_own(device):
-            begin(generator, seed, "attack", first)
-        chunk = slice(first, first + CHUNK)
+    for chunk in chunks(len(images), device, seed, "attack", parts):
         originals = to_unit_range(images[chunk].to(device)).contiguous(memory_format=torch.channels_last)
         truth = labels[chunk].to(device)
         changed = examples(attack, classifier, originals, truth, target)
         if as_bytes:
-            changed = to_unit_range(_as_bytes(changed, images[chunk].to(device)))
+            changed = to_unit_range(as_bytes_within(changed, images[chunk].to(device)))
         with torch.no_grad(), evaluating(classifier):
             shares = classifier(changed.contiguous(memory_format=torch.channels_last)).float().log_softmax(1)
         done.append((changed.cpu(), shares.cpu(), attack.succeeds(shares, truth, target).cpu()))
     return Attacked(*map(torch.cat, zip(*done, strict=True)))
 
 
-def _as_bytes(changed: Tensor, originals: Tensor) -> Tensor:
-    """Images in [−1, 1] as uint8, each pixel rounded towards that of the original."""
+def chunks(n: int, device: torch.device, seed: int, name: str, parts: Parts = iter) -> Iterator[slice]:
+    """The places of `n` images chunk by chunk; torch's own streams begin anew with each, as `name` has them."""
+    for first in parts(range(0, n, CHUNK)):
+        for generator in torchs_own(device):
+            begin(generator, seed, name, first)
+        yield slice(first, first + CHUNK)
+
+
+def as_bytes_within(changed: Tensor, originals: Tensor) -> Tensor:
+    """Images in [−1, 1] as uint8, each pixel rounded towards that of the uint8 original."""
     pixels, before = (changed.clamp(-1, 1) + 1) * 127.5, originals.float()
     # float32 misses a whole number by far less than this, and no budget is meant so exactly.
     least = 1e-3

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_cli import sampling
-from gan_cli.datasets.base import Batch, Dataset, Density, Endless, Images, as_uint8
+from gan_cli.datasets.base import Batch, Dataset, Density, Endless, Images, as_uint8, to_unit_range
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import DivergedError
 from gan_cli.metrics.extractors.base import Extractor, Features
@@ -170,3 +170,14 @@ class Subject:
         fake = _finite(sampling.generate(self.generator, latents, real.labels))
         self.drawn.update(generated=n, real=n)
         return real, fake
+
+    def images(self, n: int) -> tuple[Batch, Tensor]:
+        """`n` images of the data, or all if there are fewer, and as many of `sampler` with the labels of these.
+
+        In [−1, 1], as the critic is shown them: those of the generator are not rounded to what files hold.
+        """
+        real = self.reference(n)
+        latents = sampling.latents(self.sampler, len(real), self.seed)
+        fake = _finite(sampling.generate(self.sampler, latents, real.labels))
+        self.drawn["generated"] = len(fake)
+        return Batch(to_unit_range(real.raw), real.labels), fake

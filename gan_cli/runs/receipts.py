@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import sources
+from gan_cli.config.identity import leaves
 from gan_cli.files import file_digest
 
 Receipt = dict[str, Any]
@@ -137,3 +138,12 @@ def identity(extractor: DictConfig) -> ExtractorIdentity:
             del options[option]  # the same weights elsewhere are the same extractor
     given = ", ".join(f"{option}={value}" for option, value in options.items() if value is not None)
     return ExtractorIdentity(f"{name}({given})" if given else name, digest, sources.code_digest(target))
+
+
+def code_of_game(config: DictConfig) -> str | None:
+    """The digest of the code of what a game is made of: its data, its divergence and its models."""
+    models = config.model
+    parts = [str(node.get("_target_")) for node in (config.divergence, models.generator, models.critic)]
+    values = leaves(OmegaConf.to_container(config.dataset))
+    parts += [str(value) for key, value in values.items() if key.rpartition(".")[2] == "_target_"]
+    return sources.code_digest(*parts)

@@ -11,13 +11,15 @@ from collections.abc import Sequence
 Ends = tuple[float, float]
 """The least and the greatest value."""
 
+ANYTHING: Ends = (-math.inf, math.inf)
+
 SHARE: Ends = (0.0, 1.0)
 
 PERCENT: Ends = (0.0, 100.0)
 
 RANGES: dict[str, Ends] = {
     r"(.*_)?share(_.*)?|precision|recall|coverage|closer_than_held_out": SHARE,
-    r"((batch|class)_)?(accuracy|agreement)(/.*)?|(error|confidence)/.*": SHARE,
+    r"((batch|class)_)?(accuracy|agreement)(/.*)?|(error|confidence|passed)/.*": SHARE,
     r"frechet_distance|sliced_wasserstein|density|modes|mode_kl|class_kl|classes_seen": (0.0, math.inf),
     r"classifier_score": (1.0, math.inf),
 }
@@ -26,7 +28,7 @@ RANGES: dict[str, Ends] = {
 
 def range_of(name: str) -> Ends:
     """What the number of a name can be."""
-    return next((ends for names, ends in RANGES.items() if re.fullmatch(names, name)), (-math.inf, math.inf))
+    return next((ends for names, ends in RANGES.items() if re.fullmatch(names, name)), ANYTHING)
 
 
 def cut(value: float, half_width: float, to: Ends) -> Ends:

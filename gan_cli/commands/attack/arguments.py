@@ -24,11 +24,20 @@ class Question:
     allow: list[str]
     config_dir: Path | None
 
+    @property
+    def in_bytes(self) -> bool:
+        """Whether changed images are judged as files hold them, which those that are written are."""
+        return self.as_bytes or self.out is not None
+
 
 def add_to(parser: ArgumentParser) -> None:
     """The command line."""
     parser.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="the folder of a classifier's run, or several to be compared"
+        "runs",
+        type=Path,
+        nargs="+",
+        metavar="RUN",
+        help="the folder of a run, or several to be compared: of classifiers, or of games of images",
     )
     parser.add_argument(
         "--attack",
@@ -39,8 +48,15 @@ def add_to(parser: ArgumentParser) -> None:
         help=f"{', '.join(ATTACKS)}; repeat for several; as fgsm:epsilon=[0,0.1,0.25], pgd:epsilon=0.3:restarts=10 or"
         " transfer:run=RUN (default: fgsm)",
     )
-    parser.add_argument("--limit", type=int, metavar="N", help="the first N test images (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of random starts and noise (default: 0)")
+    parser.add_argument(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="the first N test images (default: all); of a game N real and N generated ones (default: 1,000)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of random starts and noise, and of the samples of a game (default: 0)"
+    )
     parser.add_argument(
         "--8-bit", action="store_true", dest="as_bytes", help="judge images of 8 bits a pixel, as files hold them"
     )
@@ -48,7 +64,7 @@ def add_to(parser: ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FOLDER",
-        help="write the changed images of one run under one attack, a sub-folder a class; missing folders are made",
+        help="write the changed images of one run under one attack, a sub-folder a class, or real/ and generated/",
     )
     parser.add_argument("--device", choices=options.names("device"), default="auto", help="(default: auto)")
     parser.add_argument("--config-dir", type=Path, metavar="FOLDER", help="of attacks of your own")

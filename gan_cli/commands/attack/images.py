@@ -1,18 +1,19 @@
-"""The changed images as files, a sub-folder for each true class, with a manifest."""
+"""The changed images as files, a sub-folder for each class, with a manifest."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from gan_cli import files
 from gan_cli.commands.out import writing
 from gan_cli.commands.sample import folder_names
-from gan_cli.datasets.base import Images, as_uint8
+from gan_cli.datasets.base import as_uint8
 from gan_cli.datasets.folder import MANIFEST
 from gan_cli.errors import ConfigError
-from gan_cli.metrics.attacked import Attacked
-from gan_cli.runs.classifiers import LoadedClassifier
 from gan_cli.show import pictures
 
 
@@ -26,23 +27,16 @@ def prepare(out: Path, attacks: int) -> None:
         out.mkdir(parents=True, exist_ok=True)
 
 
-def write_images(out: Path, run: Path, trained: LoadedClassifier, attack: str, images: Images, found: Attacked) -> None:
-    """Write each image as a PNG, and where they come from as a manifest, which `dataset=folder` reads."""
-    assert images.labels is not None
-    counts = torch.bincount(images.labels, minlength=len(trained.classes)).tolist()
-    present = {name: count for name, count in zip(trained.classes, counts, strict=True) if count}
+def write_images(out: Path, images: Tensor, labels: Tensor, classes: Sequence[str], origin: Mapping[str, Any]) -> None:
+    """Write each image in [−1, 1] as a PNG, and its origin in a manifest, which `dataset=folder` reads."""
+    counts = torch.bincount(labels, minlength=len(classes)).tolist()
+    present = {name: count for name, count in zip(classes, counts, strict=True) if count}
     folders = folder_names(list(present))
     with writing(out):
         for folder in folders.values():
             (out / folder).mkdir(parents=True)
-        for index, (image, label) in enumerate(zip(as_uint8(found.images), images.labels.tolist(), strict=True)):
-            path = out / folders[trained.classes[label]] / f"{index:05d}.png"
-            pictures.as_picture(image).save(path)
-        manifest = {
-            "run": str(run.absolute()),
-            "checkpoint_sha256": trained.sha256,
-            "step": trained.step,
-            "attack": attack,
-            "classes": {name: {"folder": folders[name], "images": count} for name, count in present.items()},
-        }
-        files.write_named(out / MANIFEST, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+        for index, (image, label) in enumerate(zip(as_uint8(images), labels.tolist(), strict=True)):
+            pictures.as_picture(image).save(out / folders[classes[label]] / f"{index:05d}.png")
+        of_classes = {name: {"folder": folders[name], "images": count} for name, count in present.items()}
+        manifest = json.dumps({**origin, "classes": of_classes}, indent=2, ensure_ascii=False) + "\n"
+        files.write_named(out / MANIFEST, manifest.encode())

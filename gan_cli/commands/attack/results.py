@@ -1,5 +1,7 @@
 """What is known of one attack on one run."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from gan_cli.runs.receipts import Receipt
 
 
 @dataclass(frozen=True)
-class Result:
+class Result(ABC):
     """The numbers of one attack on one run."""
 
     run: Path
@@ -19,20 +21,22 @@ class Result:
     receipt: Receipt
 
     @property
-    def error(self) -> Measured:
-        """The share of images whose attack succeeds."""
-        return self._number("error")
+    @abstractmethod
+    def strengths(self) -> Sequence[Measured]:
+        """What a stronger attack has more of."""
 
     @property
-    def confidence(self) -> Measured | None:
-        """The mean of the largest probability where the attack succeeds; None where it never does."""
-        return self._number("confidence") if f"confidence/{self.name}" in self.receipt["numbers"] else None
+    def left(self) -> float:
+        """The share of images that the attack leaves right; 0 where nothing is right or wrong."""
+        return 0.0
 
-    @property
-    def n(self) -> int:
-        """The number of images."""
-        return int(self.receipt["samples"]["held_out"])
+    def number(self, kind: str) -> Measured | None:
+        """A number of the attack by its kind; None if it could not be had."""
+        number = self.receipt["numbers"].get(f"{kind}/{self.name}")
+        return None if number is None else Measured(number["value"], number["error"])
 
-    def _number(self, kind: str) -> Measured:
-        number = self.receipt["numbers"][f"{kind}/{self.name}"]
-        return Measured(number["value"], number["error"])
+    def known(self, kind: str) -> Measured:
+        """A number that every such attack has."""
+        number = self.number(kind)
+        assert number is not None
+        return number

@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 
 from gan_cli.assembly.classifiers import known_test_images
 from gan_cli.commands.attack.asked import attacks
-from gan_cli.commands.attack.results import Result
-from gan_cli.commands.attack.text import signs_of_masking
+from gan_cli.commands.attack.classifier.results import OfClassifier
+from gan_cli.commands.attack.masking import signs_of_masking
 from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.config.options import CONFIGS
@@ -155,10 +155,10 @@ def test_images_are_written_by_class_and_read_back(inside, run, tmp_path):
 # What speaks for masked gradients
 
 
-def result(name: str, error: float) -> Result:
+def result(name: str, error: float) -> OfClassifier:
     (asked,) = attacks([name], [CONFIGS])
     number = {"value": error, "error": 0.01, "real": None}
-    return Result(Path("r"), asked, name, {"numbers": {f"error/{name}": number}, "samples": {"held_out": 100}})
+    return OfClassifier(Path("r"), asked, name, {"numbers": {f"error/{name}": number}, "samples": {"held_out": 100}})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What attacks show, in words: a table, and signs that a gradient misleads."""
+"""Signs that a gradient misleads, and with it every attack along it."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -6,27 +6,6 @@ from typing import Any
 
 from gan_cli.commands.attack.results import Result
 from gan_cli.exact.estimated import QUANTILE
-from gan_cli.metrics.base import Measured
-from gan_cli.show import wording
-from gan_cli.show.intervals import PERCENT
-from gan_cli.show.tables import aligned
-
-
-def as_text(results: Sequence[Result]) -> str:
-    """A row for each attack on each run, and below it what speaks for masked gradients."""
-    runs = {result.run for result in results}
-    rows: list[tuple[str, ...]] = [("run", "attack", "error %", "confidence %", "n")]
-    for result in results:
-        confidence = "" if result.confidence is None else _per_cent(result.confidence)
-        rows.append((str(result.run), result.name, _per_cent(result.error), confidence, f"{result.n:,}"))
-    if len(runs) == 1:
-        rows = [row[1:] for row in rows]
-    lines = [aligned(rows, words=1 if len(runs) == 1 else 2)]
-    lines.append(
-        "error: share of images that end in a wrong class, or in the target; confidence: in that class; ± 95 %, or [its"
-        " ends] where 0 or 100 % is one"
-    )
-    return "\n".join([*lines, *(f"gradient masking? {sign}" for sign in signs_of_masking(results))])
 
 
 def signs_of_masking(results: Sequence[Result]) -> Iterator[str]:
@@ -44,12 +23,12 @@ def signs_of_masking(results: Sequence[Result]) -> Iterator[str]:
             if other.run == run and _is_comparable(result, other) and _is_below(result, other):
                 yield f"{run}: {name} is weaker than {other.asked.name}"
         can_be_all = (result.asked.epsilon or 0.0) >= 1 and _key(result, "norm") == "linf" and _steps(result) > 1
-        if can_be_all and result.error.value < 1:
-            yield f"{run}: {name} may change every pixel into any other, and leaves {1 - result.error.value:.1%} right"
+        if can_be_all and result.left > 0:
+            yield f"{run}: {name} may change every pixel into any other, and leaves {result.left:.1%} right"
 
 
 def _follows_the_gradient(result: Result) -> bool:
-    """Whether it is an attack of ours along this classifier's own gradient, untargeted, with steps across the ball."""
+    """Whether it is an untargeted attack of ours along the network's own gradient, with steps across the ball."""
     if result.asked.option not in ("fgsm", "pgd") or _key(result, "target") is not None:
         return False
     step, epsilon = _key(result, "step_size"), result.asked.epsilon or 0.0
@@ -75,11 +54,8 @@ def _key(result: Result, key: str) -> Any:
 
 
 def _is_below(one: Result, other: Result) -> bool:
-    """Whether an error is below another by more than both are sure of."""
-    spread = math.hypot(one.error.error or 0.0, other.error.error or 0.0)
-    return one.error.value < other.error.value - QUANTILE * spread
-
-
-def _per_cent(number: Measured) -> str:
-    half_width = None if number.error is None else 100 * QUANTILE * number.error
-    return wording.measured(100 * number.value, half_width, PERCENT)
+    """Whether a strength is below that of another attack by more than both are sure of."""
+    pairs = zip(one.strengths, other.strengths, strict=True)
+    return any(
+        low.value < high.value - QUANTILE * math.hypot(low.error or 0.0, high.error or 0.0) for low, high in pairs
+    )

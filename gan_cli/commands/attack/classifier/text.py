@@ -1,0 +1,33 @@
+"""What attacks on classifiers show, in words."""
+
+from collections.abc import Sequence
+
+from gan_cli.commands.attack.classifier.results import OfClassifier
+from gan_cli.commands.attack.masking import signs_of_masking
+from gan_cli.exact.estimated import QUANTILE
+from gan_cli.metrics.base import Measured
+from gan_cli.show import wording
+from gan_cli.show.intervals import PERCENT
+from gan_cli.show.tables import aligned
+
+
+def as_text(results: Sequence[OfClassifier]) -> str:
+    """A row for each attack on each run, and below it what speaks for masked gradients."""
+    runs = {result.run for result in results}
+    rows: list[tuple[str, ...]] = [("run", "attack", "error %", "confidence %", "n")]
+    for result in results:
+        confidence = "" if result.confidence is None else _per_cent(result.confidence)
+        rows.append((str(result.run), result.name, _per_cent(result.error), confidence, f"{result.n:,}"))
+    if len(runs) == 1:
+        rows = [row[1:] for row in rows]
+    lines = [aligned(rows, words=1 if len(runs) == 1 else 2)]
+    lines.append(
+        "error: share of images that end in a wrong class, or in the target; confidence: in that class; ± 95 %, or [its"
+        " ends] where 0 or 100 % is one"
+    )
+    return "\n".join([*lines, *(f"gradient masking? {sign}" for sign in signs_of_masking(results))])
+
+
+def _per_cent(number: Measured) -> str:
+    half_width = None if number.error is None else 100 * QUANTILE * number.error
+    return wording.measured(100 * number.value, half_width, PERCENT)
