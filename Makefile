@@ -62,6 +62,10 @@ bench: $(READY) ## time training beside a tutorial's script: an hour or two on a
 intervals: $(READY) ## count how often each number's interval holds what it is about
 	$(PYTHON) scripts/intervals.py
 
+.PHONY: adversarial
+adversarial: $(READY) ## train and attack the classifiers of docs/adversarial.md: an hour
+	$(PYTHON) docs/adversarial.py
+
 .PHONY: covering
 covering: $(READY) ## draw docs/covering.png: one Gaussian for two, under six divergences
 	$(PYTHON) docs/covering.py
