@@ -14,7 +14,7 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.accuracy import accuracies, confusion
 from gan_cli.metrics.base import Metric, flat
-from gan_cli.metrics.guard import Guard
+from gan_cli.metrics.guard import NAME, Guard
 from gan_cli.metrics.subject import RealSamples, Subject
 from gan_cli.show import classification, pictures, samples
 from gan_cli.trackers import Tracker
@@ -75,8 +75,9 @@ class Job(ABC):
         """What run.json says of the state as it was measured last, beside the numbers."""
         return {}
 
-    def check(self) -> None:  # noqa: B027 - most have nothing to look at
-        """Raise `OverfittedError` if the state should not be kept, though all of its numbers are finite."""
+    def fault(self, metrics: Sequence[Mapping[str, float]]) -> str | None:
+        """Why the state should not be kept, though all of its numbers are finite, by the lines of metrics.jsonl."""
+        return None
 
     def held_out(self) -> Mapping[str, str | None]:
         """The digest of what is tested on, by its name in run.json, if anything is."""
@@ -207,8 +208,6 @@ class ClassifierJob(Job):
         return not depends_on_steps([self.pace.rates, *self.pace.options.values(), *self.lesson.schedules])
 
     def terms(self) -> Iterator[Terms]:
-        if self.guard is not None:
-            self.guard.begin(self.state.classifier, self.state.step)
         return learn(
             self.state,
             self.lesson,
@@ -222,16 +221,15 @@ class ClassifierJob(Job):
     def numbers(self) -> dict[str, float]:
         numbers = accuracies(self._confusion(), list(self.classes))
         if self.guard is not None:
-            numbers["guard_accuracy"] = self.guard.accuracy(self.state.classifier, self.state.step)
+            numbers[NAME] = self.guard.accuracy(self.state.classifier, self.state.step)
         return flat(numbers)
 
     def findings(self) -> dict[str, typing.Any]:
         """The numbers of test images by their true class, in rows, and by the class that they were taken for."""
         return {"confusion": self._confusion().tolist()}
 
-    def check(self) -> None:
-        if self.guard is not None:
-            self.guard.check(self.state.classifier, self.state.step)
+    def fault(self, metrics: Sequence[Mapping[str, float]]) -> str | None:
+        return None if self.guard is None else self.guard.fault(self.state.classifier, self.state.step, metrics)
 
     def held_out(self) -> Mapping[str, str | None]:
         return {"test": self.test.fingerprint()}

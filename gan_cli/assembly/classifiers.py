@@ -53,7 +53,6 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
     opened = partial(open_classifier, device=device)
     attack = _checked(parts.attack(config.attack, "attack", training, opened), "attack")
-    guard = None if config.train.guard is None else _guard(config, training, opened)
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     source = batches_of(config, training, settings, device, edition)
     with naming("train"):
@@ -101,7 +100,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         batches=source,
         pace=Pace(in_range(schedule(config.train.schedule, "train.schedule"), NonNegative, "train.schedule"), changing),
         test=test,
-        guard=guard,
+        guard=_guard(config, training, opened),
     )
 
 
@@ -156,9 +155,15 @@ def _checked(attack: Attack, key: str) -> Attack:
     return attack
 
 
-def _guard(config: DictConfig, data: Dataset, opened: OpenClassifier) -> Guard:
-    """What watches over training, by an attack on some of its images. Raises `ConfigError`."""
+def _guard(config: DictConfig, data: Dataset, opened: OpenClassifier) -> Guard | None:
+    """What watches over training, by an attack on some of its images, if anything does. Raises `ConfigError`."""
+    if config.train.guard is None:
+        return None
+    if not isinstance(config.train.guard, DictConfig):
+        raise ConfigError(f"train.guard={config.train.guard} is not an attack: write train.guard=pgd, or null")
     attack = _checked(parts.attack(config.train.guard, "train.guard", data, opened), "train.guard")
+    if isinstance(attack, NoAttack):
+        return None
     source = torch.Generator().manual_seed(stream(config.seed, "guard"))
     if isinstance(data, Images):
         assert data.labels is not None

@@ -24,7 +24,7 @@ class Auto(Attack):
     """The standard ensemble: APGD on the cross-entropy, targeted APGD, targeted FAB and Square, 5,000 queries.
 
     Each attacks the images that those before it left right. Images that are wrong already, or that none fools, stay as
-    they are.
+    they are: no budget is spent on them.
     """
 
     is_for_training = False

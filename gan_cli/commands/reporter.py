@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from tqdm import tqdm
 
-from gan_cli.errors import DivergedError
+from gan_cli.errors import DivergedError, OverfittedError
 from gan_cli.jobs import Job
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
@@ -70,6 +70,11 @@ class Reporter:
         if not state.is_finite():
             self._diverged(f"the weights after step {state.step} are not finite", state.step)
 
+    def refuse_faults(self) -> None:
+        """Raise `OverfittedError` if the job finds a fault with its state."""
+        if (fault := self._job.fault(self._metrics)) is not None:
+            raise OverfittedError(f"{fault}; last good checkpoint: {self._newest()}")
+
     def report(self, evaluate: Callable[[], Mapping[str, float]]) -> Numbers:
         """One line of metrics.jsonl: the means over the interval. Raises `DivergedError` as `check` does."""
         names, values = self._find_non_finite()
@@ -115,9 +120,13 @@ class Reporter:
             finite = ", ".join(f"{name} {value:.4g}" for name, value in self._metrics[-1].items())
         else:
             finite = "none"
+        raise DivergedError(
+            f"diverged: {what}; last finite numbers: {finite}; last good checkpoint: {self._newest()}", step
+        )
+
+    def _newest(self) -> str:
         checkpoints = read.checkpoints(self._folder.path)
-        good = checkpoints[-1] if checkpoints else "none"
-        raise DivergedError(f"diverged: {what}; last finite numbers: {finite}; last good checkpoint: {good}", step)
+        return str(checkpoints[-1]) if checkpoints else "none"
 
     def _show(self, numbers: Numbers, evaluation: Mapping[str, float]) -> None:
         headline = self._job.headline

@@ -179,7 +179,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
             if due(every.evaluate):
                 summary |= job.findings()
             if due(every.evaluate) or due(every.checkpoint):
-                job.check()
+                reporter.refuse_faults()
 
             # Save, but never a state that has gone bad.
             if due(every.checkpoint):

@@ -46,8 +46,9 @@ def attacked(
 ) -> Attacked:
     """Attack uint8 images `(n, channels, height, width)` of true classes `labels`, on the classifier's device.
 
-    The whole budget is spent on every image, also on one that is wrong already. With `as_bytes` the classifier judges
-    images of 8 bits a pixel, as a file would hold them, rounded towards the original and so within the budget.
+    Our own attacks spend the whole budget on every image, also on one that is wrong already. With `as_bytes` the
+    classifier judges images of 8 bits a pixel, as a file would hold them, rounded towards the original and so within
+    the budget.
     """
     device = next(classifier.parameters()).device
     done = []

@@ -11,9 +11,10 @@ from gan_cli.randomness import stream
 
 
 def mean_of(values: Tensor) -> Measured:
-    """The mean of independent numbers, shape `(n,)`, and its standard error."""
+    """The mean of independent numbers, shape `(n,)`, and its standard error, which is unknown from one number."""
     values = values.double()
-    return Measured(values.mean().item(), values.std(correction=0).item() / math.sqrt(len(values)))
+    error = values.std(correction=0).item() / math.sqrt(len(values)) if len(values) > 1 else None
+    return Measured(values.mean().item(), error)
 
 
 def share_error(share: float, n: int) -> float:

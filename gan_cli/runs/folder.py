@@ -167,6 +167,10 @@ class RunFolder:
         """Replace a file about the run as a whole: a picture, a table, a page."""
         self._write(Path(name), content)
 
+    def remove_findings(self, name: str) -> None:
+        """Remove a file about the run as a whole, if there is one."""
+        (self.path / name).unlink(missing_ok=True)
+
     def write_checkpoint(self, step: int, content: bytes | memoryview, keep: int) -> Path:
         """Write the checkpoint of a step with its digest, and then remove all but the newest `keep` up to this step.
 

@@ -52,16 +52,20 @@ def draw_confusion(axes: Axes, counts: Tensor, names: Sequence[str]) -> None:
 
 
 def curves(metrics: Sequence[Mapping[str, float]]) -> bytes:
-    """The PNG of the loss, of the accuracy on batches and on test images with its 95 % interval, against the step."""
+    """The PNG of the loss and of the accuracies, with 95 % intervals, against the step."""
     figure = Figure(figsize=(8, 6.5), layout="constrained")
     panels = figure.subplots(2, 1, sharex=True)
     draw_curves(panels[0], metrics, {"loss": "loss"}, "loss (nats)")
     draw_curves(panels[1], metrics, {"batch_accuracy": "batches of training"}, "accuracy")
-    tested = [(line["step"], line["accuracy"], line["accuracy_error"]) for line in metrics if "accuracy" in line]
-    if tested:
-        step, accuracy, error = zip(*tested, strict=True)
-        whiskers = intervals.whiskers(accuracy, [QUANTILE * e for e in error], intervals.SHARE)
-        panels[1].errorbar(step, accuracy, whiskers, fmt="o-", color="tab:orange", ms=4, capsize=3, label="test")
+    for name, label, colour in (
+        ("accuracy", "test", "tab:orange"),
+        ("guard_accuracy", "training images under train.guard", "tab:green"),
+    ):
+        measured = [(line["step"], line[name], line[f"{name}_error"]) for line in metrics if name in line]
+        if measured:
+            step, accuracy, error = zip(*measured, strict=True)
+            whiskers = intervals.whiskers(accuracy, [QUANTILE * e for e in error], intervals.SHARE)
+            panels[1].errorbar(step, accuracy, whiskers, fmt="o-", color=colour, ms=4, capsize=3, label=label)
     panels[1].legend(loc="lower right")
     step_axis(panels[1], "step")
     return png(figure)

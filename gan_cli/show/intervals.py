@@ -19,7 +19,7 @@ PERCENT: Ends = (0.0, 100.0)
 
 RANGES: dict[str, Ends] = {
     r"(.*_)?share(_.*)?|precision|recall|coverage|closer_than_held_out": SHARE,
-    r"((batch|class)_)?(accuracy|agreement)(/.*)?|(error|confidence|passed)/.*": SHARE,
+    r"((batch|class|guard)_)?(accuracy|agreement)(/.*)?|(error|confidence|passed)/.*": SHARE,
     r"frechet_distance|sliced_wasserstein|density|modes|mode_kl|class_kl|classes_seen": (0.0, math.inf),
     r"classifier_score": (1.0, math.inf),
 }

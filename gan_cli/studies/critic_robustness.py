@@ -146,10 +146,8 @@ def _draw_slopes(axes: Axes, found: Mapping[str, Robustness]) -> None:
             axes.bar(at, measured.gradient[place], width=0.22, color=colour)
             if measured.promised is not None and place in measured.promised.at:
                 axes.hlines(measured.promised.slope, at - 0.14, at + 0.14, color="black", linewidth=2.5)
-        highest = max(measured.gradient.values())
-        axes.annotate(
-            f"{measured.gradient['real']:.2g}", (index, highest), (0, 3), textcoords="offset points", ha="center"
-        )
+        at_real = measured.gradient["real"]
+        axes.annotate(f"{at_real:.2g}", (index - 0.25, at_real), (0, 3), textcoords="offset points", ha="center")
     axes.set_xticks(range(len(found)), list(found))
     axes.set(ylabel="mean ‖∇‖", title="at real images, generated ones, between; black: promised")
     axes.margins(y=0.08)

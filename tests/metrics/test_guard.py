@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from gan_cli.attacks.base import NoAttack
 from gan_cli.classifiers.base import Classifier
-from gan_cli.errors import OverfittedError
 from gan_cli.metrics.guard import Guard
 
 
@@ -32,15 +31,21 @@ def guard() -> Guard:
     return Guard(NoAttack(), torch.zeros(10, 1, 2, 2, dtype=torch.uint8), torch.zeros(10, dtype=torch.int64), seed=0)
 
 
-def test_a_sudden_fall_is_an_error_and_a_slow_one_is_not(guard):
+def test_a_fall_below_the_best_is_a_fault_however_often_it_was_looked_at(guard):
+    classifier, metrics = Right(), [{"step": 0.0, "accuracy": 1.0}]
+    for step, classifier.right in enumerate([5, 9, 8, 7], start=1):
+        seen = guard.accuracy(classifier, step).value
+        assert seen == pytest.approx(classifier.right / 10)
+        metrics.append({"step": float(step), "guard_accuracy": seen})
+        assert guard.fault(classifier, step, metrics) is None
+    classifier.right = 6
+    assert "90.0% were right after step 2, and 60.0% after step 5" in guard.fault(classifier, 5, metrics)
+
+
+def test_the_first_look_is_no_fall(guard):
     classifier = Right()
-    guard.begin(classifier, 0)
-    for step, classifier.right in enumerate([9, 8, 7, 6], start=1):
-        guard.check(classifier, step)
-        assert guard.accuracy(classifier, step).value == pytest.approx(classifier.right / 10)
-    classifier.right = 3
-    with pytest.raises(OverfittedError, match=r"between the steps 4 and 5.*60.0% were right, and then 30.0%"):
-        guard.check(classifier, 5)
+    classifier.right = 0
+    assert guard.fault(classifier, 1, []) is None
 
 
 def test_a_step_is_looked_at_once(guard):
@@ -48,5 +53,5 @@ def test_a_step_is_looked_at_once(guard):
     guard.accuracy(classifier, 3)
     looks = classifier.looks
     guard.accuracy(classifier, 3)
-    guard.check(classifier, 3)
+    guard.fault(classifier, 3, [])
     assert classifier.looks == looks

@@ -87,6 +87,7 @@ def test_without_an_attack_images_are_seen_once():
         (["attack=transfer", "attack.run=nowhere"], "attack.run=nowhere: nowhere is not the folder of a run"),
         (["attack=pgd", "train.clean_weight=1.5"], "train.clean_weight=1.5 must be at most 1"),
         (["train.guard=pdg"], "train.guard=pdg is not an attack: did you mean pgd"),
+        (["train.guard=0.1"], "train.guard=0.1 is not an attack: write train.guard=pgd"),
         (["train.guard=rubbish"], "train.guard: its images are of no class"),
         (["train.guard='pgd:target=3'"], "train.guard.target=3 is for gan-attack"),
     ],
@@ -112,7 +113,7 @@ def test_a_run_that_suddenly_falls_to_an_attack_ends_and_keeps_what_it_was_befor
     run = train(tmp_path / "run", *words, "train.steps=2")
     assert 0 <= metrics(run)[-1]["guard_accuracy"] <= 1
     monkeypatch.setattr("gan_cli.metrics.guard.FALL", -2.0)  # every look is a fall
-    with pytest.raises(OverfittedError, match="between the steps 2 and 4"):
+    with pytest.raises(OverfittedError, match=r"after step 4; last good checkpoint: .*step-0+2\.pt"):
         train(tmp_path / "run", *words, "train.steps=6")
     assert record(run)["status"] == "overfitted"
     assert open_classifier(run).step == 2

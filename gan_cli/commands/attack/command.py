@@ -35,6 +35,8 @@ def attack(question: Question) -> str:
     for name, picture in shown.pictures.items():
         if picture is not None:
             first.write_findings(name, picture)
+        else:
+            first.remove_findings(name)  # those of an earlier command
     return shown.words
 
 

@@ -17,8 +17,12 @@ from gan_cli.show.pictures import png
 
 R = TypeVar("R", bound=Result)
 
-STYLES = ({"linestyle": "-", "marker": "o"}, {"linestyle": ":", "marker": "s"})
-"""Those of the lines of a panel that belong to one attack."""
+STYLES = (
+    {"linestyle": "-", "marker": "o"},
+    {"linestyle": ":", "marker": "s"},
+    {"linestyle": "--", "marker": "^"},
+)
+"""Those of the lines that belong to one attack."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Panel(Generic[R]):
 
     label: str
     numbers: Mapping[str, Callable[[R], Measured | None]]
-    """A number of a result by what the legend adds for it; each has a style of lines of its own."""
+    """A number of a result by what the legend adds for it; each has its style of lines in all panels."""
     is_share: bool = True
     """Whether it lies between 0 and 1, and is drawn in per cent."""
 
@@ -44,22 +48,26 @@ def curves(results: Sequence[R], panels: Sequence[Panel[R]]) -> bytes | None:
         return runs.index(result.run), result.asked.curve
 
     most = max(result.asked.epsilon or 0.0 for result in sized) or 1.0
+    styles = dict(zip(dict.fromkeys(added for panel in panels for added in panel.numbers), STYLES, strict=False))
     for axes, panel in zip(figure.subplots(1, len(panels), sharex=True), panels, strict=True):
         for index, ((run, name), members) in enumerate(groupby(sorted(sized, key=of_curve), of_curve)):
             label = name if len(runs) == 1 else f"{runs[run]}: {name}"
             curve = sorted(members, key=lambda result: result.asked.epsilon or 0.0)
-            for style, (added, number) in zip(STYLES, panel.numbers.items(), strict=False):
+            for added, number in panel.numbers.items():
                 found = [(result.asked.epsilon or 0.0, number(result)) for result in curve]
                 known = [(place, value) for place, value in found if value is not None]
-                line = {"color": f"C{index}", "label": label + added, **style}
+                line = {"color": f"C{index}", "label": label + added, **styles[added]}
                 _draw(axes, known, panel.is_share, line)
         axes.set(xlabel="ε, in units of the data range", ylabel=panel.label)
         axes.set_xlim(-0.03 * most, 1.03 * most)
         if panel.is_share:
             axes.set_ylim(-3, 103)
         axes.grid(alpha=0.3)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(3, len(labels)), fontsize=8)
+    handles = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    columns = min(3, len(handles))
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=columns, fontsize=8)
     return png(figure)
 
 

@@ -11,6 +11,9 @@ from gan_cli.commands.report.columns import Column
 from gan_cli.runs.run import Run
 from gan_cli.show.intervals import cut, range_of
 
+FAILED = ("diverged", "overfitted")
+"""How runs end whose numbers are no part of a mean."""
+
 IMMATERIAL = ("seed", "name", "outputs", "every.", "tracker.")
 """Keys, or beginnings of keys, that may differ between runs of one config."""
 
@@ -60,8 +63,8 @@ def _group(runs: Sequence[Run], indices: list[int], columns: Sequence[Column]) -
     return Group(
         runs=indices,
         seeds=sorted((runs[index].seed for index in statuses), key=_seed_order),
-        ended=sum(status in ("done", "diverged") for status in statuses.values()),
-        diverged=sum(status == "diverged" for status in statuses.values()),
+        ended=sum(status in ("done", *FAILED) for status in statuses.values()),
+        diverged=sum(status in FAILED for status in statuses.values()),
         repeated=len(indices) - len(by_seed),
         means=[_mean(column, [index for index in indices if statuses.get(index) == "done"]) for column in columns],
     )

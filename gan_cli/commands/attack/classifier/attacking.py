@@ -75,10 +75,10 @@ def attack_classifiers(question: Question, asked: Sequence[Asked], device: torch
     """Carry out each attack on each run. Raises `ConfigError` before anything is written."""
     subjects = [_subject(run, question, device) for run in question.runs]
     trials = [_trial(subject, one, question, device) for subject in subjects for one in asked]
-    for subject in subjects:
-        _warn_of_missing(subject)
     if question.out is not None:
         prepare(question.out, len(trials))
+    for subject in subjects:
+        _warn_of_missing(subject)
     results = []
     for each in trials:
         result, found = _result(each, question)

@@ -26,7 +26,7 @@ def curves(results: Sequence[OfCritic]) -> bytes | None:
                 },
                 is_share=False,
             ),
-            Panel("generated above half of the real (%)", {"": lambda result: result.passed}),
+            Panel("generated above half of the real (%)", {", passed": lambda result: result.passed}),
         ],
     )
 
