@@ -20,7 +20,7 @@ CLASSIFIERS = {
     "softmax": "dataset=mnist classifier=softmax train.steps=1500 device.threads=1",
     "logistic": "dataset=mnist dataset.classes=[3,7] classifier=logistic train.steps=2000 device.threads=1"
     " optimizer.classifier.weight_decay=0",
-    "maxout": "experiment=fgsm_mnist attack=none",
+    "maxout": "experiment=maxout_mnist",
     "maxout_fgsm": "experiment=fgsm_mnist",
 }
 """The overrides of each run."""

@@ -83,10 +83,12 @@ def refuse_recipes_of_others(kind: type[RunConfig], overrides: Sequence[str], fo
 
 
 def kind_of_recipe(recipe: Any) -> type[RunConfig]:
-    """A classifier's recipe chooses the classifier."""
+    """A classifier's recipe chooses what games have none of: the classifier, or what it is trained against."""
     defaults = recipe.get("defaults") or []
     chosen = [str(key) for default in defaults if isinstance(default, DictConfig) for key in default]
-    return ClassifierConfig if "classifier" in recipe or "override /classifier" in chosen else Config
+    own = set(keys(ClassifierConfig)) - set(keys(Config))
+    is_chosen = any(key in recipe or f"override /{key}" in chosen for key in own)
+    return ClassifierConfig if is_chosen else Config
 
 
 def _keys(node: DictConfig, within: str = "") -> list[str]:
