@@ -56,7 +56,7 @@ def test_a_page_without_marks_is_refused():
 
 def test_a_run_is_done_if_it_has_this_config_and_has_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(recipes, "OUTPUTS", tmp_path)
-    run = train(tmp_path / "run", *TINY, "train.steps=2")
+    run = train(tmp_path / "run", "device=auto", *TINY, "train.steps=2")
     recipe = Recipe(run, [*TINY, "train.steps=2"], ("modes",))
     assert is_done(recipe)
     assert not is_done(replace(recipe, choices=[*TINY, "train.steps=3"]))

@@ -189,7 +189,7 @@ def test_metrics_beyond_the_checkpoint_are_taken_back(tmp_path):
 @pytest.mark.parametrize("damage", ["flipped bit", "cut short", "no digest"])
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(damage, tmp_path, inside, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    whole = train(tmp_path / "whole", "train.steps=12", "every.checkpoint=4")
+    whole = train(tmp_path / "whole", "device=auto", "train.steps=12", "every.checkpoint=4")
     command = ["gan-train", *TINY, "every.checkpoint=4", "name=run"]
     assert inside(*command, "train.steps=8").code == 0
     folder = tmp_path / "outputs" / "run"
@@ -306,7 +306,7 @@ class Killed:
         newest = read.checkpoints(self.folder)[-1]
         steps = int(newest.stem.removeprefix("step-")) + 6
         for folder in (self.folder, self.root / "whole"):
-            runs.train(folder, *self.ARGUMENTS, f"train.steps={steps}")
+            runs.train(folder, "device=auto", *self.ARGUMENTS, f"train.steps={steps}")
         assert record(self.folder)["fingerprint"] == record(self.root / "whole")["fingerprint"]
         assert numbers(self.folder) == numbers(self.root / "whole")
         assert not list(self.folder.rglob("*.tmp"))
