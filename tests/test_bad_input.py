@@ -229,7 +229,9 @@ def workspace(tmp_path_factory) -> Path:
     (root / "truncated" / "bad.png").write_bytes(image[: len(image) // 2])
 
     good = train(root / "outputs" / "good", "device=auto", *TINY, "train.steps=4")
-    wider = train(root / "outputs" / "wider", "device=auto", *TINY, "train.steps=4", "model.generator.hidden=[24]") / STEP_4
+    wider = (
+        train(root / "outputs" / "wider", "device=auto", *TINY, "train.steps=4", "model.generator.hidden=[24]") / STEP_4
+    )
 
     def copy(name: str) -> Path:
         return shutil.copytree(good, root / "outputs" / name)

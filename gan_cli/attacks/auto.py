@@ -29,6 +29,7 @@ class Auto(Attack):
 
     is_for_training = False
     needs_logits = True
+    library = "pyautoattack"
 
     def __init__(self, epsilon: NonNegative, norm: Norm) -> None:
         """Raises `ValueError` if the library is not installed."""

@@ -35,6 +35,9 @@ class Attack(ABC):
     needs_logits: ClassVar[bool] = False
     """Whether it asks the network under attack for logits, beside the objective."""
 
+    library: ClassVar[str | None] = None
+    """The distribution that carries it out, whose version receipts name; None for code of a class's own."""
+
     clip: bool = True
     """Whether pixels beyond black and white are cut to these."""
 

@@ -33,10 +33,13 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
 
     Options of nested groups are filled in. Raises `ConfigError` for a name or a value that cannot be read.
     """
-    name, *values = re.split(r":(?![^{]*})", text)  # none within braces: these hold a mapping
+    # None within braces, which hold a mapping.
+    name, *values = (part.strip() for part in re.split(r":(?![^{]*})", text))
     if name not in names(group, folders):
         article = "an" if group[0] in "aeiou" else "a"
-        raise ConfigError(f"{name} is not {article} {group}: {did_you_mean(name, names(group, folders))}")
+        raise ConfigError(f"{name or repr(text)} is not {article} {group}: {did_you_mean(name, names(group, folders))}")
+    if "" in values:
+        raise ConfigError(f"{text}: a colon has no key behind it: leave it out, or write {name}:KEY=VALUE")
     try:
         node = _load(group, name, folders)
     except Exception as error:  # whatever yaml and OmegaConf trip over in a user's file
@@ -51,7 +54,7 @@ def option(group: str, text: str, folders: Sequence[Path] = (CONFIGS,)) -> DictC
         refuse_unset(values, text, f"{name}:")
         return cast(DictConfig, OmegaConf.merge(node, OmegaConf.from_dotlist(values)))
     except (OmegaConfBaseException, ValueError, YAMLError) as error:
-        raise ConfigError(f"{text} cannot be read: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{text} cannot be read ({str(error).splitlines()[0]}): mend its values") from error
 
 
 def refuse_unset(words: Sequence[str], text: str, before: str = "") -> None:

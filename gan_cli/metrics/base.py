@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
+from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.subject import Subject
 
 NAMED = 20
@@ -27,6 +28,11 @@ class Measured:
 
     real: float | None = None
     """The same number with real samples, fresh ones, in place of generated ones: for a distance, its floor."""
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the width of the 95 % interval; None if no error is known."""
+        return None if self.error is None else QUANTILE * self.error
 
 
 @dataclass(frozen=True)

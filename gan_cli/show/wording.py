@@ -4,7 +4,7 @@ import math
 from datetime import datetime
 from typing import Any
 
-from gan_cli.show.intervals import Ends, cut
+from gan_cli.show.intervals import PERCENT, Ends, cut
 
 
 def measured(value: float, half_width: float | None, ends: Ends = (-math.inf, math.inf)) -> str:
@@ -37,6 +37,11 @@ def within(value: float, interval: tuple[float, float] | None) -> str:
         return measured(value, half)
     number, low, high = (measured(part, half).partition(" ± ")[0] for part in (value, *interval))
     return f"{number} [{low}, {high}]"
+
+
+def per_cent(share: float, half_width: float | None) -> str:
+    """A share in per cent and, if it is known, the half width of its interval."""
+    return measured(100 * share, None if half_width is None else 100 * half_width, PERCENT)
 
 
 def short(value: float) -> str:

@@ -68,10 +68,10 @@ def attacks(texts: Sequence[str], folders: Sequence[Path]) -> list[Asked]:
 
 
 def _of_text(text: str, folders: Sequence[Path]) -> Iterator[Asked]:
-    name = text.split(":")[0]
+    name = text.split(":")[0].strip()
     known = [option for option in options.names("attack", folders) if option != "none"]
     if name not in known:
-        raise ConfigError(f"--attack {name} is not an attack: {did_you_mean(name, known)}")
+        raise ConfigError(f"--attack {name or repr(text)} is not an attack: {did_you_mean(name, known)}")
     try:
         default, node = (options.option("attack", words, folders) for words in (name, text))
     except ConfigError as error:

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gan_cli.commands.attack.results import Result
-from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Measured
 from gan_cli.show import intervals
 from gan_cli.show.pictures import png
@@ -74,7 +73,7 @@ def curves(results: Sequence[R], panels: Sequence[Panel[R]]) -> bytes | None:
 def _draw(axes: Axes, points: Sequence[tuple[float, Measured]], is_share: bool, line: Mapping[str, Any]) -> None:
     scale, ends = (100, intervals.PERCENT) if is_share else (1, intervals.ANYTHING)
     values = [scale * number.value for _, number in points]
-    half_widths = [scale * QUANTILE * (number.error or 0.0) for _, number in points]
+    half_widths = [scale * (number.half_width or 0.0) for _, number in points]
     whiskers = intervals.whiskers(values, half_widths, ends)
     axes.errorbar([at for at, _ in points], values, whiskers, markersize=4, capsize=2, linewidth=1.2, **line)
 

@@ -1,9 +1,12 @@
 """What an attack takes, whatever it is tried on: how it is built, followed and known by a receipt, and ends."""
 
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 from tqdm import tqdm
@@ -11,7 +14,7 @@ from tqdm import tqdm
 from gan_cli.attacks.base import Attack
 from gan_cli.classifiers.base import OpenClassifier
 from gan_cli.commands.attack.arguments import Question
-from gan_cli.commands.attack.asked import Asked
+from gan_cli.commands.attack.asked import Asked, plain
 from gan_cli.config import parts
 from gan_cli.config.foreign import refuse_foreign
 from gan_cli.datasets.base import Dataset
@@ -28,6 +31,15 @@ class Shown:
     words: str
     pictures: Mapping[str, bytes | None]
     """PNG files by name; None where there is nothing to see."""
+
+
+@contextmanager
+def naming(run: Path, question: Question) -> Iterator[None]:
+    """Raise each `ConfigError` with the run that it is about, where there are several."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{run}: {error}" if len(question.runs) > 1 else str(error)) from error
 
 
 def built(one: Asked, data: Dataset, question: Question, open_classifier: OpenClassifier) -> Attack:
@@ -49,6 +61,12 @@ def bar(run: Path, name: str) -> Parts:
         return typing.cast(Iterable[int], shown)
 
     return through
+
+
+def values(one: Asked, attack: Attack) -> dict[str, Any]:
+    """What a receipt says of an attack: the values of its keys and of `_target_`, and whose code it is."""
+    known = plain(one.node)
+    return known if attack.library is None else known | {"library": f"{attack.library} {version(attack.library)}"}
 
 
 def known(run: Path, request: Request, number: str) -> Receipt | None:

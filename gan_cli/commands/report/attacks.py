@@ -9,7 +9,6 @@ from typing import Any
 from gan_cli.commands.report.columns import Cell, Column, distinction
 from gan_cli.exact.estimated import QUANTILE
 from gan_cli.show import wording
-from gan_cli.show.intervals import PERCENT
 
 
 @dataclass
@@ -72,8 +71,7 @@ def trained_against(settings: Mapping[str, Any]) -> str:
 
 def in_percent(cell: Cell) -> str:
     """A share with its interval."""
-    half_width = None if cell.half_width is None else 100 * cell.half_width
-    return wording.measured(100 * cell.value, half_width, PERCENT)
+    return wording.per_cent(cell.value, cell.half_width)
 
 
 def _least(column: Column) -> set[int]:

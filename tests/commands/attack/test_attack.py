@@ -10,6 +10,8 @@ import torch
 from omegaconf import OmegaConf
 
 from gan_cli.assembly.classifiers import known_test_images
+from gan_cli.attacks.gradient import FastGradient
+from gan_cli.commands.attack import trial
 from gan_cli.commands.attack.asked import attacks
 from gan_cli.commands.attack.classifier.results import OfClassifier
 from gan_cli.commands.attack.masking import signs_of_masking
@@ -20,6 +22,9 @@ from gan_cli.datasets.folder import Folder
 from gan_cli.runs import read
 from tests.commands.test_classify import train
 from tests.helpers.runs import tree
+
+
+FGSM = "fgsm:epsilon=0.1:clip=false"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,11 @@ def test_a_list_of_sizes_is_a_curve():
     assert [one.epsilon for one in asked] == [0, 0.05, 0.1, 0.3, None]
 
 
+def test_spaces_about_the_parts_are_taken_away():
+    spaced, plain = (attacks([text], [CONFIGS]) for text in ("fgsm: epsilon=0.1 : clip=false", FGSM))
+    assert [one.name for one in spaced] == [one.name for one in plain] == [FGSM]
+
+
 # What is measured
 
 
@@ -91,6 +101,15 @@ def test_errors_grow_with_the_budget_and_have_receipts_that_answer_the_next_time
     assert inside(*command, "--limit=30").code == inside(*command, "--8-bit").code == 0
     assert len(json.loads((run / "evaluation.json").read_text())["receipts"]) == 18
     assert "error/fgsm:epsilon=0.2, first 30" in numbers(run)
+
+
+def test_a_number_of_another_version_of_a_library_is_measured_anew(inside, run, monkeypatch):
+    monkeypatch.setattr(FastGradient, "library", "a-library")
+    for number in ("1.0", "1.0", "2.0"):
+        monkeypatch.setattr(trial, "version", {"a-library": number}.__getitem__)
+        assert inside("gan-attack", str(run)).code == 0
+    found = json.loads((run / "evaluation.json").read_text())["receipts"]
+    assert [receipt["options"]["library"] for receipt in found] == ["a-library 1.0", "a-library 2.0"]
 
 
 def test_a_target_is_asked_of_the_images_of_other_classes(inside, run):
@@ -206,6 +225,9 @@ def test_a_budget_as_large_as_the_range_must_succeed_everywhere():
     [
         (["--attack=fgsn"], "--attack fgsn is not an attack: did you mean fgsm?"),
         (["--attack=none"], "--attack none is not an attack"),
+        (["--attack="], "--attack '' is not an attack: choose one of auto, fgsm"),
+        (["--attack=fgsm:"], "--attack fgsm:: a colon has no key behind it: leave it out, or write fgsm:KEY=VALUE"),
+        (["--attack=fgsm:epsilon=[0,0.1"], "): mend its values"),
         (["--attack=fgsm:epsilon=-0.1"], "--attack fgsm:epsilon=-0.1 must be at least 0"),
         (["--attack=fgsm:epsilon=[0.1,-0.1]"], "--attack fgsm:epsilon=-0.1 must be at least 0"),
         (["--attack=fgsm:epsilon"], "--attack fgsm:epsilon: epsilon has no value: write fgsm:epsilon=…"),
@@ -251,6 +273,9 @@ def test_runs_that_cannot_be_attacked_are_refused(inside, run, tmp_path):
     assert inside("gan-attack", str(run), str(damaged)).code == 2
     assert not (run / "evaluation.json").exists()
     assert "is not the folder of a run" in inside("gan-attack", str(tmp_path / "nowhere")).err
+    other = Path(shutil.copytree(run, tmp_path / "other"))
+    both = inside("gan-attack", str(run), str(other), "--attack=fgsm:epsilon=-1").err
+    assert both == f"gan-attack: {run}: --attack fgsm:epsilon=-1 must be at least 0\n"
     found = json.loads((run / "run.json").read_text())
     (run / "run.json").write_text(json.dumps(found | {"dataset": "0" * 64}))
     assert "was trained or tested on other data" in inside("gan-attack", str(run)).err

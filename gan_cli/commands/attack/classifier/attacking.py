@@ -14,7 +14,7 @@ from gan_cli.assembly.classifiers import known_test_images
 from gan_cli.attacks.base import Attack
 from gan_cli.commands.attack import trial
 from gan_cli.commands.attack.arguments import Question
-from gan_cli.commands.attack.asked import Asked, plain
+from gan_cli.commands.attack.asked import Asked
 from gan_cli.commands.attack.classifier import figure, text
 from gan_cli.commands.attack.classifier.results import OfClassifier
 from gan_cli.commands.attack.images import prepare, write_images
@@ -114,7 +114,8 @@ def _trial(subject: Subject, one: Asked, question: Question, device: torch.devic
     def opened(path: str) -> LoadedClassifier:
         return open_classifier(path, device, question.allow)
 
-    found = Trial(subject, one, trial.built(one, subject.test, question, opened))
+    with trial.naming(subject.run, question):
+        found = Trial(subject, one, trial.built(one, subject.test, question, opened))
     if not len(found.images):
         raise ConfigError(f"--attack {one.name}: the {len(subject.test)} images are all of the target: choose another")
     if _surrogate_sha256(found) == subject.trained.sha256:
@@ -160,7 +161,7 @@ def _name(asked: Asked, question: Question) -> str:
 
 
 def _request(each: Trial, name: str, question: Question) -> Request:
-    subject, values = each.subject, plain(each.asked.node)
+    subject, values = each.subject, trial.values(each.asked, each.attack)
     target = str(values.pop("_target_"))
     if (digest := _surrogate_sha256(each)) is not None:
         values["run_sha256"] = digest

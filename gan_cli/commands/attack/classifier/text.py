@@ -4,10 +4,8 @@ from collections.abc import Sequence
 
 from gan_cli.commands.attack.classifier.results import OfClassifier
 from gan_cli.commands.attack.masking import signs_of_masking
-from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Measured
 from gan_cli.show import wording
-from gan_cli.show.intervals import PERCENT
 from gan_cli.show.tables import aligned
 
 
@@ -29,5 +27,4 @@ def as_text(results: Sequence[OfClassifier]) -> str:
 
 
 def _per_cent(number: Measured) -> str:
-    half_width = None if number.error is None else 100 * QUANTILE * number.error
-    return wording.measured(100 * number.value, half_width, PERCENT)
+    return wording.per_cent(number.value, number.half_width)

@@ -13,7 +13,7 @@ from gan_cli.assembly.games import known_data
 from gan_cli.attacks.base import Attack
 from gan_cli.commands.attack import trial
 from gan_cli.commands.attack.arguments import Question
-from gan_cli.commands.attack.asked import Asked, plain
+from gan_cli.commands.attack.asked import Asked
 from gan_cli.commands.attack.critic import figure, text
 from gan_cli.commands.attack.critic.results import OfCritic, Unmoved
 from gan_cli.commands.attack.images import prepare, write_images
@@ -170,7 +170,8 @@ def _attack(one: Asked, subject: Subject) -> Attack:
         raise ConfigError(
             f"{one.key}: target={one.node.target} is for classifiers, a critic has no classes: leave it out"
         )
-    attack = trial.built(one, subject.dataset, subject.question, refuse)
+    with trial.naming(subject.run, subject.question):
+        attack = trial.built(one, subject.dataset, subject.question, refuse)
     if attack.needs_logits:
         raise ConfigError(f"{one.key} asks for the logits of a classifier, and a critic has none: {OTHERS}")
     if not attack.keeps_images:
@@ -194,7 +195,7 @@ def _unmoved(subject: Subject) -> Unmoved:
 
 def _result(each: Trial, unmoved: Unmoved) -> tuple[OfCritic, dict[Side, Moved] | None]:
     """The numbers of an attack: those of an earlier receipt, or new ones with the samples that they are of."""
-    subject, values = each.subject, plain(each.asked.node)
+    subject, values = each.subject, trial.values(each.asked, each.attack)
     target = str(values.pop("_target_"))
     request = subject.request(f"attack {each.asked.name}", target, [target, "gan_cli.metrics.moved.moved"], values)
     if (earlier := trial.known(subject.run, request, f"passed/{each.name}")) is not None:

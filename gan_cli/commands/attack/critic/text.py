@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from gan_cli.commands.attack.critic.results import OfCritic, Unmoved
 from gan_cli.commands.attack.masking import signs_of_masking
 from gan_cli.divergences.penalties import Promise
-from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.base import Measured
 from gan_cli.show import wording
-from gan_cli.show.intervals import PERCENT
 from gan_cli.show.tables import aligned
 
 HEAD = ("run", "attack", "real down", "in gaps", "generated up", "in gaps", "passed %", "slope real", "generated")
@@ -26,7 +24,7 @@ def as_text(results: Sequence[OfCritic]) -> str:
     for run, of_run in unmoved.items():
         slopes = [_measured(of_run.gradient("real")), _measured(of_run.gradient("generated"))]
         lines.append(f"{run}: {_described(of_run)}")
-        rows.append((str(run), "none", "", "", "", "", _percent(of_run.passed), *slopes))
+        rows.append((str(run), "none", "", "", "", "", _per_cent(of_run.passed), *slopes))
         rows += [(str(run), *_cells(result)) for result in results if result.run == run]
     shown = rows if len(unmoved) > 1 else [row[1:] for row in rows]
     signs = (f"gradient masking? {sign}" for sign in signs_of_masking(results))
@@ -53,12 +51,12 @@ def _cells(result: OfCritic) -> tuple[str, ...]:
     for side in ("real", "generated"):
         gaps = result.in_gaps(side)
         cells += [_measured(result.moved(side)), "" if gaps is None else f"{gaps.value:.3g}"]
-    return *cells, _percent(result.passed), _measured(result.slope("real")), _measured(result.slope("generated"))
+    return *cells, _per_cent(result.passed), _measured(result.slope("real")), _measured(result.slope("generated"))
 
 
-def _percent(number: Measured) -> str:
-    return wording.measured(100 * number.value, 100 * QUANTILE * (number.error or 0.0), PERCENT)
+def _per_cent(number: Measured) -> str:
+    return wording.per_cent(number.value, number.half_width)
 
 
 def _measured(number: Measured | None) -> str:
-    return "" if number is None else wording.measured(number.value, QUANTILE * (number.error or 0.0))
+    return "" if number is None else wording.measured(number.value, number.half_width)
