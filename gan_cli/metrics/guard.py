@@ -5,6 +5,7 @@ else: its loss goes down, and its accuracy under many small steps to nothing. So
 such an attack show it (Wong, Rice & Kolter 2020, arXiv 2001.03994; their code stops at a fall of 20 points).
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,11 +17,20 @@ from gan_cli.metrics.attacked import attacked
 from gan_cli.metrics.base import Measured
 from gan_cli.metrics.standard_errors import share_of
 
+logger = logging.getLogger(__name__)
+
 WATCHED = 500
 """Images under attack."""
 
 FALL = 0.2
 """The fall of the accuracy below the best so far that is no chance."""
+
+GAP = 0.5
+"""The gap between the accuracy in training and that under the guard's attack of which a run is warned.
+
+A classifier that overfits before it ever withstood anything has no best to fall from. It is not ended, since such a one
+may yet recover.
+"""
 
 NAME = "guard_accuracy"
 """That of the accuracy in metrics.jsonl."""
@@ -38,6 +48,7 @@ class Guard:
     seed: int
     _seen: tuple[int, Measured] | None = field(default=None, init=False)
     """The last step that was looked at, and the accuracy then."""
+    _has_warned: bool = field(default=False, init=False)
 
     def accuracy(self, classifier: Classifier, step: int) -> Measured:
         """The share of the images that is right under the attack, measured once a step."""
@@ -53,8 +64,21 @@ class Guard:
         best, then = max(seen, default=(0.0, 0))
         now = self.accuracy(classifier, step).value
         if best - now <= FALL:
+            self._warn(now, metrics)
             return None
         return (
             f"catastrophic overfitting: of training images under train.guard {best:.1%} were right after step {then:,},"
             f" and {now:.1%} after step {step:,}"
         )
+
+    def _warn(self, now: float, metrics: Sequence[Mapping[str, float]]) -> None:
+        """Tell once of a classifier that withstands what it is trained against, and little else."""
+        trained = next((line["batch_accuracy"] for line in reversed(metrics) if "batch_accuracy" in line), 0.0)
+        if trained - now > GAP and not self._has_warned:
+            self._has_warned = True
+            logger.warning(
+                "%.1f %% of the images are right in training and %.1f %% under train.guard: the classifier withstands"
+                " its own attack alone; more steps of that attack, or another learning rate, may help",
+                100 * trained,
+                100 * now,
+            )

@@ -55,3 +55,12 @@ def test_a_step_is_looked_at_once(guard):
     guard.accuracy(classifier, 3)
     guard.fault(classifier, 3, [])
     assert classifier.looks == looks
+
+
+def test_a_classifier_that_never_withstood_the_guards_attack_is_told_of_once(guard, caplog):
+    classifier = Right()
+    classifier.right = 3
+    for trained, told in ((0.75, 0), (0.85, 1), (0.85, 1)):
+        assert guard.fault(classifier, 1, [{"step": 1.0, "batch_accuracy": trained}]) is None
+        assert len(caplog.messages) == told
+    assert caplog.messages[0].startswith("85.0 % of the images are right in training and 30.0 % under train.guard: ")

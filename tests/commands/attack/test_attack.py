@@ -23,7 +23,6 @@ from gan_cli.runs import read
 from tests.commands.test_classify import train
 from tests.helpers.runs import tree
 
-
 FGSM = "fgsm:epsilon=0.1:clip=false"
 
 
