@@ -63,7 +63,7 @@ intervals: $(READY) ## count how often each number's interval holds what it is a
 	$(PYTHON) scripts/intervals.py
 
 .PHONY: adversarial
-adversarial: $(READY) ## train and attack the classifiers of docs/adversarial.md: an hour
+adversarial: $(READY) ## train and attack the classifiers of docs/adversarial.md: two hours
 	$(PYTHON) docs/adversarial.py
 
 .PHONY: covering
