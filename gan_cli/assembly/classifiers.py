@@ -70,6 +70,8 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         raise ConfigError("optimizer has no node for a classifier: add one to its yaml, as configs/optimizer/adam.yaml")
     built, changing = optimizer(config.optimizer.classifier, "optimizer.classifier", classifier)
     clean_weight = 1.0 if isinstance(attack, NoAttack) else config.train.clean_weight
+    if clean_weight == 1 and not isinstance(attack, NoAttack):
+        raise ConfigError("train.clean_weight=1 leaves the attack no weight: choose less, or attack=none")
     lesson = Lesson(classifier, augmentation, attack, clean_weight)
     with naming("classifier"), FlopCounterMode(display=False) as counter:
         _dry_pass(lesson, first, len(training.classes))
@@ -100,7 +102,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         batches=source,
         pace=Pace(in_range(schedule(config.train.schedule, "train.schedule"), NonNegative, "train.schedule"), changing),
         test=test,
-        guard=_guard(config, training, opened),
+        guard=_guard(config, training, opened, is_attacked=not isinstance(attack, NoAttack)),
     )
 
 
@@ -155,7 +157,7 @@ def _checked(attack: Attack, key: str) -> Attack:
     return attack
 
 
-def _guard(config: DictConfig, data: Dataset, opened: OpenClassifier) -> Guard | None:
+def _guard(config: DictConfig, data: Dataset, opened: OpenClassifier, *, is_attacked: bool) -> Guard | None:
     """What watches over training, by an attack on some of its images, if anything does. Raises `ConfigError`."""
     if config.train.guard is None:
         return None
@@ -164,6 +166,8 @@ def _guard(config: DictConfig, data: Dataset, opened: OpenClassifier) -> Guard |
     attack = _checked(parts.attack(config.train.guard, "train.guard", data, opened), "train.guard")
     if isinstance(attack, NoAttack):
         return None
+    if not is_attacked:
+        raise ConfigError("train.guard is for training against an attack: choose attack=fgsm, or train.guard=null")
     source = torch.Generator().manual_seed(stream(config.seed, "guard"))
     if isinstance(data, Images):
         assert data.labels is not None

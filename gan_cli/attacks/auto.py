@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from gan_cli.attacks.base import WIDTH, Attack, Norm, Objective
+from gan_cli.attacks.base import WIDTH, Attack, Budget, Norm, Objective
 from gan_cli.attacks.examples import LogOdds
-from gan_cli.ranges import NonNegative
 
 LEAST_CLASSES = 4
 """The targeted ratio of differences of logits divides by one that needs the first, third and fourth largest."""
@@ -31,7 +30,7 @@ class Auto(Attack):
     needs_logits = True
     library = "pyautoattack"
 
-    def __init__(self, epsilon: NonNegative, norm: Norm) -> None:
+    def __init__(self, epsilon: Budget, norm: Norm) -> None:
         """Raises `ValueError` if the library is not installed."""
         self.epsilon, self.norm = epsilon, norm
         self._library = _library()

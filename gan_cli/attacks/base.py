@@ -6,9 +6,10 @@ way from black to white, here 0.5.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
+from annotated_types import Ge, Le
 from torch import Tensor
 
 from gan_cli.errors import did_you_mean
@@ -18,6 +19,9 @@ Objective = Callable[[Tensor], Tensor]
 
 Norm = Literal["linf", "l2"]
 """How the size of a change is measured: its largest pixel, or the root of the sum of squares."""
+
+Budget = Annotated[float, Ge(0), Le(1000)]
+"""A size of changes in units of the data range, [0, 1]; beyond it, float32 has no digits left for the images."""
 
 WIDTH = 2.0
 """The width of the range of images."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gan_cli.attacks.ball import projected, steepest, uniform
-from gan_cli.attacks.base import WIDTH, Attack, Norm, Objective, inside
+from gan_cli.attacks.base import WIDTH, Attack, Budget, Norm, Objective, inside
 from gan_cli.ranges import Count, NonNegative
 
 
@@ -17,7 +17,7 @@ class ProjectedGradient(Attack):
 
     def __init__(
         self,
-        epsilon: NonNegative,
+        epsilon: Budget,
         norm: Norm,
         steps: Count,
         step_size: NonNegative | None,
@@ -56,7 +56,7 @@ class FastGradient(ProjectedGradient):
 
     def __init__(
         self,
-        epsilon: NonNegative,
+        epsilon: Budget,
         norm: Norm,
         step_size: NonNegative | None,
         random_start: bool,

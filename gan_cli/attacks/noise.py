@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from gan_cli.attacks.ball import on_sphere
-from gan_cli.attacks.base import WIDTH, Attack, Norm, Objective, inside
-from gan_cli.ranges import Count, NonNegative, Positive
+from gan_cli.attacks.base import WIDTH, Attack, Budget, Norm, Objective, inside
+from gan_cli.ranges import Count, Positive
 
 
 class Noise(Attack):
     """A random change on the border of the ball: ± ε of each pixel, or a random direction of the length ε."""
 
-    def __init__(self, epsilon: NonNegative, norm: Norm, restarts: Count, clip: bool) -> None:
+    def __init__(self, epsilon: Budget, norm: Norm, restarts: Count, clip: bool) -> None:
         self.epsilon, self.norm, self.restarts, self.clip = epsilon, norm, restarts, clip
 
     def __call__(self, images: Tensor, objective: Objective) -> Tensor:

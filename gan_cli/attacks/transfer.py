@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gan_cli.attacks.base import Norm
+from gan_cli.attacks.base import Budget, Norm
 from gan_cli.attacks.gradient import ProjectedGradient
 from gan_cli.classifiers.base import OpenClassifier
 from gan_cli.ranges import Count, NonNegative
@@ -15,7 +15,7 @@ class Transfer(ProjectedGradient):
         self,
         run: str,
         open_classifier: OpenClassifier,
-        epsilon: NonNegative,
+        epsilon: Budget,
         norm: Norm,
         steps: Count,
         step_size: NonNegative | None,

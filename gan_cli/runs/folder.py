@@ -169,7 +169,9 @@ class RunFolder:
 
     def remove_findings(self, name: str) -> None:
         """Remove a file about the run as a whole, if there is one."""
-        (self.path / name).unlink(missing_ok=True)
+        path = self.path / name
+        with _explaining(path):
+            path.unlink(missing_ok=True)
 
     def write_checkpoint(self, step: int, content: bytes | memoryview, keep: int) -> Path:
         """Write the checkpoint of a step with its digest, and then remove all but the newest `keep` up to this step.

@@ -1,5 +1,6 @@
 """Training against attacks: the loss of Goodfellow 2015, on the attack's own terms, and runs that resume."""
 
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gan_cli.classifiers.base import Classifier
 from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Batch
+from gan_cli.datasets.images import Mnist5k
 from gan_cli.errors import ConfigError, OverfittedError
 from gan_cli.runs.classifiers import open_classifier
 from gan_cli.training.classifying import Lesson
@@ -90,6 +92,9 @@ def test_without_an_attack_images_are_seen_once():
         (["train.guard=0.1"], "train.guard=0.1 is not an attack: write train.guard=pgd"),
         (["train.guard=rubbish"], "train.guard: its images are of no class"),
         (["train.guard='pgd:target=3'"], "train.guard.target=3 is for gan-attack"),
+        (["train.guard=pgd"], "train.guard is for training against an attack: choose attack=fgsm, or train.guard=null"),
+        (["attack=pgd", "train.clean_weight=1"], "train.clean_weight=1 leaves the attack no weight"),
+        (["attack=fgsm", "attack.epsilon=1001"], "attack.epsilon=1001 must be at most 1000"),
     ],
 )
 def test_what_nothing_is_learned_of_is_refused(words, said):
@@ -109,9 +114,8 @@ def test_a_run_against_an_attack_resumes_bit_for_bit(name, tmp_path: Path):
 
 
 def test_a_run_that_suddenly_falls_to_an_attack_ends_and_keeps_what_it_was_before(tmp_path: Path, monkeypatch):
-    words = ["train.guard='pgd:epsilon=0.05:steps=2'", "every.checkpoint=2", "every.evaluate=2"]
+    words = ["attack=fgsm", "train.guard='pgd:epsilon=0.05:steps=2'", "every.checkpoint=2", "every.evaluate=2"]
     run = train(tmp_path / "run", *words, "train.steps=2")
-    assert 0 <= metrics(run)[-1]["guard_accuracy"] <= 1
     monkeypatch.setattr("gan_cli.metrics.guard.FALL", -2.0)  # every look is a fall
     with pytest.raises(OverfittedError, match=r"after step 4; last good checkpoint: .*step-0+2\.pt"):
         train(tmp_path / "run", *words, "train.steps=6")
@@ -119,9 +123,24 @@ def test_a_run_that_suddenly_falls_to_an_attack_ends_and_keeps_what_it_was_befor
     assert open_classifier(run).step == 2
 
 
+def test_the_guard_attacks_images_that_are_trained_on_and_changes_no_step(tmp_path: Path):
+    words = ["dataset=mnist5k", "dataset.resolution=8", "classifier=softmax", "attack=fgsm", "train.batch_size=16"]
+    jobs = {
+        size: assemble(compose_classifier(*words, f"train.guard='pgd:epsilon={size}:steps=3'")) for size in (0, 0.5)
+    }
+    trained_on = {image.numpy().tobytes() for image in Mnist5k(resolution=8).images}
+    for job in jobs.values():
+        assert {image.numpy().tobytes() for image in job.guard.images} <= trained_on
+        list(islice(job.terms(), 60))
+    unguarded = assemble(compose_classifier(*words))
+    list(islice(unguarded.terms(), 60))
+    assert jobs[0].state.fingerprint() == jobs[0.5].state.fingerprint() == unguarded.state.fingerprint()
+    seen = {size: job.guard.accuracy(job.state.classifier, 60).value for size, job in jobs.items()}
+    assert seen[0.5] < 0.05 < 0.2 < seen[0]
+
+
 def test_training_against_an_attack_withstands_it(tmp_path: Path):
     def error(run: Path) -> float:
-        from gan_cli.datasets.images import Mnist5k
         from gan_cli.metrics.attacked import attacked
 
         test = Mnist5k(resolution=8, per_class=20, subset_seed=1)

@@ -14,6 +14,9 @@ from gan_cli.errors import ConfigError, did_you_mean
 
 DEFAULT = "fgsm"
 
+NAMES = ("run", "target")
+"""The keys whose values are names, which stay as they are typed: yaml would take a class 01 for the number 1."""
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -76,6 +79,9 @@ def _of_text(text: str, folders: Sequence[Path]) -> Iterator[Asked]:
         default, node = (options.option("attack", words, folders) for words in (name, text))
     except ConfigError as error:
         raise ConfigError(f"--attack {error}") from error
+    for key, value in (part.strip().split("=", 1) for part in text.split(":") if "=" in part):
+        if key in NAMES and value != "null":
+            node[key] = value.strip("'\"")
     if unset := OmegaConf.missing_keys(node):
         key = sorted(unset)[0]
         raise ConfigError(f"--attack {text}: {key} has no value: write {text}:{key}=…")
@@ -88,7 +94,7 @@ def _of_text(text: str, folders: Sequence[Path]) -> Iterator[Asked]:
     for size in sizes:
         of_size = node.copy()
         if epsilon is not None:
-            of_size.epsilon = size
+            of_size.epsilon = int(size) if isinstance(size, float) and size.is_integer() else size
         yield Asked(name, of_size, changed)
 
 

@@ -1,5 +1,7 @@
 """`gan-attack`: what attacks do to the networks of runs, each number with its receipt."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from gan_cli.commands.attack.arguments import Question
@@ -13,6 +15,8 @@ from gan_cli.errors import ConfigError
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training.device import Device
+
+logger = logging.getLogger(__name__)
 
 
 def attack(question: Question) -> str:
@@ -31,13 +35,24 @@ def attack(question: Question) -> str:
     device = settings.activate()
     carry_out = attack_classifiers if _are_classifiers(question.runs) else attack_critics
     shown = carry_out(question, asked, device)
-    first = RunFolder(question.runs[0])
-    for name, picture in shown.pictures.items():
-        if picture is not None:
-            first.write_findings(name, picture)
+    return "\n".join([shown.words, *_written(shown.pictures, question.runs[0])])
+
+
+def _written(pictures: Mapping[str, bytes | None], run: Path) -> list[str]:
+    """The paths of the pictures in a run's folder. What cannot be written is told of, and takes no number along."""
+    folder = RunFolder(run)
+    paths = []
+    for name, picture in pictures.items():
+        try:
+            if picture is None:
+                folder.remove_findings(name)  # that of an earlier command
+                continue
+            folder.write_findings(name, picture)
+        except ConfigError as error:
+            logger.warning("%s", error)
         else:
-            first.remove_findings(name)  # those of an earlier command
-    return shown.words
+            paths.append(str(run / name))
+    return paths
 
 
 def _are_classifiers(runs: list[Path]) -> bool:

@@ -19,7 +19,9 @@ from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.config.options import CONFIGS
 from gan_cli.datasets.folder import Folder
+from gan_cli.errors import ConfigError
 from gan_cli.runs import read
+from gan_cli.runs.folder import RunFolder
 from tests.commands.test_classify import train
 from tests.helpers.runs import tree
 
@@ -64,6 +66,14 @@ def test_a_list_of_sizes_is_a_curve():
 def test_spaces_about_the_parts_are_taken_away():
     spaced, plain = (attacks([text], [CONFIGS]) for text in ("fgsm: epsilon=0.1 : clip=false", FGSM))
     assert [one.name for one in spaced] == [one.name for one in plain] == [FGSM]
+
+
+def test_a_class_is_called_as_it_is_typed_and_a_size_counted_once():
+    texts = ["fgsm:target=01:epsilon=1.0", "fgsm:target='no'", "fgsm:target=null", "transfer:run=2024"]
+    named = [(one.node.get("target"), one.node.get("run"), one.epsilon) for one in attacks(texts, [CONFIGS])]
+    assert named == [("01", None, 1), ("no", None, 0.25), (None, None, 0.25), (None, "2024", 0.25)]
+    with pytest.raises(ConfigError, match="fgsm:epsilon=1 is asked for twice"):
+        attacks(["fgsm:epsilon=[1,1.0]"], [CONFIGS])
 
 
 # What is measured
@@ -203,6 +213,8 @@ def test_an_attack_along_the_gradient_that_is_weaker_than_it_can_be_is_told_of(w
         ("fgsm:epsilon=0.2:target=3", "noise:epsilon=0.2"),
         ("fgsm:epsilon=0.2", "pgd:epsilon=0.2"),
         ("noise:epsilon=0.2", "fgsm:epsilon=0.2"),
+        ("fgsm:epsilon=0.2:norm=l2", "noise:epsilon=0.2"),
+        ("fgsm:epsilon=0.2:clip=false", "noise:epsilon=0.2"),
     ],
 )
 def test_what_may_well_be_weaker_is_not(weak, strong):
@@ -210,8 +222,9 @@ def test_what_may_well_be_weaker_is_not(weak, strong):
 
 
 def test_a_budget_as_large_as_the_range_must_succeed_everywhere():
-    (sign,) = signs_of_masking([result("pgd:epsilon=1.0", 0.9)])
-    assert sign == "r: pgd:epsilon=1.0 may change every pixel into any other, and leaves 10.0% right"
+    (sign,) = signs_of_masking([result("pgd:epsilon=1", 0.9)])
+    assert sign == "r: pgd:epsilon=1 may change every pixel into any other, and leaves 10.0% right"
+    assert not list(signs_of_masking([result("pgd:epsilon=1:norm=l2", 0.9)]))
     assert not list(signs_of_masking([result("pgd:epsilon=1.0", 1.0)]))
     assert not list(signs_of_masking([result("fgsm:epsilon=1.0", 0.9)]))
 
@@ -263,6 +276,19 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(inside, trained, argument
     assert message in line
     assert tree(trained) == before
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_are_shown_where_no_picture_can_be_written(inside, run, monkeypatch):
+    def refuse(self, name, *content):
+        raise ConfigError(f"{name} cannot be written")
+
+    for operation in ("write_findings", "remove_findings"):
+        monkeypatch.setattr(RunFolder, operation, refuse)
+    for attack in ("fgsm", "rubbish"):
+        finished = inside("gan-attack", str(run), f"--attack={attack}")
+        assert finished.code == 0
+        assert attack in finished.out
+        assert "warning: attacks.png cannot be written" in finished.err
 
 
 def test_runs_that_cannot_be_attacked_are_refused(inside, run, tmp_path):

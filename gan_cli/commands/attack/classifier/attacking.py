@@ -85,7 +85,8 @@ def attack_classifiers(question: Question, asked: Sequence[Asked], device: torch
         results.append(result)
         if question.out is not None:
             _write(question.out, each, result.name, found or _attacked(each, question, each.images))
-    pictures = {"attacks.png": figure.curves(results), "adversarial.png": _shown(trials[: len(asked)], question)}
+    own = list(zip(trials, results, strict=True))[: len(asked)]
+    pictures = {"attacks.png": figure.curves(results), "adversarial.png": _shown(own, question)}
     return Shown(text.as_text(results), pictures)
 
 
@@ -183,8 +184,8 @@ def _request(each: Trial, name: str, question: Question) -> Request:
 
 
 def _surrogate_sha256(each: Trial) -> str | None:
-    """The digest of the checkpoint whose examples are tried; None if these are of the classifier under attack."""
-    if each.attack.surrogate is None:
+    """The digest of the checkpoint whose examples are tried; None if these are of no other run."""
+    if each.attack.surrogate is None or "run" not in each.asked.node:
         return None
     return read.digest_of(read.checkpoints(Path(each.asked.node.run).expanduser())[-1])
 
@@ -202,10 +203,13 @@ def _write(out: Path, each: Trial, name: str, found: Attacked) -> None:
     write_images(out, found.images, labels, subject.trained.classes, origin)
 
 
-def _shown(trials: Sequence[Trial], question: Question) -> bytes | None:
-    """A picture of the last attack that has a size: few images of every class, attacked once more."""
-    for each in reversed(trials):
-        if each.asked.epsilon:
+def _shown(tried: Sequence[tuple[Trial, OfClassifier]], question: Question) -> bytes | None:
+    """A picture of the last attack that has a size and fools anything: few images of every class, attacked once more.
+
+    Attacks that take minutes are not repeated for a picture.
+    """
+    for each, result in reversed(tried):
+        if each.asked.epsilon and each.attack.is_for_training and result.error.value:
             labels = each.images.labels
             assert labels is not None
             few = torch.cat([(labels == label).nonzero().flatten()[:SHOWN] for label in labels.unique()]).sort().values

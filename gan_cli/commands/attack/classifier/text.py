@@ -23,6 +23,8 @@ def as_text(results: Sequence[OfClassifier]) -> str:
         "error: share of images that end in a wrong class, or in the target; confidence: in that class; ± 95 %, or [its"
         " ends] where 0 or 100 % is one"
     )
+    if any(result.asked.option == "rubbish" for result in results):
+        lines.append("of rubbish, the error is the share that is called any class with more than ½")
     return "\n".join([*lines, *(f"gradient masking? {sign}" for sign in signs_of_masking(results))])
 
 
