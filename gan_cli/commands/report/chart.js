@@ -145,6 +145,9 @@ class Chart {
       element("line", { class: "grid", x1: MARGIN.left, x2: width - MARGIN.right, y1: y(value), y2: y(value) }, svg);
       element("text", { x: MARGIN.left - 5, y: y(value) + 4, "text-anchor": "end" }, svg).textContent = format(value);
     }
+    if (!this.isOverSteps) {
+      element("text", { x: MARGIN.left - 5, y: height - 6, "text-anchor": "end" }, svg).textContent = this.panel.axis;
+    }
     for (const step of evenTicks(first, last, Math.max(2, width / 100)).filter((tick) => !this.isOverSteps || Number.isInteger(tick))) {
       const anchor = x(step) > width - 30 ? "end" : "middle";
       element("text", { x: x(step), y: height - 6, "text-anchor": anchor }, svg).textContent = format(step);
