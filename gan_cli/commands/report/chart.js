@@ -146,7 +146,7 @@ class Chart {
       element("text", { x: MARGIN.left - 5, y: y(value) + 4, "text-anchor": "end" }, svg).textContent = format(value);
     }
     if (!this.isOverSteps) {
-      element("text", { x: MARGIN.left - 5, y: height - 6, "text-anchor": "end" }, svg).textContent = this.panel.axis;
+      element("text", { x: 8, y: height - 6 }, svg).textContent = this.panel.axis;
     }
     for (const step of evenTicks(first, last, Math.max(2, width / 100)).filter((tick) => !this.isOverSteps || Number.isInteger(tick))) {
       const anchor = x(step) > width - 30 ? "end" : "middle";
