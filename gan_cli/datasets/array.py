@@ -49,6 +49,9 @@ class Array(Images):
         part = Part(classes, per_class, subset_seed)
         super().__init__(images, known, mirror=mirror, classes=names, part=part)
 
+    def fingerprint(self) -> str:
+        return arrays.with_labels(super().fingerprint(), self.labels, self.classes)
+
 
 def _channels_first(values: arrays.Array, path: str) -> arrays.Array:
     """The array with the shape `(n, channels, side, side)`. Raises `ValueError` if its shape says no layout, or two."""
