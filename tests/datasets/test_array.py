@@ -75,9 +75,14 @@ def test_floats_of_many_images_are_each_in_their_place(saved):
 def test_an_array_of_bytes_is_mapped_and_not_read_and_its_file_stays_as_it_is(saved, monkeypatch):
     path = saved(PIXELS)
     before = Path(path).read_bytes()
-    mapped = []
+    mapped: list[Any] = []
     load = np.load
-    monkeypatch.setattr(np, "load", lambda *given, **options: mapped.append(load(*given, **options)) or mapped[-1])
+
+    def noting(*given: Any, **options: Any) -> Any:
+        mapped.append(load(*given, **options))
+        return mapped[-1]
+
+    monkeypatch.setattr(np, "load", noting)
     data = Array(path)
     (array,) = mapped
     assert isinstance(array, np.memmap)
