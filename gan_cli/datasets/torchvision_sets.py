@@ -33,6 +33,9 @@ Digests = Mapping[str, str]
 Read = Callable[[Path, SplitName, bool], tuple[Any, Any]]
 """The pixels and labels of a split under a root; whether torchvision may fetch what is missing."""
 
+FAILURES = (OSError, EOFError, RuntimeError, tarfile.TarError, http.client.HTTPException)
+"""What torchvision raises where it cannot fetch or unpack."""
+
 STL10_CLASSES = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
@@ -96,7 +99,7 @@ def _have(known: Known, name: str, root: Path) -> None:
     if not _missing(known.files(), root, name):
         return
     if known.archive() and not _missing(known.archive(), root, name):
-        known.read(root, "train", True)  # unpacks it, and asks no network
+        _unpack(known, name, root)
     else:
         _fetch(known, name, root)
     if missing := _missing(known.files(), root, name):
@@ -120,6 +123,14 @@ def _missing(digests: Digests, root: Path, name: str) -> list[str]:
     return missing
 
 
+def _unpack(known: Known, name: str, root: Path) -> None:
+    """Let torchvision unpack an archive that is there, for which it asks no network."""
+    try:
+        known.read(root, "train", True)
+    except FAILURES as error:
+        raise ConfigError(f"{root}: the archive of {name} cannot be unpacked ({_reason(error)}): mend that") from error
+
+
 def _fetch(known: Known, name: str, root: Path) -> None:
     """Let torchvision fetch a data set, whose files appear under the root when all of them are whole."""
     is_new = not root.exists()
@@ -131,17 +142,20 @@ def _fetch(known: Known, name: str, root: Path) -> None:
             for file in known.files():
                 (root / file).parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(Path(folder, file), root / file)
-    except (OSError, EOFError, RuntimeError, tarfile.TarError, http.client.HTTPException) as error:
+    except FAILURES as error:
         if is_new:
             with suppress(OSError):
                 root.rmdir()
-        reason = getattr(error, "reason", None) or (str(error) or type(error).__name__).splitlines()[-1]
         wanted = known.archive() or {file: known.files()[file] for file in _missing(known.files(), root, name)}
         files = " and ".join(f"{Path(file).name} (MD5 {md5})" for file, md5 in wanted.items())
         raise ConfigError(
-            f"{name} is not on this machine and could not be fetched ({reason}): put {files} into"
+            f"{name} is not on this machine and could not be fetched ({_reason(error)}): put {files} into"
             f" {(root / next(iter(wanted))).parent}, or choose data that need no network, such as dataset=mnist5k"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or error or type(error).__name__).splitlines()[-1]
 
 
 @contextmanager

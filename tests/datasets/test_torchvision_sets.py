@@ -143,6 +143,19 @@ def test_an_archive_that_lies_under_the_root_is_unpacked_without_a_network(tmp_p
     np.testing.assert_array_equal(opened(tmp_path / "root").images.numpy(), pixels("train", 3, 32))
 
 
+def test_an_archive_that_cannot_be_unpacked_is_named(tmp_path, monkeypatch):
+    ((name, archive),) = cifar10(tmp_path / "published", monkeypatch).items()
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / name).write_bytes(archive)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(utils, "extract_archive", full)
+    with pytest.raises(ConfigError, match=r"the archive of CIFAR10 cannot be unpacked \(.*No space left on device\)"):
+        opened(tmp_path / "root")
+
+
 @pytest.mark.parametrize(("name", "put", "shape", "names"), STAND_INS, ids=[row[0] for row in STAND_INS])
 def test_without_a_network_one_line_says_which_files_to_put_where(tmp_path, monkeypatch, name, put, shape, names):
     published = put(tmp_path / "published", monkeypatch)
