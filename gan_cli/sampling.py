@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gan_cli.datasets.base import Batch, Dataset, Density, Endless, Images
+from gan_cli.datasets.base import Batch, Dataset, Endless, Images
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
@@ -98,7 +98,7 @@ def scores(critic: Critic, x: Tensor) -> Tensor:
     return given.to(x.device)
 
 
-def real_points(dataset: Density, n: int, seed: int, device: torch.device | str) -> Batch:
-    """`n` points of the data that no batch of a run holds."""
+def real_points(dataset: Endless, n: int, seed: int, device: torch.device | str) -> Batch:
+    """`n` points of the data, drawn for no batch of a run."""
     drawn = dataset.batch(n, torch.Generator().manual_seed(stream(seed, "real samples")))
     return Batch(drawn.samples.to(device), None if drawn.labels is None else drawn.labels.to(device))

@@ -6,6 +6,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -125,6 +126,16 @@ TRAINING = [
     ("dataset=folder dataset.path=truncated", "truncated/bad.png", "dataset.on_bad_image=skip"),
     ("dataset=folder dataset.path=texts dataset.channels=2", "dataset.channels=2", "1 (grey) or 3 (colour)"),
     ("dataset=mnist dataset.root=idx", "idx/train-images-idx3-ubyte", "choose another dataset.root"),
+    ("dataset=array", "dataset.path has no value", "set dataset.path=…"),
+    ("dataset=array dataset.path=nowhere.npy", "dataset.path=nowhere.npy does not exist", "name a .npy"),
+    ("dataset=array dataset.path=points.csv", "points.csv is a table of points", "choose dataset=points"),
+    ("dataset=array dataset.path=objects.npy", "objects.npy holds Python objects", "save one array of numbers"),
+    ("dataset=points dataset.path=file.txt", "dataset.path=file.txt has names of columns", "write a point a line"),
+    ("dataset=points dataset.path=points.csv", "line 2, column kind: 'cat' is no number", "dataset.labels=…"),
+    ("dataset=points dataset.path=points.csv dataset.labels=knd", "dataset.labels=knd", "did you mean kind?"),
+    ("dataset=torchvision dataset.name=CIFR10", "dataset.name=CIFR10", "did you mean CIFAR10?"),
+    ("dataset=torchvision dataset.name=MNIST", "dataset.name=MNIST", "choose dataset=mnist"),
+    ("dataset=torchvision dataset.channels=2", "dataset.channels=2", "or null"),
     ("train.packing=0", "train.packing=0", "at least 1"),
     ("train.packing=3", "train.batch_size=32 must be a multiple of train.packing=3", "train.batch_size"),
     ("dataset=mnist5k train.batch_size=5001", "train.batch_size=5001 is larger", "choose a smaller one"),
@@ -227,6 +238,9 @@ def workspace(tmp_path_factory) -> Path:
     Image.effect_noise((64, 64), 50).save(root / "truncated" / "bad.png")
     image = (root / "truncated" / "bad.png").read_bytes()
     (root / "truncated" / "bad.png").write_bytes(image[: len(image) // 2])
+
+    (root / "points.csv").write_text("x,y,kind\n1,2,cat\n3,4,dog\n")
+    np.save(root / "objects.npy", np.array([Payload(root / "ran")], dtype=object))
 
     good = train(root / "outputs" / "good", "device=auto", *TINY, "train.steps=4")
     wider = (

@@ -1,4 +1,4 @@
-"""The two kinds of data: endless samples, known densities among them, and images in memory."""
+"""The two kinds of data: endless samples, known densities among them, and samples in memory, such as images."""
 
 import copy
 import hashlib
@@ -119,10 +119,33 @@ class Density(Endless):
         raise NotImplementedError(f"{type(self).__name__} has no resolution")
 
 
+class InMemory(Dataset):
+    """So many samples, and no others."""
+
+    labels: Tensor | None = None
+    """The class of each, shape `(n,)`, int64; None for data without labels."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """The number of samples."""
+
+    @abstractmethod
+    def at(self, chosen: Tensor) -> Batch:
+        """The samples of these indices, shape `(n,)`: images as uint8, points as they are."""
+
+    def class_shares(self) -> Tensor:
+        if self.labels is None:
+            return super().class_shares()
+        return torch.bincount(self.labels.cpu(), minlength=len(self.classes)).double() / len(self.labels)
+
+
 ALL = Part()
 
+PART = 1000
+"""The number of images that are copied at a time."""
 
-class Images(Dataset):
+
+class Images(InMemory):
     """Images as one uint8 tensor of shape `(n, channels, height, width)`, with or without a class each."""
 
     def __init__(
@@ -150,10 +173,8 @@ class Images(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def class_shares(self) -> Tensor:
-        if self.labels is None:
-            return super().class_shares()
-        return torch.bincount(self.labels, minlength=len(self.classes)).double() / len(self.labels)
+    def at(self, chosen: Tensor) -> Batch:
+        return Batch(self.images[chosen], None if self.labels is None else self.labels[chosen])
 
     def subset(self, chosen: Tensor) -> "Images":
         """The images of these indices, shape `(n,)`, as data of their own."""
@@ -163,7 +184,11 @@ class Images(Dataset):
         return subset
 
     def fingerprint(self) -> str:
-        return hashlib.sha256(self.images.contiguous().numpy().data).hexdigest()
+        digest = hashlib.sha256()
+        # Part by part: a file that is mapped into memory may be larger than memory.
+        for part in self.images.split(PART):
+            digest.update(part.contiguous().numpy().data)
+        return digest.hexdigest()
 
 
 def resized(images: Tensor, resolution: int) -> Tensor:

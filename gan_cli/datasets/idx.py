@@ -69,7 +69,7 @@ class Published:
         missing = [name for name in names if name not in files]
         if missing:
             files |= self._fetched(missing, kept)
-        images, labels = (_tensor(files[name]) for name in names)
+        images, labels = (tensor(files[name]) for name in names)
         return images[:, None], labels.long()
 
     def _on_disk(self, names: list[str], folders: list[Path]) -> dict[str, bytes]:
@@ -141,7 +141,8 @@ def _keep(path: Path, raw: bytes) -> None:
         logger.warning("%s could not be kept for the next run: %s", path, error)
 
 
-def _tensor(raw: bytes) -> Tensor:
+def tensor(raw: bytes) -> Tensor:
+    """What an IDX file holds: uint8 of any shape."""
     # torchvision's reader takes only the name of an ungzipped file. Byte 3 counts the dimensions.
     shape = np.frombuffer(raw, ">u4", count=raw[3], offset=4).tolist()
     return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=4 + 4 * len(shape)).reshape(shape)

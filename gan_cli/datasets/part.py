@@ -1,4 +1,4 @@
-"""A part of labelled images: some of the classes, and so many images of each."""
+"""A part of labelled samples: some of the classes, and so many samples of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,29 +12,29 @@ from gan_cli.randomness import stream
 
 @dataclass(frozen=True)
 class Part:
-    """Which images are taken; the default takes all."""
+    """Which samples are taken; the default takes all."""
 
     classes: Sequence[str | int] | None = None
     """The names of the classes, whose labels are then their places in this list; None takes all."""
 
     per_class: int | None = None
-    """The number of images of each class; None takes all."""
+    """The number of samples of each class; None takes all."""
 
     seed: int = 0
-    """Which images of a class: those of a smaller number are among those of a larger one."""
+    """Which samples of a class: those of a smaller number are among those of a larger one."""
 
     @property
     def is_all(self) -> bool:
         return self.classes is None and self.per_class is None
 
     def of(self, labels: Tensor | None, names: Sequence[str]) -> tuple[Tensor, Tensor, list[str]]:
-        """The indices of the images in the order that they had, their labels, and the names of their classes.
+        """The indices of the samples in the order that they had, their labels, and the names of their classes.
 
-        Raises `ValueError` for a class that is not there, or has too few images.
+        Raises `ValueError` for a class that is not there, or has too few samples.
         """
         option = "per_class" if self.classes is None else "classes"
         if labels is None:
-            raise ValueError(f"{option}=… needs images with labels: choose data that have them, or leave it out")
+            raise ValueError(f"{option}=… needs samples with labels: choose data that have them, or leave it out")
         chosen = list(names) if self.classes is None else [str(name) for name in self.classes]
         if not chosen:
             raise ValueError("classes=[] is empty: name some, or leave it out")
@@ -53,6 +53,6 @@ class Part:
         if self.per_class is None:
             return members
         if len(members) < self.per_class:
-            raise ValueError(f"per_class={self.per_class}: class {name} has {len(members)} images: choose fewer")
+            raise ValueError(f"per_class={self.per_class}: class {name} has {len(members)} samples: choose fewer")
         source = torch.Generator().manual_seed(stream(self.seed, f"part of class {name}"))
         return members[torch.randperm(len(members), generator=source)[: self.per_class]]

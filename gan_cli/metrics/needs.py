@@ -1,6 +1,6 @@
 """What several metrics ask of the data."""
 
-from gan_cli.datasets.base import Dataset, Images
+from gan_cli.datasets.base import Dataset, Images, InMemory
 from gan_cli.errors import NeedsError
 
 
@@ -12,6 +12,7 @@ def needs_images(dataset: Dataset) -> Images:
 
 
 def needs_samples(dataset: Dataset, n: int) -> None:
-    """Raise `ValueError` if half of the images are fewer than `n`."""
-    if isinstance(dataset, Images) and len(dataset) < 2 * n:
-        raise ValueError(f"needs {2 * n} images or more, and there are {len(dataset)}: add some, or choose metric=[]")
+    """Raise `ValueError` if half of the samples are fewer than `n`."""
+    if isinstance(dataset, InMemory) and len(dataset) < 2 * n:
+        what = "images" if isinstance(dataset, Images) else "points"
+        raise ValueError(f"needs {2 * n} {what} or more, and there are {len(dataset)}: add some, or choose metric=[]")

@@ -8,10 +8,12 @@ from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Density, Endless
+from gan_cli.datasets.points import Points
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import row_blocks
+from gan_cli.metrics.needs import needs_samples
 from gan_cli.metrics.subject import Subject
 from gan_cli.randomness import stream
 from gan_cli.ranges import Count
@@ -73,11 +75,13 @@ class SlicedWasserstein(Metric):
 
     def check(self, dataset: Dataset, divergence: Divergence) -> None:
         if not isinstance(dataset, Endless) or len(dataset.sample_shape) != 1:
-            raise NeedsError("needs points", "dataset", lambda of: issubclass(of, Density))
+            raise NeedsError("needs points", "dataset", lambda of: issubclass(of, Density | Points))
+        needs_samples(dataset, 1)
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         onto = directions(self.projections, subject.dataset.sample_shape[0], subject.seed)
-        distance = sliced_wasserstein(subject.reference(self.samples).raw, subject.fake(self.samples).raw, onto)
+        real = subject.reference(self.samples).raw
+        distance = sliced_wasserstein(real, subject.fake(len(real)).raw, onto)
         first, second = subject.pair(self.samples)
         floor = projected_distances(first.raw.double(), second.raw.double(), onto).mean().item()
         return {"sliced_wasserstein": Measured(distance.value, distance.error, floor)}

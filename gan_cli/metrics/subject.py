@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan_cli import sampling
-from gan_cli.datasets.base import Batch, Dataset, Density, Endless, Images, as_uint8, to_unit_range
+from gan_cli.datasets.base import Batch, Dataset, Density, Endless, Images, InMemory, as_uint8, to_unit_range
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import DivergedError
 from gan_cli.metrics.extractors.base import Extractor, Features
@@ -64,11 +64,11 @@ class RealSamples:
         The second comes from the other split if the data have one; otherwise the two are halves of the reference.
         """
         first, other = self._dataset, self._dataset.other_split()
-        if other is None and isinstance(first, Images):
+        if other is None and isinstance(first, InMemory):
             n = min(n, len(first) // 2)
             return self._draw(first, "reference", 0, n), self._draw(first, "reference", n, n)
         second = other or first
-        n = min([n, *(len(part) for part in (first, second) if isinstance(part, Images))])
+        n = min([n, *(len(part) for part in (first, second) if isinstance(part, InMemory))])
         return self._draw(first, "reference", 0, n), self._draw(second, "held out", 0, n)
 
     def trained_on(self) -> Tensor:
@@ -87,10 +87,8 @@ class RealSamples:
         if key not in self._drawn:
             # Drawn on the CPU, so that every device compares with the same samples.
             source = torch.Generator().manual_seed(stream(self.seed, role))
-            if isinstance(dataset, Images):
-                chosen = torch.randperm(len(dataset), generator=source)[start : start + n]
-                labels = None if dataset.labels is None else dataset.labels[chosen]
-                drawn = Batch(dataset.images[chosen], labels)
+            if isinstance(dataset, InMemory):
+                drawn = dataset.at(torch.randperm(len(dataset), generator=source)[start : start + n])
             else:
                 assert isinstance(dataset, Endless)
                 drawn = dataset.batch(n, source)

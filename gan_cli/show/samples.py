@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from gan_cli.config.schema import GeneratorTraining
-from gan_cli.datasets.base import Dataset, Density
+from gan_cli.datasets.base import Dataset, Endless
 from gan_cli.models.base import Critic, Generator
 from gan_cli.sampling import (
     GRID_COLUMNS,
@@ -59,16 +59,18 @@ def picture(
     frequent as in the data, a colour each. A conditional critic has no level lines, and one of packs has those of packs
     of copies of a point.
     """
-    if generator.conditional and dataset.classes and not isinstance(dataset, Density):
+    are_points = len(dataset.sample_shape) == 1
+    if generator.conditional and dataset.classes and not are_points:
         labels_by_name = {name: label for label, name in enumerate(dataset.classes)}
         shown = {name: (labels_by_name[name], GRID_COLUMNS) for name in shown_classes(dataset.classes)}
         return class_grid(generator, shown, seed)
-    n = n or (PLOTTED_POINTS if isinstance(dataset, Density) else GRID_IMAGES)
+    n = n or (PLOTTED_POINTS if are_points else GRID_IMAGES)
     if given is None:
         given = labels(generator, dataset, n, seed)
     fake = generate(generator, latents(generator, n, seed), given)
-    if not isinstance(dataset, Density):
+    if not are_points:
         return pictures.image_grid(fake)
+    assert isinstance(dataset, Endless)
     real = real_points(dataset, len(fake), seed, fake.device).samples
     if critic is None or critic.conditional:
         return pictures.point_plot(real, fake, title, of_classes=given)

@@ -364,18 +364,18 @@ def test_mnist5k_refuses_another_file(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_resizing_keeps_flat_images_and_averages_fine_detail() -> None:
     flat = torch.full((1, 1, 28, 28), 77, dtype=torch.uint8)
     for resolution in (7, 14, 32, 64):
-        resized = images._resized(flat, resolution)
+        resized = images.squares(flat, resolution)
         assert resized.dtype == torch.uint8
         assert torch.equal(resized, torch.full((1, 1, resolution, resolution), 77, dtype=torch.uint8))
     checkers = (torch.arange(28)[:, None] + torch.arange(28)).remainder(2).mul(255).byte()[None, None]
-    averaged = images._resized(checkers, 7)[..., 1:-1, 1:-1].float()
+    averaged = images.squares(checkers, 7)[..., 1:-1, 1:-1].float()
     torch.testing.assert_close(averaged, torch.full_like(averaged, 127.5), atol=2, rtol=0)
 
 
 def test_resizing_treats_every_image_alike_wherever_it_stands() -> None:
     digits = Mnist5k(28).images
-    whole = images._resized(digits[:1002], 16)
-    assert torch.equal(whole[1001], images._resized(digits[1001:1002], 16)[0])
+    whole = images.squares(digits[:1002], 16)
+    assert torch.equal(whole[1001], images.squares(digits[1001:1002], 16)[0])
 
 
 @pytest.mark.parametrize("resolution", [10_000_000, 10**12])

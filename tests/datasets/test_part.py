@@ -58,7 +58,7 @@ def test_another_seed_takes_others():
         (["dataset.classes=[3,cat]"], r"dataset\.classes=\['3', 'cat'\]: cat is not a class of the data: "),
         (["dataset.classes=[3,3]"], r"dataset\.classes=\['3', '3'\]: 3 stands there twice: leave one out"),
         (["dataset.classes=[]"], r"dataset\.classes=\[\] is empty: name some, or leave it out"),
-        (["dataset.per_class=501"], r"dataset\.per_class=501: class 0 has 500 images: choose fewer"),
+        (["dataset.per_class=501"], r"dataset\.per_class=501: class 0 has 500 samples: choose fewer"),
         (["dataset.per_class=0"], r"dataset\.per_class=0 must be at least 1"),
         (["dataset.subset_seed=-1"], r"dataset\.subset_seed=-1 must be at least 0"),
     ],
@@ -70,7 +70,7 @@ def test_a_part_that_is_not_there_is_refused(overrides, message):
 
 def test_images_without_labels_have_no_classes_to_choose(tmp_path):
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "one.png")
-    with pytest.raises(ConfigError, match=r"dataset\.per_class=… needs images with labels"):
+    with pytest.raises(ConfigError, match=r"dataset\.per_class=… needs samples with labels"):
         assemble(compose("dataset=folder", f"dataset.path={tmp_path}", "dataset.per_class=1"))
 
 

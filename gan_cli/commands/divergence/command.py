@@ -185,9 +185,9 @@ def _density(text: str, node: DictConfig) -> "Density":
     """The toy data that `text` names. Raises `ConfigError`."""
     from gan_cli.config.build import build
     from gan_cli.config.remedies import fitting
-    from gan_cli.datasets.base import Density, Images
+    from gan_cli.datasets.base import Dataset, Density
 
-    if _is_a(node, Images):
+    if _is_a(node, Dataset) and not _is_a(node, Density):
         toys = fitting("dataset", lambda of: issubclass(of, Density))
         raise ConfigError(f"{text} has no density: choose a toy: {', '.join(toys)}")
     density: Density = build(node, Density, text.split(":")[0])
