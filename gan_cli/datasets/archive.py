@@ -116,7 +116,7 @@ class Tar(_Archive):
         try:
             with tarfile.open(self.path, "r|*") as opened:
                 for member in opened:
-                    opened.members = []  # it would remember every one
+                    opened.members = []  # type: ignore[attr-defined] # it would remember every one
                     if member.isdir():
                         continue
                     self._check(member.name, _kind_in_tar(member))

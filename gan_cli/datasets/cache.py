@@ -123,6 +123,8 @@ class ImageCache:
                         self._vouch(kept, stamp)
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             logger.warning("%s is damaged (%s), so the images are read again", self._pixels, error)
+            with suppress(OSError):
+                self._facts.unlink()  # they vouch for nothing any more
             return None
         return kept
 

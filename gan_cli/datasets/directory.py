@@ -41,7 +41,7 @@ class Directory:
             self._files = sorted(_below(str(path), "", ()), key=lambda file: in_order(file.name))
         except OSError as error:
             raise ConfigError(f"dataset.path: {error.filename} cannot be read: {error.strerror}") from error
-        self.count = len(self._files)
+        self.count: int | None = len(self._files)
 
     def identity(self, *, verify: bool) -> str:
         """A digest of the names and of the bytes; unless they are to be verified, the stamps stand for the bytes.

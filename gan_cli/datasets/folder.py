@@ -88,7 +88,8 @@ class Folder(Images):
     def _be(self, split: str | None, part: Part) -> None:
         """Take a part of the images of a split, or of all of them if there are no splits."""
         found = self._found
-        self.split, self._other = split, None
+        self.split = split
+        self._other: Folder | None = None
         folder = self._splits[split] if self._splits and split else ""
         names = layout.within(found.names, folder)
         if not names:

@@ -51,7 +51,7 @@ def opened(path: Path, target: Target, root: Path, *, strict: bool, by_split: bo
     try:
         with cache.claimed():
             # Another process may have written it by now.
-            if (kept := cache.read()) is None:
+            if (kept := cache.read(verify=verify)) is None:
                 cache.write(fill, most)
                 kept = cache.read()
     except OSError as error:
