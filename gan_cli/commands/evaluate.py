@@ -119,7 +119,7 @@ def _move_data(config: DictConfig, run: Path, data: Path) -> None:
     try:
         known_data(run, config)
     except ConfigError as error:
-        raise ConfigError(str(error).replace(f"dataset.path={config.dataset.path}", f"--data {data}")) from error
+        raise ConfigError(str(error).replace("dataset.path=", "--data ")) from error
 
 
 def _requests(config: DictConfig, question: Question) -> list[Request]:

@@ -13,7 +13,8 @@ from typing import BinaryIO, NamedTuple
 from gan_cli.datasets.picture import NoPictureError
 from gan_cli.datasets.source import Opener, in_order
 from gan_cli.errors import ConfigError
-from gan_cli.files import file_digest
+
+SMALL = 2**18
 
 
 class Listed(NamedTuple):
@@ -63,7 +64,8 @@ class Directory:
         if file.problem is not None:
             return file.stamp
         try:
-            return file_digest(self.path / file.name)
+            with (self.path / file.name).open("rb") as content:
+                return _sha256(content)
         except OSError as error:
             return str(error.strerror)
 
@@ -71,6 +73,15 @@ class Directory:
         if file.problem is not None:
             raise NoPictureError(file.problem)
         return (self.path / file.name).open("rb")
+
+
+def _sha256(content: BinaryIO) -> str:
+    """The digest of a file: a small one is read at once, as a buffer would take longer."""
+    start = content.read(SMALL)
+    if len(start) < SMALL:
+        return hashlib.sha256(start).hexdigest()
+    content.seek(0)
+    return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _below(top: str, folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[Listed]:

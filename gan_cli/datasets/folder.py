@@ -52,7 +52,7 @@ class Folder(Images):
         if channels not in (1, 3):
             raise ValueError(f"channels={channels} must be 1 (grey) or 3 (colour)")
         allocate(1, channels, resolution)
-        self._path, self._root = Path(path).expanduser(), Path(root).expanduser() / "folder"
+        self._path, self._root = _shown(Path(path).expanduser()), Path(root).expanduser() / "folder"
         target = Target(resolution, channels, crop, crop_seed if crop == "random" else 0, white)
         strict, by_split = on_bad_image == "error", split is not None
         self._kept = opened(self._path, target, self._root, strict=strict, by_split=by_split, verify=verify)
@@ -142,6 +142,11 @@ class Folder(Images):
 
     def _rows(self, images: Tensor, chosen: Tensor) -> Tensor:
         return copied(images, chosen, self._root)
+
+
+def _shown(path: Path) -> Path:
+    """A path as short as it can be written here, for messages."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _class_names(manifest: Mapping[str, Any], folders: list[str]) -> list[str]:
