@@ -113,6 +113,6 @@ def test_a_classifier_is_tested_on_the_other_split(
     finished = inside("gan-classify", *WORDS, "train.steps=1", "train.batch_size=4", "classifier=softmax")
     assert finished.code == 0
     assert "loaded: 12 images in 2 classes of train/, 8×8 pixels" in finished.err
-    assert inside("gan-eval", "outputs/classifiers/run").code == 0
-    (receipt,) = read.receipts(tmp_path / "outputs/classifiers/run")
+    assert inside("gan-eval", "outputs/run").code == 0
+    (receipt,) = read.receipts(tmp_path / "outputs/run")
     assert receipt["samples"] == {"held_out": 6}
