@@ -4,10 +4,12 @@ import logging
 import typing
 from collections.abc import Sequence
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.assembly.numbers import optimizer, schedule
@@ -200,12 +202,16 @@ def _warn_of_shared(training: Dataset, test: Images) -> None:
     """Tell of test images that are trained on, which say nothing of others. Raises `ConfigError` if all are."""
     if not isinstance(training, Images):
         return
-    known = {image.numpy().tobytes() for image in training.images}
-    shared = sum(image.numpy().tobytes() in known for image in test.images)
+    known = {_digest(image) for image in training.images}  # and not the images, which memory may not hold
+    shared = sum(_digest(image) in known for image in test.images)
     if shared == len(test):
         raise ConfigError("test.data holds images of dataset alone: name others, or leave it out")
     if shared:
         logger.warning("%d of the %d test images are trained on too", shared, len(test))
+
+
+def _digest(image: Tensor) -> bytes:
+    return blake2b(image.contiguous().numpy().data, digest_size=16).digest()
 
 
 def _shares(data: Images) -> list[tuple[str, float]]:

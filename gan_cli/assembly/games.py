@@ -110,7 +110,8 @@ def known_data(run: Path, config: DictConfig) -> Dataset:
     """The data that a run learned of. Raises `ConfigError` if they are no longer those."""
     dataset, known = parts.dataset(config, open_run), read.record(run)
     if known.get("dataset") not in (None, dataset.fingerprint()):
-        raise ConfigError(f"{run} was trained on other data than dataset.* finds now: restore them")
+        where = f"dataset.path={config.dataset.path} holds" if "path" in config.dataset else "dataset.* finds now"
+        raise ConfigError(f"{run} was trained on other data than {where}: restore them")
     if (classes := known.get("classes")) and list(classes) != list(dataset.classes):
         raise ConfigError(f"{run} was trained on other classes than dataset.* finds now: restore them")
     return dataset

@@ -10,6 +10,7 @@ from gan_cli import sources
 from gan_cli.commands.question import Question
 from gan_cli.config import options
 from gan_cli.config.foreign import refuse_foreign
+from gan_cli.config.paths import absolute
 from gan_cli.config.schema import ClassifierConfig, Config, kind_of
 from gan_cli.errors import CommandError, ConfigError, did_you_mean
 from gan_cli.exact.estimated import QUANTILE
@@ -41,9 +42,11 @@ def evaluate(question: Question) -> Answer:
         raise ConfigError(f"--seed {question.seed} must be at least 0")
     if kind_of(config := read.config_of_run(question.run)) is ClassifierConfig:
         return _of_classifier(question, config)
-    if question.data is not None or question.out is not None:
-        raise ConfigError(f"--data and --out are for classifiers, and {question.run} is a game: leave them out")
+    if question.out is not None:
+        raise ConfigError(f"--out is for classifiers, and {question.run} is a game: leave it out")
     config = _config(question)
+    if question.data is not None:
+        _move_data(config, question.run, question.data)
     requests = _requests(config, question)
     known = read.receipts(question.run)
     if question.device not in ("auto", "cpu"):  # only torch knows whether there is such a device
@@ -104,6 +107,19 @@ def _config(question: Question) -> DictConfig:
     config.device = options.option("device", question.device)
     refuse_foreign(config, question.allow)
     return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), config))
+
+
+def _move_data(config: DictConfig, run: Path, data: Path) -> None:
+    """Have the config name the place where its data are now. Raises `ConfigError` if they are not those of the run."""
+    if "path" not in config.dataset:
+        raise ConfigError(f"--data is for runs on data of a path, such as a folder, which {run} is not: leave it out")
+    config.dataset.path = absolute(str(data))
+    from gan_cli.assembly.games import known_data
+
+    try:
+        known_data(run, config)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("dataset.path=", "--data ")) from error
 
 
 def _requests(config: DictConfig, question: Question) -> list[Request]:

@@ -25,7 +25,7 @@ class Question:
     allow: Sequence[str] = ()
     """Modules, beside our own, that the run's config may name classes of."""
     data: Path | None = None
-    """A folder whose images a classifier is to label."""
+    """Where the data of a game are now, or a folder whose images a classifier is to label."""
     out: Path | None = None
     """The file that the labels are written to."""
 
@@ -52,6 +52,11 @@ def add_to(parser: ArgumentParser) -> None:
         help=f"{', '.join(options.names('metric/extractor'))}, as inception:weights=PATH or classifier:run=PATH"
         " (default: the config's)",
     )
-    parser.add_argument("--data", type=Path, metavar="PATH", help="of a classifier's run: label the images of a folder")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="of a game: where the folder that it was trained on is now; of a classifier: label the images of a folder",
+    )
     parser.add_argument("--out", type=Path, metavar="FILE.csv", help="with --data: where their classes are written")
     parser.add_argument("--device", choices=options.names("device"), default="auto", help="(default: auto)")

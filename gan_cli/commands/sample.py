@@ -19,7 +19,7 @@ from gan_cli.commands.film import film
 from gan_cli.commands.out import writing
 from gan_cli.config import parts
 from gan_cli.datasets.base import as_uint8
-from gan_cli.datasets.folder import MANIFEST
+from gan_cli.datasets.decoding import MANIFEST
 from gan_cli.errors import ConfigError, did_you_mean
 from gan_cli.models.base import Generator
 from gan_cli.runs import read

@@ -60,6 +60,8 @@ def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> N
         metrics = folder.rewind_metrics(job.state.step)
         summary = _summary(job, folder, metrics)
         logger.info("%s", "; ".join(job.plan.reasons))
+        if job.dataset.description:
+            logger.info("loaded: %s", job.dataset.description)
         with recorded(folder, summary):
             _train(job, folder, metrics, summary)
             summary["fingerprint"] = job.state.fingerprint()

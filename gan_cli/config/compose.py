@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,15 +21,13 @@ from omegaconf.errors import (
 )
 
 from gan_cli.config import options
+from gan_cli.config.paths import MEMBERS, make_absolute
 from gan_cli.config.schema import GROUPS, ClassifierConfig, folder_name
 from gan_cli.config.taken import ROOTS, refuse_of_games, taken
 from gan_cli.errors import ConfigError, did_you_mean
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException)
 """What is raised of a config that does not compose."""
-
-MEMBERS = ("first", "second")
-"""The keys of a data set that hold another, or its name as `options.option` takes it."""
 
 
 def members(overrides: Sequence[str], of_members: Mapping[str, Sequence[str]]) -> dict[str, DictConfig]:
@@ -66,7 +65,7 @@ def classifier(overrides: Sequence[str], config_folder: Path | None = None) -> D
 def resolve(config: DictConfig) -> None:
     """Put values in the place of what refers to them, and nodes in that of the names of options within others.
 
-    Raises `ConfigError`.
+    Paths of data become absolute. Raises `ConfigError`.
     """
     if isinstance(config.get("dataset"), DictConfig):
         _fill(config.dataset, "dataset", MEMBERS)
@@ -75,6 +74,7 @@ def resolve(config: DictConfig) -> None:
     if isinstance(config.get("train"), DictConfig):
         _fill(config.train, "train", ("guard",), group="attack")
     OmegaConf.resolve(config)
+    make_absolute(config)
 
 
 def _fill(parent: DictConfig, key: str, names: Sequence[str], group: str = "dataset") -> None:
@@ -163,7 +163,23 @@ def _unreadable(error: OverrideParseException) -> str:
         return f"{error.override} is more than one override: write {group}={option} {apart}"
     if match and "." in match[1]:
         return f"{error.override} needs quotes: write '{match[1]}=\"{match[2]}:{match[3]}\"'"
+    if quoted := _in_quotes(error.override):
+        return f"{error.override} cannot be read as key=value ({_first_line(error)}): if it is text, write {quoted}"
     return f"{error.override} cannot be read as key=value: {_first_line(error)}"
+
+
+def _in_quotes(override: str) -> str | None:
+    """An override with its value in quotes, as a shell takes it; None if that does not help."""
+    key, equals, value = override.partition("=")
+    if not equals:
+        return None
+    escaped = value.replace('"', r"\"")
+    quoted = f'{key}="{escaped}"'
+    try:
+        OverridesParser.create().parse_overrides([quoted])
+    except HydraException:
+        return None
+    return shlex.quote(quoted)
 
 
 def _chosen_twice(error: Exception) -> str | None:

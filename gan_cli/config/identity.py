@@ -1,5 +1,6 @@
 """Whether two configs are of one run: what changes what is computed at a step must be equal."""
 
+import copy
 import inspect
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config import options
+from gan_cli.config.paths import make_absolute
 from gan_cli.config.renamed import renewed
 from gan_cli.config.schema import FREE, kind_of
 
@@ -72,6 +74,8 @@ def leaves(node: Any, key: str = "") -> Node:
 
 
 def _plain(config: DictConfig) -> Node:
+    config = copy.deepcopy(config)
+    make_absolute(config)  # earlier runs have them as they were typed
     content = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
     assert isinstance(content, dict)
     return {str(key): value for key, value in renewed(content).items()}

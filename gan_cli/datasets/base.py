@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan_cli.datasets.part import Part
+from gan_cli.datasets.part import ALL, Part
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,11 @@ class Dataset(ABC):
 
     origin: Mapping[str, Any] | None = None
     """The run that drew the samples, with its checkpoint and the seed, as run.json records it; None of real samples."""
+
+    @property
+    def description(self) -> str | None:
+        """What was loaded, in words; None if the config says it all."""
+        return None
 
     def made(self) -> "Dataset":
         """The samples as they are drawn from, endless or in memory: itself, unless it describes others."""
@@ -139,8 +144,6 @@ class InMemory(Dataset):
         return torch.bincount(self.labels.cpu(), minlength=len(self.classes)).double() / len(self.labels)
 
 
-ALL = Part()
-
 PART = 1000
 """The number of images that are copied at a time."""
 
@@ -156,13 +159,18 @@ class Images(InMemory):
         mirror: bool = False,
         classes: Sequence[str] = (),
         part: Part = ALL,
+        digest: str | None = None,
     ) -> None:
-        """`classes` are the names of the labels. Raises `ValueError` where there is no such part."""
+        """`classes` are the names of the labels, `digest` is the SHA-256 of the pixels if that is known already.
+
+        Raises `ValueError` where there is no such part.
+        """
         assert images.dtype == torch.uint8
         assert images.dim() == 4
         if not part.is_all:
             taken, labels, classes = part.of(labels, classes)
-            images = images[taken]
+            images, digest = self._rows(images, taken), None
+        self._digest = digest
         self.classes = classes
         self.images = images
         self.labels = labels
@@ -179,11 +187,17 @@ class Images(InMemory):
     def subset(self, chosen: Tensor) -> "Images":
         """The images of these indices, shape `(n,)`, as data of their own."""
         subset = copy.copy(self)
-        subset.images = self.images[chosen]
+        subset.images, subset._digest = self._rows(self.images, chosen), None
         subset.labels = None if self.labels is None else self.labels[chosen]
         return subset
 
+    def _rows(self, images: Tensor, chosen: Tensor) -> Tensor:
+        """The images of these indices, in memory unless a data set has a better place for them."""
+        return images[chosen]
+
     def fingerprint(self) -> str:
+        if self._digest is not None:
+            return self._digest
         digest = hashlib.sha256()
         # Part by part: a file that is mapped into memory may be larger than memory.
         for part in self.images.split(PART):

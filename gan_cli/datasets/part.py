@@ -56,3 +56,6 @@ class Part:
             raise ValueError(f"per_class={self.per_class}: class {name} has {len(members)} samples: choose fewer")
         source = torch.Generator().manual_seed(stream(self.seed, f"part of class {name}"))
         return members[torch.randperm(len(members), generator=source)[: self.per_class]]
+
+
+ALL = Part()

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gan_cli.datasets import folder
+from gan_cli.datasets import decoding
 from gan_cli.datasets.cache import ImageCache
 from gan_cli.datasets.folder import Folder
 from gan_cli.errors import ConfigError
@@ -66,7 +66,7 @@ def no_decoding(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         def decode(*_: object) -> NDArray[np.uint8]:
             pytest.fail("an image was decoded")
 
-        monkeypatch.setattr(folder, "_decode", decode)
+        monkeypatch.setattr(decoding, "decode", decode)
 
     return forbid
 
@@ -351,10 +351,8 @@ def test_an_impossible_option_is_refused_by_name(
     assert not root.exists()
 
 
-@pytest.mark.parametrize("forbidden", ["class/a.png", "class", "."])
-def test_a_file_or_folder_without_permission_is_named(
-    ordinary_user: Path, opened: Open, root: Path, forbidden: str
-) -> None:
+@pytest.mark.parametrize("forbidden", ["class", "."])
+def test_a_folder_without_permission_is_named(ordinary_user: Path, opened: Open, root: Path, forbidden: str) -> None:
     pictures = ordinary_user / "pictures"
     (pictures / "class").mkdir(parents=True)
     noise(0).save(pictures / "class/a.png")
@@ -366,10 +364,13 @@ def test_a_file_or_folder_without_permission_is_named(
         (pictures / forbidden).chmod(0o700)
 
 
-def test_a_dangling_link_is_named(pictures: Path, opened: Open) -> None:
-    (pictures / "a.png").symlink_to(pictures / "gone.png")
-    with pytest.raises(ConfigError, match=r"^dataset.path: .*a.png cannot be read: No such file"):
-        opened()
+def test_a_file_without_permission_is_a_bad_image(ordinary_user: Path, opened: Open) -> None:
+    noise(0).save(ordinary_user / "a.png")
+    noise(1).save(ordinary_user / "b.png")
+    (ordinary_user / "b.png").chmod(0)
+    with pytest.raises(ConfigError, match=r"/b.png cannot be read \(Permission denied\): remove it"):
+        opened(path=str(ordinary_user))
+    assert opened(path=str(ordinary_user), on_bad_image="skip").files == ["a.png"]
 
 
 def test_the_second_run_decodes_nothing_and_maps_the_same_pixels(
@@ -386,7 +387,7 @@ def test_the_second_run_decodes_nothing_and_maps_the_same_pixels(
     np.testing.assert_array_equal(np.load(kept), first.images.numpy())
     stored = ImageCache(kept.parent, kept.stem).read()
     assert stored is not None
-    assert isinstance(stored[0], np.memmap)
+    assert isinstance(stored.images, np.memmap)
     assert sorted(path.suffix for path in kept.parent.iterdir()) == [".json", ".npy"]
 
 
@@ -486,7 +487,7 @@ def test_a_full_disk_costs_the_cache_and_not_the_run(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "could not be kept for the next run" in caplog.text
-    assert list((root / "folder").iterdir()) == []
+    assert not root.exists()
     assert torch.equal(dataset.images, opened(resolution=1024).images)
 
 

@@ -12,7 +12,7 @@ from gan_cli import files
 from gan_cli.commands.out import writing
 from gan_cli.commands.sample import folder_names
 from gan_cli.datasets.base import as_uint8
-from gan_cli.datasets.folder import MANIFEST
+from gan_cli.datasets.decoding import MANIFEST
 from gan_cli.errors import ConfigError
 from gan_cli.show import pictures
 

@@ -12,7 +12,7 @@ from gan_cli.commands.cas.data import Data, of_config, of_text, of_words
 from gan_cli.config.build import build
 from gan_cli.config.schema import Config, kind_of
 from gan_cli.datasets.base import Dataset, Images
-from gan_cli.datasets.folder import MANIFEST
+from gan_cli.datasets.decoding import MANIFEST
 from gan_cli.errors import ConfigError
 from gan_cli.runs import find, read
 

@@ -1,0 +1,111 @@
+"""The files of a folder, and what stands for their bytes."""
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from gan_cli.datasets.picture import NoPictureError
+from gan_cli.datasets.source import Opener, in_order
+from gan_cli.errors import ConfigError
+
+SMALL = 2**18
+
+
+class Listed(NamedTuple):
+    """A file, or what stands in the place of one."""
+
+    name: str
+    stamp: str
+    """What the file system tells of it: its size, its times and its number."""
+    problem: str | None = None
+    """Why it is not opened."""
+
+
+class Directory:
+    """All that is in a folder and below it, links followed, but for names with a leading dot.
+
+    Those are the litter of file managers, such as macOS's "._photo.jpg".
+    """
+
+    is_archive = False
+
+    def __init__(self, path: Path) -> None:
+        """Raises `ConfigError`."""
+        self.path = path
+        try:
+            self._files = sorted(_below(str(path), "", ()), key=lambda file: in_order(file.name))
+        except OSError as error:
+            raise ConfigError(f"dataset.path: {error.filename} cannot be read: {error.strerror}") from error
+        self.count: int | None = len(self._files)
+
+    def identity(self, *, verify: bool) -> str:
+        """A digest of the names and of the bytes; unless they are to be verified, the stamps stand for the bytes.
+
+        With a size and a time alone, two folders of bitmaps unpacked from archives could be one.
+        """
+        known = [file.stamp for file in self._files]
+        if verify:
+            with ThreadPoolExecutor() as pool:
+                known = list(pool.map(self._digest, self._files))
+        text = "\0".join(f"{file.name}\0{of}" for file, of in zip(self._files, known, strict=True))
+        return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+    def files(self) -> Iterator[tuple[str, Opener]]:
+        for file in self._files:
+            yield file.name, partial(self._open, file)
+
+    def _digest(self, file: Listed) -> str:
+        if file.problem is not None:
+            return file.stamp
+        try:
+            with (self.path / file.name).open("rb") as content:
+                return _sha256(content)
+        except OSError as error:
+            return str(error.strerror)
+
+    def _open(self, file: Listed) -> BinaryIO:
+        if file.problem is not None:
+            raise NoPictureError(file.problem)
+        return (self.path / file.name).open("rb")
+
+
+def _sha256(content: BinaryIO) -> str:
+    """The digest of a file: a small one is read at once, as a buffer would take longer."""
+    start = content.read(SMALL)
+    if len(start) < SMALL:
+        return hashlib.sha256(start).hexdigest()
+    content.seek(0)
+    return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _below(top: str, folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[Listed]:
+    """The files below a folder, which is named relative to the top; `above` are those on the way to it."""
+    path = f"{top}/{folder}"  # a Path for each would take as long as all the rest
+    seen = Path(path).stat()
+    above = (*above, (seen.st_dev, seen.st_ino))
+    with os.scandir(path) as found:
+        entries = [entry for entry in found if not entry.name.startswith(".")]
+    for entry in entries:
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        try:
+            status = entry.stat()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ELOOP, errno.EACCES):
+                raise
+            yield Listed(name, str(error.strerror))  # opening it says so again
+            continue
+        if stat.S_ISREG(status.st_mode):
+            times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+            yield Listed(name, f"{status.st_size} {times} {status.st_dev} {status.st_ino}")
+        elif not stat.S_ISDIR(status.st_mode):
+            yield Listed(name, "special", "no regular file")
+        elif (status.st_dev, status.st_ino) in above:
+            yield Listed(name, "loop", "a folder that holds itself")
+        else:
+            yield from _below(top, name, above)
