@@ -20,6 +20,12 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def shortest(path: str) -> Path:
+    """A path as short as it can be written in the current folder, as messages show it."""
+    full = Path(path).expanduser()
+    return full.relative_to(Path.cwd()) if full.is_relative_to(Path.cwd()) else full
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes the place of `path` when the block ends; where it fails, `path` stays as it was.

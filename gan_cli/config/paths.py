@@ -1,6 +1,7 @@
 """Values of a config that are paths: a run must find them from wherever it is looked at."""
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -30,10 +31,21 @@ def absolute(path: str) -> str:
 
 def _make_absolute(node: DictConfig) -> None:
     for key in PATHS:
-        # A folder may be named 2024, which yaml takes for a number.
-        value = None if OmegaConf.is_missing(node, key) else node.get(key)
-        if isinstance(value, str | int) and not isinstance(value, bool):
-            node[key] = absolute(str(value))
+        if OmegaConf.is_missing(node, key):
+            continue
+        value = node.get(key)
+        if isinstance(value, DictConfig):  # a run for each class
+            for name in value:
+                _make_one_absolute(value, name)
+        else:
+            _make_one_absolute(node, key)
     for key in MEMBERS:
         if not OmegaConf.is_missing(node, key) and isinstance(node.get(key), DictConfig):
             _make_absolute(node[key])
+
+
+def _make_one_absolute(node: DictConfig, key: Any) -> None:
+    value = None if OmegaConf.is_missing(node, key) else node.get(key)
+    # A folder may be named 2024, which yaml takes for a number.
+    if isinstance(value, str | int) and not isinstance(value, bool):
+        node[key] = absolute(str(value))

@@ -13,6 +13,7 @@ from typing import BinaryIO, NamedTuple
 from gan_cli.datasets.picture import NoPictureError
 from gan_cli.datasets.source import Opener, in_order
 from gan_cli.errors import ConfigError
+from gan_cli.files import file_digest
 
 SMALL = 2**18
 
@@ -64,8 +65,7 @@ class Directory:
         if file.problem is not None:
             return file.stamp
         try:
-            with (self.path / file.name).open("rb") as content:
-                return _sha256(content)
+            return _sha256(self.path / file.name)
         except OSError as error:
             return str(error.strerror)
 
@@ -75,13 +75,11 @@ class Directory:
         return (self.path / file.name).open("rb")
 
 
-def _sha256(content: BinaryIO) -> str:
+def _sha256(path: Path) -> str:
     """The digest of a file: a small one is read at once, as a buffer would take longer."""
-    start = content.read(SMALL)
-    if len(start) < SMALL:
-        return hashlib.sha256(start).hexdigest()
-    content.seek(0)
-    return hashlib.file_digest(content, "sha256").hexdigest()
+    with path.open("rb") as content:
+        start = content.read(SMALL)
+    return file_digest(path) if len(start) == SMALL else hashlib.sha256(start).hexdigest()
 
 
 def _below(top: str, folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[Listed]:

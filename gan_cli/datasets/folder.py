@@ -18,6 +18,7 @@ from gan_cli.datasets.opening import opened
 from gan_cli.datasets.part import Part
 from gan_cli.datasets.picture import TWELVE_BITS, Crop, Target
 from gan_cli.errors import ConfigError
+from gan_cli.files import shortest
 from gan_cli.ranges import Count, Seed
 
 logger = logging.getLogger(__name__)
@@ -35,15 +36,16 @@ class Folder(Images):
     def __init__(
         self,
         path: str,
+        *,
+        split: Literal["train", "test"] | None = "train",
         resolution: Count,
+        crop: Crop = "centre",
+        crop_seed: Seed = 0,
         channels: int,
+        white: Count | None = None,
         mirror: bool,
         on_bad_image: Literal["error", "skip"],
         root: str,
-        crop: Crop = "centre",
-        crop_seed: Seed = 0,
-        white: Count | None = None,
-        split: Literal["train", "test"] | None = "train",
         verify: bool = False,
         classes: Sequence[str | int] | None = None,
         per_class: Count | None = None,
@@ -52,7 +54,7 @@ class Folder(Images):
         if channels not in (1, 3):
             raise ValueError(f"channels={channels} must be 1 (grey) or 3 (colour)")
         allocate(1, channels, resolution)
-        self._path, self._root = _shown(Path(path).expanduser()), Path(root).expanduser() / "folder"
+        self._path, self._root = shortest(path), Path(root).expanduser() / "folder"
         target = Target(resolution, channels, crop, crop_seed if crop == "random" else 0, white)
         strict, by_split = on_bad_image == "error", split is not None
         self._kept = opened(self._path, target, self._root, strict=strict, by_split=by_split, verify=verify)
@@ -142,11 +144,6 @@ class Folder(Images):
 
     def _rows(self, images: Tensor, chosen: Tensor) -> Tensor:
         return copied(images, chosen, self._root)
-
-
-def _shown(path: Path) -> Path:
-    """A path as short as it can be written here, for messages."""
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _class_names(manifest: Mapping[str, Any], folders: list[str]) -> list[str]:

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from gan_cli.datasets.base import Batch, Dataset, Endless, Images, as_uint8
 from gan_cli.datasets.part import Part
 from gan_cli.errors import ConfigError
+from gan_cli.files import shortest
 from gan_cli.randomness import stream
 from gan_cli.ranges import Count, Seed
 from gan_cli.sampling import allotted
@@ -168,6 +169,7 @@ class OneAClass:
 def _opened(run: str | Mapping[str, str], step: int | None, weights: str, open_run: OpenRun) -> Source:
     """The source of a run, or of one a class. Raises `ValueError` for runs that draw no images of known classes."""
     if isinstance(run, str):
+        run = str(shortest(run))
         source = _images(f"run={run}", run, step, weights, open_run)
         if not source.classes:
             raise ValueError(
@@ -177,6 +179,7 @@ def _opened(run: str | Mapping[str, str], step: int | None, weights: str, open_r
         return source
     if not run:
         raise ValueError("run={} names no run: name one a class, or a conditional one")
+    run = {name: str(shortest(path)) for name, path in run.items()}
     sources = {name: _images(f"run.{name}={path}", path, step, weights, open_run) for name, path in run.items()}
     first = next(iter(run))
     for name, source in sources.items():

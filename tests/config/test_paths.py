@@ -34,12 +34,15 @@ def test_a_path_begins_at_the_root(here: Path) -> None:
 
 
 def test_every_path_of_data_is_made_absolute_and_nothing_else(here: Path) -> None:
-    first = {"path": "a", "root": "cache", "classes": ["b"]}
-    mixed = {"first": first, "second": {"run": "outputs/c", "path": "???"}, "path": None}
-    config = OmegaConf.create({"dataset": mixed, "test": {"data": {"path": 2024}}, "path": "d", "name": "e"})
-    make_absolute(config)
-    first["path"], mixed["second"]["run"] = f"{here}/a", f"{here}/outputs/c"
-    assert config == {"dataset": mixed, "test": {"data": {"path": f"{here}/2024"}}, "path": "d", "name": "e"}
+
+    def config(a: str, b: str, c: str, d: str | int) -> dict:
+        first = {"path": a, "root": "cache", "classes": ["b"]}
+        mixed = {"first": first, "second": {"run": b, "path": "???"}, "path": None, "run": {"cat": c}}
+        return {"dataset": mixed, "test": {"data": {"path": d}}, "path": "d", "name": "e"}
+
+    made = OmegaConf.create(config("a", "outputs/b", "c", 2024))
+    make_absolute(made)
+    assert made == config(f"{here}/a", f"{here}/outputs/b", f"{here}/c", f"{here}/2024")
 
 
 def test_composed_runs_have_absolute_paths(here: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan_cli.datasets import cache, decoding
+from gan_cli.datasets import cache, decoding, picture
 from gan_cli.datasets.cache import ImageCache, copied
 from tests.helpers.pictures import open_folder, saved
 
@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the images that are decoded from now on."""
     names: list[str] = []
-    decode = decoding.decode
+    decode = picture.decode
 
     def counting(file, name, target):
         names.append(name)

@@ -9,6 +9,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from PIL import Image
 from gan_cli.datasets import archive
 from gan_cli.datasets.folder import Folder
 from gan_cli.errors import ConfigError
-from tests.helpers.pictures import encoded, open_folder
+from tests.helpers.pictures import Write, encoded, open_folder
 
 
 @pytest.fixture
@@ -84,7 +85,8 @@ def packed(folder: Path, kind: str) -> Path:
             for file in files:
                 of_zip.write(file, file.relative_to(folder))
         return path
-    with tarfile.open(path, f"w:{kind.partition('.')[2]}") as of_tar:
+    mode: Any = f"w:{kind.partition('.')[2]}"
+    with tarfile.open(path, mode) as of_tar:
         for file in files:
             of_tar.add(file, f"./{file.relative_to(folder)}")
     return path
@@ -238,7 +240,7 @@ def in_zip(name: str, data: bytes = b"x", mode: int = stat.S_IFREG | 0o644) -> C
     return write
 
 
-def in_tar(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, mode: str = "w") -> Callable[[Path], None]:
+def in_tar(name: str, kind: bytes = tarfile.REGTYPE, size: int = 0, mode: Any = "w") -> Callable[[Path], None]:
     def write(path: Path) -> None:
         with tarfile.open(path, mode) as opened:
             data = encoded()
@@ -267,7 +269,7 @@ def cut(write: Callable[[Path], None], length: int) -> Callable[[Path], None]:
     return shortened
 
 
-HOSTILE: Mapping[str, tuple[Callable[[Path], None], str]] = {
+HOSTILE: Mapping[str, tuple[Write, str]] = {
     "a link in a zip": (in_zip("b.png", b"/etc/passwd", stat.S_IFLNK | 0o777), "b.png is a link: pack"),
     "a pipe in a zip": (in_zip("b.png", mode=stat.S_IFIFO | 0o644), "b.png is a device: pack"),
     "a way up in a zip": (in_zip("../b.png"), r"\.\./b.png leads out of the archive"),

@@ -226,9 +226,9 @@ def test_members_of_members_are_named_too():
 
 
 def test_a_mapping_may_stand_within_the_name_of_a_member():
-    second = 'dataset.second="generated:run={cat: outputs/a, dog: outputs/b}:n=9"'
+    second = 'dataset.second="generated:run={cat: /outputs/a, dog: /outputs/b}:n=9"'
     data = compose("dataset=mixed", "dataset.first=mnist5k", second).dataset
-    assert (dict(data.second.run), data.second.n) == ({"cat": "outputs/a", "dog": "outputs/b"}, 9)
+    assert (dict(data.second.run), data.second.n) == ({"cat": "/outputs/a", "dog": "/outputs/b"}, 9)
 
 
 def test_a_game_on_a_mixture_resumes_bit_for_bit(tmp_path):
