@@ -76,7 +76,7 @@ def predict(question: Question, data: Path, out: Path) -> str:
     trained = open_classifier(question.run, _device(question), question.allow)
     channels, resolution, _ = trained.sample_shape
     node = options.option("dataset", "folder")
-    node.update(path=str(data), resolution=resolution, channels=channels)
+    node.update(path=str(data), split=None, resolution=resolution, channels=channels)  # every image there is
     OmegaConf.resolve(node)
     try:
         images: Folder = build(node, Folder, "dataset")

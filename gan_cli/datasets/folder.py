@@ -66,7 +66,7 @@ class Folder(Images):
             raise ConfigError(f"dataset.split=test: {self._path} has no test/ beside a train/: leave it out")
         self._warn(white)
         self._mirror, self._classes = mirror, classes
-        self._be(split, Part(classes, per_class, subset_seed))
+        self._take(split, Part(classes, per_class, subset_seed))
 
     def _check(self, *, strict: bool, by_split: bool) -> None:
         found = self._found
@@ -87,8 +87,8 @@ class Folder(Images):
                 *(found.deep, TWELVE_BITS, name, highest, TWELVE_BITS, TWELVE_BITS),
             )
 
-    def _be(self, split: str | None, part: Part) -> None:
-        """Take a part of the images of a split, or of all of them if there are no splits."""
+    def _take(self, split: str | None, part: Part) -> None:
+        """Be a part of the images of a split, or of all of them if there are no splits."""
         found = self._found
         self.split = split
         self._other: Folder | None = None
@@ -126,7 +126,7 @@ class Folder(Images):
             return None
         if self._other is None:
             self._other = copy.copy(self)
-            self._other._be("test" if self.split == "train" else "train", Part(self._classes))
+            self._other._take("test" if self.split == "train" else "train", Part(self._classes))
         return self._other
 
     @property

@@ -59,6 +59,8 @@ def test_a_run_whose_path_was_relative_goes_on_where_it_was(here: Path) -> None:
     old.dataset.path = "photos"
     assert differences(old, new) == []
     assert old.dataset.path == "photos"
+    old.dataset.verify = True
+    assert differences(old, new) == []
     old.dataset.path = "other"
     assert differences(old, new) == [f"dataset.path={here}/other (now {here}/photos)"]
 

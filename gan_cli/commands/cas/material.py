@@ -57,8 +57,10 @@ def gathered(source: Path, words: Sequence[str]) -> Material:
     if real is None:
         why = "its data are of no option" if run else "a folder of images does not say what they are to be compared to"
         raise ConfigError(f"{source}: {why}: name the real images with dataset=…")
-    test = _test(real, [word.removeprefix("test.data=") for word in words if word.startswith("test.data=")])
-    real_images, test_images = _images(real, "dataset"), _images(test, "test.data")
+    real_images = _images(real, "dataset")
+    given = [word.removeprefix("test.data=") for word in words if word.startswith("test.data=")]
+    test = _test(real, real_images, given)
+    test_images = _images(test, "test.data")
     classes = tuple(real_images.classes)
     _check_classes("dataset", real_images, classes)
     _check_classes("test.data", test_images, classes)
@@ -110,13 +112,13 @@ def _of_manifest(folder: Path) -> Data | None:
         return None
 
 
-def _test(real: Data, given: Sequence[str]) -> Data:
+def _test(real: Data, images: Images, given: Sequence[str]) -> Data:
     if len(given) > 1:
         raise ConfigError(f"test.data= is given twice ({', '.join(given)}): leave one out")
     if given:
         return of_text(given[0], "test.data")
     values = dict(real.values)
-    if "split" not in real.node():
+    if images.other_split() is None:
         raise ConfigError(
             f"dataset={real.name} has no test split: name real images that are not trained on, such as"
             " test.data=mnist:split=test, or other data with dataset=…"
