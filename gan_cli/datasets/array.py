@@ -1,7 +1,6 @@
 """Anybody's images in an array, in a file of NumPy's, with or without a class each."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from gan_cli.datasets.arrays import classes_of
 from gan_cli.datasets.base import PART, Images
 from gan_cli.datasets.images import allocate, squares
 from gan_cli.datasets.part import Part
+from gan_cli.files import shortest
 from gan_cli.ranges import Count, Seed
 
 CHANNELS = (1, 3)
@@ -37,7 +37,8 @@ class Array(Images):
         subset_seed: Seed = 0,
     ) -> None:
         """Raises `ValueError` for a file that holds no images."""
-        file = Path(path).expanduser()
+        file = shortest(path)
+        path = str(file)
         if file.suffix.lower() in table.TABLES and file.is_file():
             raise ValueError(f"path={path} is a table of points: choose dataset=points dataset.path={path}")
         values, given = arrays.read(file, array, labels)

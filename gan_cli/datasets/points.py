@@ -13,6 +13,7 @@ from torch import Tensor
 from gan_cli.datasets import arrays, table
 from gan_cli.datasets.base import Batch, Endless, InMemory
 from gan_cli.datasets.part import Part
+from gan_cli.files import shortest
 from gan_cli.ranges import Count, Seed
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,9 @@ class Points(InMemory, Endless):
         subset_seed: Seed = 0,
     ) -> None:
         """Raises `ValueError` for a file that holds no points."""
-        values, given = _read(Path(path).expanduser(), path, array, labels)
+        file = shortest(path)
+        path = str(file)
+        values, given = _read(file, path, array, labels)
         known, names = (None, []) if given is None else arrays.classes_of(given, len(values), f"labels={labels}")
         part = Part(classes, per_class, subset_seed)
         if not part.is_all:
