@@ -43,7 +43,7 @@ class Array(Images):
             raise ValueError(f"path={path} is a table of points: choose dataset=points dataset.path={path}")
         values, given = arrays.read(file, array, labels)
         laid_out = _channels_first(values, path)
-        known, names = (None, []) if given is None else classes_of(given, len(values), f"labels={labels}")
+        known, names = classes_of(given, len(values), f"labels={labels}")
         images = _as_uint8(laid_out, path)
         if resolution is not None:
             images = squares(images, resolution)

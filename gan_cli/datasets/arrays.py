@@ -41,11 +41,13 @@ def read(path: Path, array: str | None, labels: str | None) -> tuple[Array, Arra
     return _mapped(path, "path"), None if beside is None else _mapped(beside, "labels")
 
 
-def classes_of(labels: Array, n: int, option: str) -> tuple[Tensor, list[str]]:
-    """The labels of `n` samples as int64 from 0 on, and the names of the classes, in order.
+def classes_of(labels: Array | None, n: int, option: str) -> tuple[Tensor | None, list[str]]:
+    """The labels of `n` samples as int64 from 0 on, and the names of the classes, in order; none without labels.
 
     Whole numbers and text are names, each distinct one that of a class. Raises `ValueError` for anything else.
     """
+    if labels is None:
+        return None, []
     if labels.ndim != 1:
         shape = f"{option} has shape {labels.shape}"
         raise ValueError(f"{shape}: give each sample one label, shape (n,), for one-hot rows their argmax(1)")

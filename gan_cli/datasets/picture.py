@@ -3,7 +3,7 @@
 import hashlib
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import PurePosixPath
@@ -159,14 +159,12 @@ def _why_unidentified(file: BinaryIO, start: bytes) -> str:
     if not start.startswith(SIGNATURES):
         return "is no image"
     if start.startswith((b"II", b"MM")):
-        try:
+        with suppress(Exception):  # Pillow's reader raises any; what follows says what is known of a damaged one
             tags: Any = TiffImagePlugin.ImageFileDirectory_v2(start[:8])
             file.seek(tags.next)
             tags.load(file)
             bits = ", ".join(map(str, tags[TiffImagePlugin.BITSPERSAMPLE]))
             return f"is a TIFF with samples of {bits} bits a pixel, of a kind that Pillow does not decode"
-        except Exception:  # what follows says all that is known
-            pass
     return "is a damaged image, or of a kind that Pillow does not decode"
 
 

@@ -39,7 +39,7 @@ class Points(InMemory, Endless):
         file = shortest(path)
         path = str(file)
         values, given = _read(file, path, array, labels)
-        known, names = (None, []) if given is None else arrays.classes_of(given, len(values), f"labels={labels}")
+        known, names = arrays.classes_of(given, len(values), f"labels={labels}")
         part = Part(classes, per_class, subset_seed)
         if not part.is_all:
             taken, known, names = part.of(known, names)

@@ -12,20 +12,14 @@ from omegaconf import OmegaConf
 from gan_cli.assembly.classifiers import known_test_images
 from gan_cli.attacks.gradient import FastGradient
 from gan_cli.commands.attack import trial
-from gan_cli.commands.attack.asked import attacks
-from gan_cli.commands.attack.classifier.results import OfClassifier
-from gan_cli.commands.attack.masking import signs_of_masking
 from gan_cli.config import options
 from gan_cli.config.build import build
-from gan_cli.config.options import CONFIGS
 from gan_cli.datasets.folder import Folder
 from gan_cli.errors import ConfigError
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 from tests.commands.test_classify import train
 from tests.helpers.runs import tree
-
-FGSM = "fgsm:epsilon=0.1:clip=false"
 
 
 @pytest.fixture(scope="module")
@@ -45,35 +39,6 @@ def receipts(run: Path) -> dict[str, dict]:
 
 def numbers(run: Path) -> dict[str, float]:
     return {name: number["value"] for of in receipts(run).values() for name, number in of["numbers"].items()}
-
-
-# What is asked
-
-
-def test_a_list_of_sizes_is_a_curve():
-    asked = attacks(["fgsm:epsilon=[0,.05,0.1]:clip=false", "pgd:restarts=10", "rubbish"], [CONFIGS])
-    assert [one.name for one in asked] == [
-        "fgsm:epsilon=0:clip=false",
-        "fgsm:epsilon=0.05:clip=false",
-        "fgsm:epsilon=0.1:clip=false",
-        "pgd:epsilon=0.3:restarts=10",
-        "rubbish",
-    ]
-    assert [one.curve for one in asked] == ["fgsm:clip=false"] * 3 + ["pgd:restarts=10", "rubbish"]
-    assert [one.epsilon for one in asked] == [0, 0.05, 0.1, 0.3, None]
-
-
-def test_spaces_about_the_parts_are_taken_away():
-    spaced, plain = (attacks([text], [CONFIGS]) for text in ("fgsm: epsilon=0.1 : clip=false", FGSM))
-    assert [one.name for one in spaced] == [one.name for one in plain] == [FGSM]
-
-
-def test_a_class_is_called_as_it_is_typed_and_a_size_counted_once():
-    texts = ["fgsm:target=01:epsilon=1.0", "fgsm:target='no'", "fgsm:target=null", "transfer:run=2024"]
-    named = [(one.node.get("target"), one.node.get("run"), one.epsilon) for one in attacks(texts, [CONFIGS])]
-    assert named == [("01", None, 1), ("no", None, 0.25), (None, None, 0.25), (None, "2024", 0.25)]
-    with pytest.raises(ConfigError, match="fgsm:epsilon=1 is asked for twice"):
-        attacks(["fgsm:epsilon=[1,1.0]"], [CONFIGS])
 
 
 # What is measured
@@ -178,55 +143,6 @@ def test_images_are_written_by_class_and_read_back(inside, run, tmp_path):
     assert (manifest["attack"], manifest["run"]) == ("pgd:epsilon=0.1:steps=2, first 20, 8 bit", str(run))
     again = inside(*command)
     assert (again.code, "is not an empty folder" in again.err) == (2, True)
-
-
-# What speaks for masked gradients
-
-
-def result(name: str, error: float) -> OfClassifier:
-    (asked,) = attacks([name], [CONFIGS])
-    number = {"value": error, "error": 0.01, "real": None}
-    return OfClassifier(Path("r"), asked, name, {"numbers": {f"error/{name}": number}, "samples": {"held_out": 100}})
-
-
-@pytest.mark.parametrize(
-    ("weak", "strong"),
-    [
-        ("fgsm:epsilon=0.2", "noise:epsilon=0.2"),
-        ("pgd:epsilon=0.2", "fgsm:epsilon=0.2"),
-        ("pgd:epsilon=0.2", "pgd:epsilon=0.2:steps=10"),
-        ("pgd:epsilon=0.2", "transfer:epsilon=0.2:run=other"),
-    ],
-)
-def test_an_attack_along_the_gradient_that_is_weaker_than_it_can_be_is_told_of(weak, strong):
-    assert list(signs_of_masking([result(weak, 0.3), result(strong, 0.4)])) == [f"r: {weak} is weaker than {strong}"]
-    assert not list(signs_of_masking([result(weak, 0.4), result(strong, 0.3)]))
-    assert not list(signs_of_masking([result(weak, 0.395), result(strong, 0.4)]))
-
-
-@pytest.mark.parametrize(
-    ("weak", "strong"),
-    [
-        ("pgd:epsilon=0.2:step_size=0.001", "fgsm:epsilon=0.2"),  # steps that do not cross the ball
-        ("fgsm:epsilon=0.2", "noise:epsilon=0.2:restarts=20"),
-        ("fgsm:epsilon=0.2", "noise:epsilon=0.3"),
-        ("fgsm:epsilon=0.2:target=3", "noise:epsilon=0.2"),
-        ("fgsm:epsilon=0.2", "pgd:epsilon=0.2"),
-        ("noise:epsilon=0.2", "fgsm:epsilon=0.2"),
-        ("fgsm:epsilon=0.2:norm=l2", "noise:epsilon=0.2"),
-        ("fgsm:epsilon=0.2:clip=false", "noise:epsilon=0.2"),
-    ],
-)
-def test_what_may_well_be_weaker_is_not(weak, strong):
-    assert not list(signs_of_masking([result(weak, 0.3), result(strong, 0.4)]))
-
-
-def test_a_budget_as_large_as_the_range_must_succeed_everywhere():
-    (sign,) = signs_of_masking([result("pgd:epsilon=1", 0.9)])
-    assert sign == "r: pgd:epsilon=1 may change every pixel into any other, and leaves 10.0% right"
-    assert not list(signs_of_masking([result("pgd:epsilon=1:norm=l2", 0.9)]))
-    assert not list(signs_of_masking([result("pgd:epsilon=1.0", 1.0)]))
-    assert not list(signs_of_masking([result("fgsm:epsilon=1.0", 0.9)]))
 
 
 # What is refused
