@@ -1,0 +1,42 @@
+"""Pictures moved by whole pixels and mirrored at random, as classifiers of photographs are trained on them."""
+
+from typing import Annotated
+
+import torch
+from annotated_types import Ge
+from torch import Tensor
+from torch.nn.functional import pad
+
+from gan_cli.augmentations.base import Augmentation
+
+
+class Crop(Augmentation):
+    """A window of each image's own size out of that image amid a frame (He 2016a, arXiv 1512.03385, §4.2).
+
+    The frame is `shift` pixels wide and has the value `background`; all places of the window are equally likely.
+    `mirror` also flips half of the images left to right. No value is changed, unlike by `Affine`, which interpolates.
+    """
+
+    def __init__(self, shift: Annotated[int, Ge(0)], mirror: bool, background: float) -> None:
+        self.shift = shift
+        self.mirror = mirror
+        self.background = background
+
+    def __call__(self, samples: Tensor) -> Tensor:
+        if samples.dim() != 4:
+            raise ValueError(
+                f"the crop augmentation takes images, not samples of shape {tuple(samples.shape[1:])}: choose"
+                " augmentation=none"
+            )
+        n, _, height, width = samples.shape
+        device = samples.device
+        top, left = torch.randint(2 * self.shift + 1, (2, n, 1), device=device)
+        rows = top + torch.arange(height, device=device)
+        columns = left + torch.arange(width, device=device)
+        if self.mirror:
+            flipped = torch.randint(2, (n, 1), device=device).bool()
+            columns = torch.where(flipped, columns.flip(1), columns)
+        # Indexed around the channels, which then come last: in memory too.
+        framed = pad(samples, [self.shift] * 4, value=self.background).permute(0, 2, 3, 1)
+        image = torch.arange(n, device=device)
+        return framed[image[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
