@@ -73,6 +73,9 @@ def sample() -> None:
     parser.add_argument("--step", type=int, help="of the checkpoint (default: the newest)")
     parser.add_argument("--weights", choices=["average", "raw"], default="average", help="(default: average)")
     parser.add_argument(
+        "--batch-size", type=int, metavar="N", help="samples that are made at a time (default: the config's)"
+    )
+    parser.add_argument(
         "--film",
         action="store_true",
         dest="of_training",
@@ -101,8 +104,8 @@ def evaluate() -> None:
 
     parser = Parser(
         prog="gan-eval",
-        description="Measure a run, finished or running. Every number leaves its receipt in evaluation.json, from which"
-        " the same question is answered the next time.",
+        description="Measure a run, finished or running, or any two sets of samples. Every number leaves its receipt in"
+        " evaluation.json or in the file that is named, from which the same question is answered the next time.",
     )
     question.add_to(parser)
     add_allow(parser)
@@ -110,11 +113,12 @@ def evaluate() -> None:
     with exit_codes("gan-eval"):
         log_to_terminal()
         from gan_cli.commands import evaluate as answering
+        from gan_cli.commands.answer import as_text
 
-        answer = answering.evaluate(question.Question(**vars(arguments)))
+        answer = answering.answer(question.asked(vars(arguments)))
         if answer.receipts or answer.words:
             with printing():
-                print(answering.as_text(answer))
+                print(as_text(answer))
         failures = {str(error): error.exit_code for error in answer.failures.values()}
         for message in failures:
             print(f"gan-eval: {message}", file=sys.stderr)

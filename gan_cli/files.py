@@ -5,7 +5,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -54,16 +54,17 @@ def write(path: Path, content: bytes | memoryview) -> None:
         file.write(content)
 
 
-def write_named(path: Path, content: bytes) -> None:
+def write_named(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write to the place that a user named, with what a link leads to replaced in its stead.
 
-    A device or a pipe, which no file can replace, is written into. Raises `OSError`.
+    Parts are written as they come, and none is kept. A device or a pipe, which no file can replace, is written into.
+    Raises `OSError`.
     """
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            file.write(content)
-    else:
-        write(path.resolve(), content)
+    parts = [content] if isinstance(content, bytes) else content
+    is_replaced = path.is_file() or not path.exists()
+    with replacing(path.resolve()) if is_replaced else path.open("wb") as file:
+        for part in parts:
+            file.write(part)
 
 
 def appending(path: Path) -> TextIO:

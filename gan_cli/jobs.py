@@ -15,7 +15,8 @@ from gan_cli.errors import ConfigError
 from gan_cli.metrics.accuracy import accuracies, confusion
 from gan_cli.metrics.base import Metric, flat
 from gan_cli.metrics.guard import NAME, Guard
-from gan_cli.metrics.subject import RealSamples, Subject
+from gan_cli.metrics.samples import RealSamples
+from gan_cli.metrics.subject import Players
 from gan_cli.show import classification, pictures, samples
 from gan_cli.trackers import Tracker
 from gan_cli.training.batches import Batches
@@ -123,10 +124,10 @@ class GameJob(Job):
         return self.game.divergence
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> Players:
         """The players as they stand, for metrics."""
         state = self.state
-        return Subject(state.generator, state.average, state.critic, self.divergence, self.real, self.seed)
+        return Players(self.real, self.seed, state.generator, state.average, state.critic, self.divergence)
 
     @property
     def mode(self) -> str:

@@ -12,6 +12,9 @@ from gan_cli.errors import ConfigError
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
 
+BATCH_SIZE = 500
+"""Samples that are made at a time."""
+
 GRID_IMAGES = 64
 GRID_CLASSES = 20
 """The most classes of a grid, which has a row for each."""
@@ -74,7 +77,9 @@ def evaluating(network: nn.Module) -> Iterator[None]:
         network.train(was_training)
 
 
-def generate(generator: Generator, latent: Tensor, labels: Tensor | None = None, batch_size: int = 500) -> Tensor:
+def generate(
+    generator: Generator, latent: Tensor, labels: Tensor | None = None, batch_size: int = BATCH_SIZE
+) -> Tensor:
     """The samples of latents, computed `batch_size` at a time.
 
     Raises `ConfigError` for a conditional generator that is not given a label for each.

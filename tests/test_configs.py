@@ -24,7 +24,7 @@ from gan_cli.datasets import images
 from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.extractors.base import Extractor
-from gan_cli.metrics.subject import Samples
+from gan_cli.metrics.samples import Samples
 from tests.helpers.configs import TINY, compose
 from tests.helpers.resuming import advance
 from tests.helpers.runs import record, train

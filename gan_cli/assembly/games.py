@@ -20,7 +20,7 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
 from gan_cli.jobs import GameJob
-from gan_cli.metrics.subject import RealSamples
+from gan_cli.metrics.samples import RealSamples
 from gan_cli.models.base import Critic
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
@@ -53,7 +53,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     state, of_optimizers = _state(config, dataset, device)
     is_conditional = state.generator.conditional
     metrics = {
-        name: parts.metric(node, f"metric.{name}", dataset, divergence, extractor, is_conditional=is_conditional)
+        name: parts.metric(node, f"metric.{name}", dataset, extractor, has_labels=is_conditional)
         for name, node in config.metric.items()
         if name != "extractor"
     }
@@ -101,7 +101,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
             **of_optimizers,
         ),
         metrics=metrics,
-        real=RealSamples(dataset, extractor, config.seed, device),
+        real=RealSamples(dataset, extractor, config.seed, device, batch_size=settings.generation_batch_size),
         draws_raw=draws_raw(config),
     )
 

@@ -25,7 +25,7 @@ from gan_cli.metrics.base import Measured
 from gan_cli.runs import read
 from gan_cli.runs.classifiers import LoadedClassifier, open_classifier
 from gan_cli.runs.folder import RunFolder
-from gan_cli.runs.receipts import Asked, ExtractorIdentity, Receipt, Request
+from gan_cli.runs.receipts import Asked, ExtractorIdentity, Receipt, RunRequest
 from gan_cli.show import intervals, wording
 from gan_cli.training.device import Device
 
@@ -50,9 +50,9 @@ def accuracy(question: Question, config: DictConfig) -> Receipt:
     return receipt
 
 
-def _request(question: Question, config: DictConfig, trained: LoadedClassifier, test: Images) -> Request:
+def _request(question: Question, config: DictConfig, trained: LoadedClassifier, test: Images) -> RunRequest:
     code = sources.code_digest("gan_cli.metrics.accuracy.accuracies")
-    return Request(
+    return RunRequest(
         metric="accuracy",
         target="gan_cli.metrics.accuracy.accuracies",
         code_sha256=code,

@@ -1,34 +1,31 @@
 """What `gan-eval` does: read the answer from a receipt, else measure and leave one. torch is imported to measure."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import sources
-from gan_cli.commands.question import Question
+from gan_cli.commands.answer import Answer, chosen_metrics, options_of
+from gan_cli.commands.question import Comparison, Question
 from gan_cli.config import options
 from gan_cli.config.foreign import refuse_foreign
 from gan_cli.config.paths import absolute
 from gan_cli.config.schema import ClassifierConfig, Config, kind_of
-from gan_cli.errors import CommandError, ConfigError, did_you_mean
-from gan_cli.exact.estimated import QUANTILE
+from gan_cli.errors import CommandError, ConfigError
 from gan_cli.files import file_digest
 from gan_cli.runs import read, receipts
-from gan_cli.runs.receipts import Asked, Receipt, Request
-from gan_cli.show import intervals, wording
-from gan_cli.show.tables import aligned
+from gan_cli.runs.receipts import Asked, RunRequest
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The receipts, a metric each, and what went wrong with metrics that have none or could not keep theirs."""
+def answer(asked: Question | Comparison) -> Answer:
+    """The answer to a question about a run, or about samples."""
+    if isinstance(asked, Question):
+        return evaluate(asked)
+    from gan_cli.commands.compare import compare
 
-    receipts: list[Receipt]
-    failures: dict[str, CommandError]
-    words: str = ""
-    """What there is to say where there are no receipts."""
+    return compare(asked)
 
 
 def evaluate(question: Question) -> Answer:
@@ -36,10 +33,6 @@ def evaluate(question: Question) -> Answer:
 
     Raises `ConfigError` for what cannot be asked of this run.
     """
-    if question.n is not None and question.n < 2:
-        raise ConfigError(f"--n {question.n} must be at least 2")
-    if question.seed < 0:
-        raise ConfigError(f"--seed {question.seed} must be at least 0")
     if kind_of(config := read.config_of_run(question.run)) is ClassifierConfig:
         return _of_classifier(question, config)
     if question.out is not None:
@@ -95,16 +88,11 @@ def _config(question: Question) -> DictConfig:
     if "extractor" not in own:
         names = ", ".join(options.names("metric/extractor"))
         raise ConfigError(f"{run} has no metric.extractor in its config: choose one with --extractor: {names}")
-    known = sorted({*options.names("metric"), *map(str, own)} - {"extractor"})
-    chosen = OmegaConf.create({"extractor": own.extractor})
-    for name in question.metrics or known:
-        if name not in known:
-            raise ConfigError(f"--metric {name} is not a metric: {did_you_mean(name, known)}")
-        chosen[name] = own[name] if name in own else options.option("metric", name)[name]
-        if question.n is not None and "samples" in chosen[name]:
-            chosen[name].samples = question.n
-    config.metric = chosen
+    config.metric = chosen_metrics(own, question.metrics, question.n)
+    batch_size = question.batch_size or (config.get("device") or {}).get("generation_batch_size")
     config.device = options.option("device", question.device)
+    if batch_size is not None:
+        config.device.generation_batch_size = batch_size
     refuse_foreign(config, question.allow)
     return cast(DictConfig, OmegaConf.merge(OmegaConf.structured(Config), config))
 
@@ -122,7 +110,7 @@ def _move_data(config: DictConfig, run: Path, data: Path) -> None:
         raise ConfigError(str(error).replace("dataset.path=", "--data ")) from error
 
 
-def _requests(config: DictConfig, question: Question) -> list[Request]:
+def _requests(config: DictConfig, question: Question) -> list[RunRequest]:
     """What is asked of each metric."""
     run = question.run
     checkpoints = read.checkpoints(run) if question.step is None else [read.checkpoint_of(run, question.step)]
@@ -133,11 +121,11 @@ def _requests(config: DictConfig, question: Question) -> list[Request]:
     subject = receipts.code_of_game(config)
     asked = Asked(question.split, extractor.extractor, extractor.extractor_sha256)
     return [
-        Request(
+        RunRequest(
             metric=str(name),
             target=str(node.get("_target_")),
             code_sha256=sources.code_digest(str(node.get("_target_"))),
-            options=_options(node),
+            options=options_of(node),
             split=question.split or config.dataset.get("split"),
             weights=question.weights,
             seed=question.seed,
@@ -171,32 +159,3 @@ def _digest(checkpoint: Path) -> str:
         return digest if digest == read.digest_of(checkpoint) else ""
     except (OSError, ValueError):
         return ""
-
-
-def _options(node: DictConfig) -> dict[str, Any]:
-    options = cast(dict[str, Any], OmegaConf.to_container(node))
-    return {name: value for name, value in options.items() if not name.startswith("_")}
-
-
-def as_text(answer: Answer) -> str:
-    """The numbers, each with its 95 % interval, what real samples get in the generator's place, and its samples."""
-    lines = [answer.words] if answer.words else []
-    rows = [("number", "value", "of real data", "n", "n real", "n held out", "extractor")]
-    for receipt in answer.receipts:
-        counts = [str(receipt["samples"].get(kind, "")) for kind in ("generated", "real", "held_out")]
-        for name, number in receipt["numbers"].items():
-            error, real = number.get("error"), number.get("real")
-            half_width = None if error is None else QUANTILE * error
-            value = wording.measured(number["value"], half_width, intervals.range_of(name))
-            of_real = "" if real is None else wording.short(real)
-            rows.append((name, value, of_real, *counts, receipt.get("extractor") or ""))
-    if len(rows) > 1:
-        one = answer.receipts[0]
-        split = next((f"{receipt['split']} split, " for receipt in answer.receipts if receipt["split"]), "")
-        lines.append(
-            f"step {one['step']}, {one['weights']} weights, {split}seed {one['seed']}; ± is 1.96 standard errors"
-        )
-        lines.append(aligned(rows))
-    if refused := [receipt["metric"] for receipt in answer.receipts if receipt.get("refused")]:
-        lines.append(f"does not apply: {', '.join(refused)} (evaluation.json says why)")
-    return "\n".join(lines)

@@ -27,7 +27,6 @@ from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.runs.sources import open_run
 from gan_cli.show import pictures, samples
 
-PART = 500
 WALKS = 16
 WALK_STOPS = 8
 
@@ -42,6 +41,7 @@ def write_samples(
     allow: Sequence[str] = (),
     of_training: bool = False,
     classes: str | None = None,
+    batch_size: int | None = None,
 ) -> None:
     """Write what the suffix of `out` asks for; with `of_training` the film of the pictures that the run kept.
 
@@ -62,9 +62,12 @@ def write_samples(
         raise ConfigError(f"-n {n} must be at least 1")
     if seed < 0:
         raise ConfigError(f"--seed {seed} must be at least 0")
+    if batch_size is not None and batch_size < 1:
+        raise ConfigError(f"--batch-size {batch_size} must be at least 1")
     trained = load_run(run, step, allow=allow)
-    drawn = Drawn(trained, weights, n, seed, None if classes is None else _labels(trained, weights, classes, n))
-    files_by_suffix: dict[str, Callable[[], bytes]] = (
+    labels = None if classes is None else _labels(trained, weights, classes, n)
+    drawn = Drawn(trained, weights, n, seed, labels, batch_size or trained.generation_batch_size)
+    files_by_suffix: dict[str, Callable[[], bytes | Iterator[bytes]]] = (
         {".png": drawn.grid, ".gif": drawn.walk, ".npy": drawn.array}
         if trained.draws_images
         else {".png": drawn.points, ".npy": drawn.array}
@@ -83,7 +86,9 @@ def write_samples(
         if drawn.mixes_classes and "Expected tensor for argument" in str(error):
             raise ConfigError(f"--class {classes}: the generator takes no mixtures of classes: name one") from error
         if isinstance(error, MemoryError) or "can't allocate memory" in str(error):
-            raise ConfigError(f"-n {n}: not enough memory for so many samples: choose fewer") from error
+            raise ConfigError(
+                f"-n {n}: not enough memory for so many samples: choose fewer, or --batch-size"
+            ) from error
         raise
 
 
@@ -99,6 +104,8 @@ class Drawn:
     seed: int
     chosen: Mapping[str, int] | None = None
     """The labels of the classes that were asked for, by name."""
+    batch_size: int = sampling.BATCH_SIZE
+    """The number of samples that are made at a time."""
 
     @property
     def generator(self) -> Generator:
@@ -141,15 +148,19 @@ class Drawn:
         given = self.labels(sampling.PLOTTED_POINTS)
         return samples.picture(self.generator, dataset, seed=self.seed, title=title, n=self.n, given=given)
 
-    def array(self) -> bytes:
-        """Points as float32; images as uint8 of shape `(n, channels, height, width)`."""
-        if self.trained.draws_images:
-            drawn = as_uint8(self._samples(sampling.GRID_IMAGES))
-        else:
-            drawn = self._samples(sampling.PLOTTED_POINTS)
-        buffer = io.BytesIO()
-        np.save(buffer, drawn.numpy())
-        return buffer.getvalue()
+    def array(self) -> Iterator[bytes]:
+        """A file of NumPy's: points as float32, images as uint8 of shape `(n, channels, height, width)`."""
+        of_images = self.trained.draws_images
+        default = sampling.GRID_IMAGES if of_images else sampling.PLOTTED_POINTS
+        shape = (self.n or default, *self.trained.sample_shape)
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "|u1" if of_images else "<f4", "fortran_order": False, "shape": shape}
+        )
+        yield header.getvalue()
+        # Part by part, so that a file may hold more samples than memory.
+        for part in self._parts(default):
+            yield (as_uint8(part) if of_images else part).numpy().tobytes()
 
     def write_pictures(self, out: Path) -> None:
         """Write each image into a file of its own in a new folder, or in one of its class, with a manifest of these."""
@@ -165,8 +176,8 @@ class Drawn:
         digits = max(5, len(str(n - 1)))
         index = 0
         # Part by part, so that a folder may hold more samples than memory.
-        for latents, labels in self._parts(sampling.GRID_IMAGES):
-            for image in as_uint8(sampling.generate(self.generator, latents, labels)):
+        for part in self._parts(sampling.GRID_IMAGES):
+            for image in as_uint8(part):
                 pictures.as_picture(image).save(places[index] / f"{index:0{digits}d}.png")
                 index += 1
         if folders:
@@ -203,7 +214,7 @@ class Drawn:
             here, there = int(leg), (int(leg) + 1) % count
             latents = middle + slerp(stops[:, here], stops[:, there], position)
             given = None if labels is None else self._between(labels[:, here], labels[:, there], position)
-            images = sampling.generate(self.generator, latents, given)
+            images = sampling.generate(self.generator, latents, given, self.batch_size)
             film.append(pictures.enlarged(make_grid(as_uint8(images), nrow=4, padding=2, pad_value=255), 480))
         buffer = io.BytesIO()
         film[0].save(buffer, format="gif", save_all=True, append_images=film[1:], duration=80, loop=0)
@@ -233,14 +244,16 @@ class Drawn:
         counts = list(self.counts(default).values())
         return torch.tensor(list(self.classes.values())).repeat_interleave(torch.tensor(counts))
 
-    def _parts(self, default: int) -> Iterator[tuple[Tensor, Tensor | None]]:
-        """Latents and labels, a part of them at a time."""
-        latents = sampling.latents(self.generator, self.n or default, self.seed).split(PART)
+    def _parts(self, default: int) -> Iterator[Tensor]:
+        """The samples, a batch at a time."""
+        latents = sampling.latents(self.generator, self.n or default, self.seed).split(self.batch_size)
         labels = self.labels(default)
-        return zip(latents, [None] * len(latents) if labels is None else labels.split(PART), strict=True)
+        given = [None] * len(latents) if labels is None else labels.split(self.batch_size)
+        for part in zip(latents, given, strict=True):
+            yield sampling.generate(self.generator, *part, batch_size=self.batch_size)
 
     def _samples(self, default: int) -> Tensor:
-        return torch.cat([sampling.generate(self.generator, *part) for part in self._parts(default)])
+        return torch.cat(list(self._parts(default)))
 
 
 def _labels(trained: TrainedRun, weights: str, classes: str, n: int | None) -> dict[str, int]:

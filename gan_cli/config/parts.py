@@ -76,25 +76,45 @@ def extractor(config: DictConfig, open_classifier: OpenClassifier) -> Extractor:
 
 
 def metric(
-    node: Any, key: str, data: Dataset, game: Divergence, features: Extractor, *, is_conditional: bool
+    node: Any, key: str, data: Dataset, features: Extractor, *, has_labels: bool, has_players: bool = True
 ) -> Metric:
-    """The metric of a node. Raises `ConfigError` if it does not apply to the data, the game or the generator."""
+    """The metric of a node. Raises `ConfigError` if it does not apply to the data or to what is measured.
+
+    That has labels where a conditional generator draws it, and players where it is a run.
+    """
     built: Metric = build(node, Metric, key)
     with naming(key):
-        if built.needs_labels and not is_conditional:
-            raise ValueError(
-                "needs a conditional generator: train with model.conditional=true, or leave the metric out"
+        if built.needs_players and not has_players:
+            raise ValueError("is about the players of a run: measure one with gan-eval RUN, or leave the metric out")
+        if built.needs_labels and not has_labels:
+            needed = (
+                "a conditional generator: train with model.conditional=true"
+                if has_players
+                else "generated images in one sub-folder a class, named as those of the real ones"
             )
-        built.check(data, game)
+            raise ValueError(f"needs {needed}, or leave the metric out")
+        built.check(data)
         if built.looks_at == "classes" and not features.classifies:
             raise NeedsError("needs class probabilities", "metric/extractor", _classifies)
     if built.looks_at != "samples":
         with naming("metric.extractor"):
             features.check(data)
+        _check_dimensions(built, key, features.dimensions(tuple(data.sample_shape)))
     if built.needs_labels and built.looks_at == "classes":
         with naming(key):
             _check_names(data.classes, features.class_names(data.sample_shape))
     return built
+
+
+def _check_dimensions(metric: Metric, key: str, dimensions: int) -> None:
+    with naming(key):
+        if metric.most_dimensions is not None and dimensions > metric.most_dimensions:
+            raise NeedsError(
+                f"its cost is cubic in the dimensions of the features, which are {dimensions:,} here and may be"
+                f" {metric.most_dimensions:,}",
+                "metric/extractor",
+                _classifies,
+            )
 
 
 def _check_names(of_data: Sequence[str], of_features: Sequence[str]) -> None:

@@ -145,7 +145,7 @@ GROUPS = list(dict.fromkeys([*groups(Config), *groups(ClassifierConfig)]))
 
 
 FREE = re.compile(
-    r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset(\.(first|second))*\.(root|verify)|device\.(data|workers)|study\.published\b.*"
+    r"train\.steps|name|outputs|every\..*|tracker\b.*|metric\b.*|dataset(\.(first|second))*\.(root|verify)|device\.(data|workers|generation_batch_size)|study\.published\b.*"
 )
 """The keys that a run may change when it resumes, since they do not change what is computed at a step."""
 

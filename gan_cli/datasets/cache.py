@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 import torch
@@ -75,19 +75,22 @@ def in_memory(fill: Fill) -> Kept:
     return Kept(images, filled.starts, _digests(images, filled.starts), filled.facts)
 
 
+def room(shape: tuple[int, ...], folder: Path | None = None) -> Tensor:
+    """Room for uint8 images: for few in memory, for many in a file without a name, so that they take none."""
+    if math.prod(shape) >= LARGE:
+        with suppress(OSError), tempfile.TemporaryFile(dir=folder) as file:
+            _allocate(file, math.prod(shape))
+            return torch.from_numpy(np.memmap(file, np.uint8, "r+", shape=shape))
+    return torch.empty(shape, dtype=torch.uint8)
+
+
 def copied(images: Tensor, chosen: Tensor, folder: Path) -> Tensor:
-    """The images of these indices: few in memory, many in a file without a name, so that they take none."""
-    size = len(chosen) * math.prod(images.shape[1:])
-    if size < LARGE:
-        return images[chosen]
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            for part in chosen.split(CHUNK):
-                file.write(images[part].numpy().data)
-            file.flush()
-            return torch.from_numpy(np.memmap(file, np.uint8, "c", shape=(len(chosen), *images.shape[1:])))
-    except OSError:  # no room there
-        return images[chosen]
+    """The images of these indices, in their room."""
+    copies = room((len(chosen), *images.shape[1:]), folder)
+    for start in range(0, len(chosen), CHUNK):
+        part = slice(start, start + CHUNK)
+        copies[part] = images[chosen[part]]
+    return copies
 
 
 class ImageCache:
@@ -160,8 +163,10 @@ class ImageCache:
         written, in_order = (self.folder / f".{self._key}.{name}.tmp" for name in ("written", "sorted"))
         try:
             with written.open("w+b") as file:
-                _allocate(file, most)
-                file.seek(len(_header((0, 0, 0, 0))))
+                start = len(_header((0, 0, 0, 0)))
+                if most is not None:
+                    _allocate(file, start + most)
+                file.seek(start)
                 filled = fill(file)
                 rows = _mapped(file, filled.image_shape)
                 if not _is_sorted(filled.order, len(rows)):
@@ -210,12 +215,12 @@ def _header(shape: tuple[int, ...]) -> bytes:
     return file.getvalue()
 
 
-def _allocate(file: BinaryIO, most: int | None) -> None:
+def _allocate(file: BinaryIO | IO[bytes], size: int) -> None:
     """Claim the room on the disk, so that a full one says so before any image is decoded and not hours later."""
-    if most is None or not hasattr(os, "posix_fallocate"):
+    if not hasattr(os, "posix_fallocate"):
         return
     try:
-        os.posix_fallocate(file.fileno(), 0, len(_header((0, 0, 0, 0))) + most)
+        os.posix_fallocate(file.fileno(), 0, size)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of file systems that cannot
             raise

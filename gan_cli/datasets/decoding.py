@@ -48,6 +48,8 @@ class Found:
     """How many files were no images, by suffix and cause."""
     sizes: list[tuple[int, int]] = field(default_factory=list)
     """Width and height of the smallest and of the largest image before they were scaled."""
+    grey: int = 0
+    """The number of images whose files hold shades of grey alone."""
     deep: int = 0
     """The number of grey images of more than 8 bits."""
     brightest: tuple[int, str] = (-1, "")
@@ -56,11 +58,17 @@ class Found:
 
     def add(self, name: str, picture: Picture) -> None:
         self.names.append(name)
-        by_area = sorted([*self.sizes, picture.size], key=lambda size: size[0] * size[1])
+        by_area = sorted([*self.sizes, picture.size], key=lambda size: (size[0] * size[1], size))
         self.sizes = [by_area[0], by_area[-1]]
+        self.grey += picture.is_grey
         if picture.brightest is not None:
             self.deep += 1
             self.brightest = max(self.brightest, (picture.brightest, name))
+
+    def sizes_in_words(self) -> tuple[str, str]:
+        """The smallest and the largest size, as 640×480."""
+        smallest, largest = ("×".join(map(str, size)) for size in self.sizes)
+        return smallest, largest
 
     def in_words(self) -> str:
         """What was left out and why."""

@@ -2,7 +2,7 @@
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from gan_cli.datasets.base import Images
 from gan_cli.datasets.cache import copied
 from gan_cli.datasets.decoding import MANIFEST, Found, unusable
 from gan_cli.datasets.images import allocate
-from gan_cli.datasets.opening import opened
+from gan_cli.datasets.opening import first_image, opened
 from gan_cli.datasets.part import Part
 from gan_cli.datasets.picture import TWELVE_BITS, Crop, Target
 from gan_cli.errors import ConfigError
@@ -38,10 +38,10 @@ class Folder(Images):
         path: str,
         *,
         split: Literal["train", "test"] | None = "train",
-        resolution: Count,
+        resolution: Count | None,
         crop: Crop = "centre",
         crop_seed: Seed = 0,
-        channels: int,
+        channels: int | None,
         white: Count | None = None,
         mirror: bool,
         on_bad_image: Literal["error", "skip"],
@@ -51,14 +51,19 @@ class Folder(Images):
         per_class: Count | None = None,
         subset_seed: Seed = 0,
     ) -> None:
-        if channels not in (1, 3):
-            raise ValueError(f"channels={channels} must be 1 (grey) or 3 (colour)")
-        allocate(1, channels, resolution)
+        if channels not in (None, 1, 3):
+            raise ValueError(f"channels={channels} must be 1 (grey), 3 (colour) or null (as the images are)")
+        allocate(1, channels or 3, resolution or 1)
         self._path, self._root = shortest(path), Path(root).expanduser() / "folder"
-        target = Target(resolution, channels, crop, crop_seed if crop == "random" else 0, white)
         strict, by_split = on_bad_image == "error", split is not None
-        self._kept = opened(self._path, target, self._root, strict=strict, by_split=by_split, verify=verify)
-        self._found = Found(**self._kept.facts)
+        crop_seed = crop_seed if crop == "random" else 0
+
+        def load(channels: int, resolution: int) -> Found:
+            target = Target(resolution, channels, crop, crop_seed, white)
+            self._kept = opened(self._path, target, self._root, strict=strict, by_split=by_split, verify=verify)
+            return Found(**self._kept.facts)
+
+        self._found = self._as_they_are(load, channels, resolution)
         # What is read from the cache may have been kept by a run that was asked for something else.
         self._check(strict=strict, by_split=by_split)
         self._splits = layout.splits([*self._found.names, *self._found.bad]) if by_split else {}
@@ -67,6 +72,27 @@ class Folder(Images):
         self._warn(white)
         self._mirror, self._classes = mirror, classes
         self._take(split, Part(classes, per_class, subset_seed))
+
+    def _as_they_are(self, load: Callable[[int, int], Found], channels: int | None, resolution: int | None) -> Found:
+        """What was found, with the channels and the side of the images themselves where none are given."""
+        if channels is not None and resolution is not None:
+            return load(channels, resolution)
+        name, (width, height), is_grey = first_image(self._path)
+        if resolution is None and width != height:
+            raise self._of_no_one_size(f"{name} has {width}×{height}")
+        found = load(channels or (1 if is_grey else 3), resolution or width)
+        if channels is None and is_grey and found.grey < len(found.names):
+            found = load(3, resolution or width)
+        if resolution is None and found.sizes[0] != found.sizes[1]:
+            smallest, largest = found.sizes_in_words()
+            raise self._of_no_one_size(f"they have {smallest} to {largest}")
+        return found
+
+    def _of_no_one_size(self, they: str) -> ConfigError:
+        return ConfigError(
+            f"dataset.path={self._path} holds images that are no squares of one size ({they} pixels): choose the side"
+            " of the squares that they become with resolution=…"
+        )
 
     def _check(self, *, strict: bool, by_split: bool) -> None:
         found = self._found
@@ -138,7 +164,7 @@ class Folder(Images):
             words += f" in {len(self.classes)} class{'es' * (len(self.classes) > 1)}"
         if self._splits and self.split:
             words += f" of {self._splits[self.split]}/"
-        smallest, largest = ("×".join(map(str, size)) for size in found.sizes)
+        smallest, largest = found.sizes_in_words()
         words += f", {smallest} to {largest} pixels" if smallest != largest else f", {smallest} pixels"
         return words + (f"; left out: {found.in_words()}" if found.bad or found.left_out else "")
 

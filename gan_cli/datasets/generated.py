@@ -9,6 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gan_cli.datasets.base import Batch, Dataset, Endless, Images, as_uint8
+from gan_cli.datasets.cache import room
 from gan_cli.datasets.part import Part
 from gan_cli.errors import ConfigError
 from gan_cli.files import shortest
@@ -131,7 +132,9 @@ class Fixed(Images):
         generator = torch.Generator().manual_seed(stream(seed, "generated data"))
         # A terminal shows a bar if there is more than a moment to wait.
         parts = tqdm(labels.split(PART), desc="drawing images", leave=False, delay=0.5, disable=None)
-        images = torch.cat([as_uint8(fresh.of(of_part, generator)) for of_part in parts])
+        images = room((n, *fresh.sample_shape))
+        for start, of_part in zip(range(0, n, PART), parts, strict=True):
+            images[start : start + PART] = as_uint8(fresh.of(of_part, generator))
         super().__init__(images, labels, classes=fresh.classes, part=part)
         self.shows, self.is_stacked = fresh.shows, fresh.is_stacked
         self.origin = {**(fresh.origin or {}), "images": n, "seed": seed}

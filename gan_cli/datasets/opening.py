@@ -5,6 +5,7 @@ import json
 import logging
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
@@ -14,13 +15,13 @@ from gan_cli.datasets.archive import archive
 from gan_cli.datasets.cache import Filled, ImageCache, Kept, in_memory
 from gan_cli.datasets.decoding import Found, decode_all
 from gan_cli.datasets.directory import Directory
-from gan_cli.datasets.picture import Target
+from gan_cli.datasets.picture import BadPictureError, NoPictureError, Target, look, tolerant
 from gan_cli.datasets.source import Source
 from gan_cli.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
-DECODER_VERSION = 2
+DECODER_VERSION = 3
 """Part of the key of the cache: raise it whenever the same file would become other pixels."""
 
 
@@ -58,6 +59,17 @@ def opened(path: Path, target: Target, root: Path, *, strict: bool, by_split: bo
         logger.warning("the decoded images could not be kept for the next run: %s", error)
         kept = None
     return kept or in_memory(fill)
+
+
+def first_image(path: Path) -> tuple[str, tuple[int, int], bool]:
+    """The name, the width and height, and whether it is grey, of the first image that can be opened.
+
+    Raises `ConfigError` if there is none.
+    """
+    for name, opener in _source(path).files():
+        with suppress(NoPictureError, BadPictureError, OSError), opener() as file, tolerant():
+            return name, *look(file, name)
+    raise ConfigError(f"dataset.path={path} holds no image that can be used: name what holds images")
 
 
 def _source(path: Path) -> Source:

@@ -73,6 +73,8 @@ class Picture:
     """Width and height before it was scaled."""
     brightest: int | None = None
     """The highest value of a grey image of more than 8 bits; None of all others."""
+    is_grey: bool = False
+    """Whether its file holds shades of grey alone."""
 
 
 @contextmanager
@@ -105,7 +107,22 @@ def decode(file: BinaryIO, name: str, target: Target) -> Picture:
     except Exception as error:  # Pillow's decoders raise errors of any kind
         raise BadPictureError(f"cannot be decoded ({_in_one_line(error)})") from error
     pixels = np.asarray(image).reshape(target.resolution, target.resolution, target.channels)
-    return Picture(np.ascontiguousarray(pixels.transpose(2, 0, 1)), size, brightest)
+    return Picture(np.ascontiguousarray(pixels.transpose(2, 0, 1)), size, brightest, _is_grey(opened))
+
+
+def look(file: BinaryIO, name: str) -> tuple[tuple[int, int], bool]:
+    """The width and height of an image file, and whether it is grey, undecoded. Raises as `decode` does."""
+    try:
+        opened = _open(file, name)
+    except (NoPictureError, BadPictureError):
+        raise
+    except Exception as error:
+        raise BadPictureError(f"cannot be decoded ({_in_one_line(error)})") from error
+    return opened.size, _is_grey(opened)
+
+
+def _is_grey(image: Image.Image) -> bool:
+    return image.mode.partition(";")[0] in ("1", "L", "LA", "I", "F")
 
 
 def is_named_as_picture(name: str) -> bool:

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from gan_cli.metrics.base import NAMED, Measured
+from gan_cli.metrics.samples import Samples
 from gan_cli.metrics.standard_errors import share_of
-from gan_cli.metrics.subject import Samples
 
 
 def labels_of(samples: Samples) -> Tensor:
     """The labels of samples that have them."""
     assert samples.labels is not None
-    return samples.labels.to(samples.raw.device)
+    return samples.labels
 
 
 def agreement(
@@ -22,7 +22,7 @@ def agreement(
 
     Predictions are labels of shape `(n,)`. `names` are those of the classes; one that no sample has is left out.
     """
-    asked, known = labels_of(fake), labels_of(real)
+    asked, known = (labels_of(of).to(predicted.device) for of in (fake, real))
     agrees, agrees_of_real = (predicted == asked).double(), (predicted_of_real == known).double()
     numbers = {"class_agreement": _share(agrees, agrees_of_real)}
     if len(names) <= NAMED:

@@ -8,7 +8,6 @@ from typing import ClassVar, Literal
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
-from gan_cli.divergences.base import Divergence
 from gan_cli.exact.estimated import QUANTILE
 from gan_cli.metrics.subject import Subject
 
@@ -55,10 +54,16 @@ class Metric(ABC):
     needs_labels: ClassVar[bool] = False
     """Whether the metric is about the classes that a conditional generator was asked for."""
 
+    needs_players: ClassVar[bool] = False
+    """Whether the metric is about the generator and the critic of a run, and not about samples alone."""
+
+    most_dimensions: ClassVar[int | None] = None
+    """The most dimensions that features may have, where the cost is cubic in them."""
+
     uses_split: ClassVar[bool] = True
     """Whether the metric compares with real samples of the split that is asked for."""
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:  # noqa: B027 - most take any
+    def check(self, dataset: Dataset) -> None:  # noqa: B027 - most take any
         """Raise `ValueError` if the metric does not apply: what it needs, and what to choose instead."""
 
     @abstractmethod

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.stacked import StackedMnist
-from gan_cli.divergences.base import Divergence
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.base import NAMED, Measured, Metric
 from gan_cli.metrics.needs import needs_samples
+from gan_cli.metrics.samples import Samples
 from gan_cli.metrics.standard_errors import mean_of, share_of
-from gan_cli.metrics.subject import Samples, Subject
+from gan_cli.metrics.subject import Subject
 from gan_cli.randomness import stream
 
 PER_CLASS = 15
@@ -108,7 +108,7 @@ class _OfClasses(Metric):
     def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
         self.samples = samples
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         if len(dataset.sample_shape) != 3:
             raise ValueError("needs images, whose classes an extractor tells: dataset=mnist5k, or metric=[]")
         needs_samples(dataset, 2)
@@ -142,8 +142,8 @@ class ClassHistogram(_OfClasses):
     unequal that `class_kl` may be infinite at any n, for held-out real samples too.
     """
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
-        super().check(dataset, divergence)
+    def check(self, dataset: Dataset) -> None:
+        super().check(dataset)
         enough = PER_CLASS * len(StackedMnist.classes)
         if isinstance(dataset, StackedMnist) and self.samples < enough:
             raise ValueError(
@@ -178,7 +178,7 @@ class StackedModes(_OfClasses):
     frequent, which adds 0.004 for three of them.
     """
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         if not isinstance(dataset, StackedMnist):
             raise ValueError("needs a thousand classes: dataset=stacked_mnist, or metric=class_histogram")
 

@@ -9,12 +9,12 @@ from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Images
-from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.agreement import agreement, labels_of
 from gan_cli.metrics.base import NAMED, Measured, Metric
 from gan_cli.metrics.classes import log_probabilities_of
-from gan_cli.metrics.frechet import frechet_distance, moments, standard_error
-from gan_cli.metrics.subject import Samples, Subject
+from gan_cli.metrics.frechet import MOST_DIMENSIONS, frechet_distance, moments, standard_error
+from gan_cli.metrics.samples import Samples
+from gan_cli.metrics.subject import Subject
 
 PER_CLASS = 100
 """Images needed per class, so that the two halves of the floor have moments; and twice the samples needed."""
@@ -42,7 +42,7 @@ class ClassAgreement(Metric):
     def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
         self.samples = samples
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         if len(dataset.sample_shape) != 3:
             raise ValueError("needs images: for toys choose metric=modes, which compares with the nearest mode")
 
@@ -60,12 +60,13 @@ class ClassFrechet(Metric):
     """
 
     looks_at = "features"
+    most_dimensions = MOST_DIMENSIONS
     needs_labels = True
 
     def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
         self.samples = samples
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         if not isinstance(dataset, Images) or dataset.labels is None:
             raise ValueError("needs images in memory, with labels: choose metric=[]")
         counts = torch.bincount(dataset.labels, minlength=len(dataset.classes))
@@ -99,7 +100,8 @@ class ClassFrechet(Metric):
 
 def _by_class(samples: Samples, classes: int) -> Iterator[Tensor]:
     """The features of each class."""
-    labels, vectors = labels_of(samples), samples.features.vectors
+    vectors = samples.features.vectors
+    labels = labels_of(samples).to(vectors.device)
     return (vectors[labels == label] for label in range(classes))
 
 

@@ -9,11 +9,10 @@ from torch import Tensor
 
 from gan_cli import sampling
 from gan_cli.datasets.base import Batch, Dataset, Density
-from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.exact.truth import truth_of
 from gan_cli.metrics.base import NAMED, Measured, Metric
-from gan_cli.metrics.subject import Subject
+from gan_cli.metrics.subject import Players, Subject
 from gan_cli.models.base import Scoring
 
 logger = logging.getLogger(__name__)
@@ -36,18 +35,19 @@ class ExactDivergence(Metric):
     `exact/<class>` the divergence within each, if there are at most 20.
     """
 
+    needs_players = True
+
     def __init__(self, samples: Annotated[int, Ge(1000)]) -> None:
         self.samples = samples
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         if not isinstance(dataset, Density):
             raise NeedsError("needs data with a known density", "dataset", lambda of: issubclass(of, Density))
         if dataset.support is None and len(dataset.box()[0]) > 2:
             raise ValueError("needs data of one or two dimensions: choose metric=[]")
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
-        dataset = subject.dataset
-        assert isinstance(dataset, Density)
+        assert isinstance(subject, Players)
         real, fake = subject.fresh_points(self.samples)
         numbers = {"held_out_estimate": held_out_estimate(subject, real, fake)}
         if subject.critic.packing > 1:
@@ -61,7 +61,7 @@ class ExactDivergence(Metric):
             return numbers
 
 
-def _exact(subject: Subject, real: Batch, fake: Tensor) -> dict[str, Measured]:
+def _exact(subject: Players, real: Batch, fake: Tensor) -> dict[str, Measured]:
     dataset, of = subject.dataset, subject.divergence
     assert isinstance(dataset, Density)
     density = None if subject.generator.conditional else subject.generator.density()
@@ -81,7 +81,7 @@ def _exact(subject: Subject, real: Batch, fake: Tensor) -> dict[str, Measured]:
     return {"exact": Measured(mean, error)} | (each if len(each) <= NAMED else {})
 
 
-def held_out_estimate(subject: Subject, real: Batch, fake: Tensor) -> Measured:
+def held_out_estimate(subject: Players, real: Batch, fake: Tensor) -> Measured:
     """The critic's estimate for samples that it did not learn from, and its standard error."""
     critic = subject.critic
     whole = len(fake) - len(fake) % critic.packing

@@ -8,7 +8,6 @@ from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
-from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import needs_finite, row_blocks
 from gan_cli.metrics.needs import needs_samples
@@ -76,7 +75,7 @@ class KernelDistance(Metric):
     def __init__(self, samples: Annotated[int, Ge(2)]) -> None:
         self.samples = samples
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         needs_samples(dataset, 2)
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
-from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import needs_finite, row_blocks, squared_distances
 from gan_cli.metrics.needs import needs_samples
@@ -117,7 +116,7 @@ class PrecisionRecall(Metric):
         self.samples = samples
         self.neighbours = neighbours
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         needs_samples(dataset, self.neighbours + 1)
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:

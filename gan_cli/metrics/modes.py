@@ -5,7 +5,6 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
 from gan_cli.datasets.mixtures import Mixture
-from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.metrics.agreement import agreement
 from gan_cli.metrics.base import Measured, Metric
@@ -41,7 +40,7 @@ class ModeCoverage(Metric):
         self.samples = samples
         self.radius = radius
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         if not isinstance(dataset, Mixture):
             raise NeedsError("needs a mixture of Gaussians", "dataset", lambda of: issubclass(of, Mixture))
 
@@ -51,7 +50,7 @@ class ModeCoverage(Metric):
         modes_of_real, share_of_real = self._of(subject, held_out.raw)
         numbers = {
             "modes": Measured(modes, real=modes_of_real),
-            "high_quality_share": share_of(share, self.samples, share_of_real),
+            "high_quality_share": share_of(share, len(fake), share_of_real),
         }
         if fake.labels is None:
             return numbers

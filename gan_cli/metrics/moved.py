@@ -19,7 +19,7 @@ from gan_cli.divergences.penalties import Place, between, with_squared_gradient_
 from gan_cli.metrics.attacked import Parts, as_bytes_within, chunks
 from gan_cli.metrics.base import Measured
 from gan_cli.metrics.standard_errors import mean_of, share_of
-from gan_cli.metrics.subject import Subject
+from gan_cli.metrics.subject import Players
 from gan_cli.models.base import Critic, Scoring
 
 Side = Literal["real", "generated"]
@@ -39,7 +39,7 @@ class Judged:
     """Shape `(n,)`: number i of the generated images has the label of number i of the real ones."""
 
     @classmethod
-    def of(cls, subject: Subject, n: int, *, as_bytes: bool = False) -> "Judged":
+    def of(cls, subject: Players, n: int, *, as_bytes: bool = False) -> "Judged":
         """`n` images of each side, or as many as there are real ones; `as_bytes`: as files would hold them."""
         real, generated = subject.images(n)
         if as_bytes:

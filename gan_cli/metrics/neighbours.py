@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Images
-from gan_cli.divergences.base import Divergence
 from gan_cli.metrics.base import Gallery, Measured, Metric
 from gan_cli.metrics.distances import centred_pixels, row_blocks, squared_pixel_distances
 from gan_cli.metrics.needs import needs_images
+from gan_cli.metrics.samples import Samples
 from gan_cli.metrics.standard_errors import bootstrap
-from gan_cli.metrics.subject import Samples, Subject
+from gan_cli.metrics.subject import Subject
 from gan_cli.ranges import Count, Share
 
 SHOWN, BESIDE = 16, 3
@@ -97,7 +97,7 @@ class Neighbours(Metric):
         # The distances of held-out images are the same at every step, and the picture asks again for the others.
         self._known: WeakKeyDictionary[Samples, Tensor] = WeakKeyDictionary()
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         images = needs_images(dataset)
         other = images.other_split()
         held_out, needed = len(other if isinstance(other, Images) else images), 2 * math.ceil(1 / self.quantile)
@@ -118,13 +118,13 @@ class Neighbours(Metric):
 
     def picture(self, subject: Subject) -> Gallery:
         """The samples nearest to training images, each over the training images nearest to it."""
-        distances = self._of_fake(subject)
-        _, suspects = distances.topk(min(SHOWN, len(distances)), largest=False)
-        images, training = subject.fake(self.samples).raw[suspects], subject.real.trained_on()
+        of_all = self._of_fake(subject)
+        _, suspects = of_all.topk(min(SHOWN, len(of_all)), largest=False)
+        images, training = subject.fake(self.samples).at(suspects), subject.real.trained_on()
         distances, at = nearest(images, training, BESIDE)
         labels = ["nearest", *(f"{rank}." for rank in range(2, at.shape[1] + 1))]
         return Gallery(
-            f"the {len(images)} of {self.samples:,} samples that are nearest to training images;"
+            f"the {len(images)} of {len(of_all):,} samples that are nearest to training images;"
             " L2 distance of pixels in [0, 1]",
             {"sample": images} | dict(zip(labels, training[at].unbind(1), strict=True)),
             {
@@ -147,5 +147,6 @@ class Neighbours(Metric):
     def _distances(self, samples: Samples, training: Tensor, rank: int) -> Tensor:
         """The distance of each sample to the training image of this rank among the nearest."""
         if samples not in self._known:
-            self._known[samples] = nearest(samples.raw, training, rank)[0][:, -1].contiguous()
+            parts = (nearest(part, training, rank)[0][:, -1] for part in samples.parts())
+            self._known[samples] = torch.cat(list(parts))
         return self._known[samples]

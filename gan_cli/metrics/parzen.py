@@ -11,13 +11,13 @@ from annotated_types import Ge
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Images
-from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import centred_pixels, row_blocks, squared_pixel_distances
 from gan_cli.metrics.needs import needs_images, needs_samples
+from gan_cli.metrics.samples import RealSamples
 from gan_cli.metrics.standard_errors import mean_of
-from gan_cli.metrics.subject import RealSamples, Subject
+from gan_cli.metrics.subject import Subject
 from gan_cli.randomness import stream
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class _Parzen(Metric):
         # What real images get is the same at every step.
         self._known: WeakKeyDictionary[RealSamples, tuple[Measured, float, int]] = WeakKeyDictionary()
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         if not isinstance(needs_images(dataset).other_split(), Images):
             raise NeedsError("needs images with a test split", "dataset", _has_test_images)
         needs_samples(dataset, 2)
@@ -144,8 +144,8 @@ class GoodfellowLogLikelihood(_Parzen):
     bandwidths = GOODFELLOW_BANDWIDTHS
     training = TRAINING
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
-        super().check(dataset, divergence)
+    def check(self, dataset: Dataset) -> None:
+        super().check(dataset)
         images = needs_images(dataset)
         if len(images) < 60_000:
             raise ValueError(f"needs 60,000 training images, and there are {len(images)}: choose metric=parzen_fgan")

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from gan_cli.datasets.base import Dataset, Density, Endless
 from gan_cli.datasets.points import Points
-from gan_cli.divergences.base import Divergence
 from gan_cli.errors import NeedsError
 from gan_cli.metrics.base import Measured, Metric
 from gan_cli.metrics.distances import row_blocks
@@ -73,15 +72,15 @@ class SlicedWasserstein(Metric):
         self.samples = samples
         self.projections = projections
 
-    def check(self, dataset: Dataset, divergence: Divergence) -> None:
+    def check(self, dataset: Dataset) -> None:
         if not isinstance(dataset, Endless) or len(dataset.sample_shape) != 1:
             raise NeedsError("needs points", "dataset", lambda of: issubclass(of, Density | Points))
         needs_samples(dataset, 1)
 
     def __call__(self, subject: Subject) -> dict[str, Measured]:
         onto = directions(self.projections, subject.dataset.sample_shape[0], subject.seed)
-        real = subject.reference(self.samples).raw
-        distance = sliced_wasserstein(real, subject.fake(len(real)).raw, onto)
+        fake = subject.fake(len(subject.reference(self.samples))).raw
+        distance = sliced_wasserstein(subject.reference(len(fake)).raw, fake, onto)
         first, second = subject.pair(self.samples)
         floor = projected_distances(first.raw.double(), second.raw.double(), onto).mean().item()
         return {"sliced_wasserstein": Measured(distance.value, distance.error, floor)}

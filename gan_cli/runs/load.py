@@ -16,6 +16,7 @@ from gan_cli.config.schema import Config, kind_of
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Critic, Generator
 from gan_cli.runs import checkpoints, read
+from gan_cli.sampling import BATCH_SIZE
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -44,6 +45,12 @@ class TrainedRun:
     def draws_images(self) -> bool:
         """Whether its samples are images and not points."""
         return len(self.sample_shape) == 3
+
+    @property
+    def generation_batch_size(self) -> int:
+        """The number of samples that are made at a time, as the config has it."""
+        device = self.config.get("device") or {}
+        return int(device.get("generation_batch_size", BATCH_SIZE))
 
     @cached_property
     def average(self) -> Generator:

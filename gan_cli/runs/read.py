@@ -83,7 +83,11 @@ def metrics(folder: Path) -> list[Numbers]:
 
 def receipts(folder: Path) -> list[Receipt]:
     """The measurements in evaluation.json. Raises `ConfigError` where it is damaged, since a new one would hide it."""
-    path = folder / RECEIPTS
+    return receipts_in(folder / RECEIPTS)
+
+
+def receipts_in(path: Path) -> list[Receipt]:
+    """The measurements in a file; none if there is no such file. Raises `ConfigError`, as `receipts` does."""
     try:
         content = mapping(path, json.loads)
         listed = [] if content is None else from_json(content.get("receipts"))

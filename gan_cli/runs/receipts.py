@@ -54,7 +54,7 @@ class Asked:
     extractor_sha256: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Request:
     """A measurement that is asked for: two equal ones have one answer."""
 
@@ -66,13 +66,10 @@ class Request:
     options: dict[str, Any]
     split: str | None
     """The part of the real data; None if they have one part only, and in receipts of metrics that do not look at it."""
-    weights: str
     seed: int
-    step: int
-    checkpoint_sha256: str
     dataset_sha256: str | None
     subject_code_sha256: str | None
-    """The digest of the code of what is measured: of the data, the divergence and the models."""
+    """The digest of the code of what is measured: of the data, and of the divergence and the models of a run."""
     extractor: ExtractorIdentity
     asked: Asked
 
@@ -93,6 +90,23 @@ class Request:
     def is_repeated_by(self, receipt: Receipt) -> bool:
         """Whether a receipt tells what is asked and came of the same question, which therefore can be asked."""
         return receipt.get("asked") == asdict(self.asked) and self.is_answered_by(receipt)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest(Request):
+    """A measurement of a run at a step."""
+
+    weights: str
+    step: int
+    checkpoint_sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplesRequest(Request):
+    """A measurement of samples that somebody collected."""
+
+    samples_sha256: str | None
+    """The digest of them; None if their config determines them."""
 
 
 def is_receipt(value: object) -> bool:
@@ -144,6 +158,15 @@ def code_of_game(config: DictConfig) -> str | None:
     """The digest of the code of what a game is made of: its data, its divergence and its models."""
     models = config.model
     parts = [str(node.get("_target_")) for node in (config.divergence, models.generator, models.critic)]
-    values = leaves(OmegaConf.to_container(config.dataset))
-    parts += [str(value) for key, value in values.items() if key.rpartition(".")[2] == "_target_"]
-    return sources.code_digest(*parts)
+    return sources.code_digest(*parts, *_targets(config.dataset))
+
+
+def code_of_data(*nodes: DictConfig) -> str | None:
+    """The digest of the code of data sets."""
+    return sources.code_digest(*(target for node in nodes for target in _targets(node)))
+
+
+def _targets(node: DictConfig) -> list[str]:
+    """The classes of a data set and of those within it."""
+    values = leaves(OmegaConf.to_container(node))
+    return [str(value) for key, value in values.items() if key.rpartition(".")[2] == "_target_"]

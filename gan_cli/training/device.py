@@ -9,6 +9,7 @@ from annotated_types import Le
 
 from gan_cli.errors import ConfigError
 from gan_cli.ranges import Count
+from gan_cli.sampling import BATCH_SIZE
 from gan_cli.training.affinity import find_threads
 from gan_cli.training.allocator import keep_freed_memory
 
@@ -34,6 +35,8 @@ class Device:
     accelerate: Literal["auto", "eager", "graph", "compile"] = "auto"
     data: Literal["auto", "resident", "streamed"] = "auto"
     workers: Annotated[Count, Le(MOST_WORKERS)] = 2
+    generation_batch_size: Count = BATCH_SIZE
+    """Images that are generated, and looked at by metrics, at a time."""
 
     def activate(self) -> torch.device:
         """Set torch up for this process, and return the device."""

@@ -240,7 +240,7 @@ def test_copies_of_all_points_are_at_no_distance_and_others_are(table):
 
 def test_one_point_is_too_few_to_measure(table):
     with pytest.raises(ValueError, match="needs 2 points or more, and there are 1"):
-        SlicedWasserstein(samples=10, projections=5).check(Points(table("1,2\n")), None)
+        SlicedWasserstein(samples=10, projections=5).check(Points(table("1,2\n")))
 
 
 @pytest.mark.parametrize("metric", ["exact", "modes"])

@@ -7,7 +7,8 @@ from gan_cli.datasets.base import Batch, Dataset, Images, to_unit_range
 from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.metrics.extractors.base import Extractor, Features
 from gan_cli.metrics.extractors.raw import Raw
-from gan_cli.metrics.subject import RealSamples, Subject
+from gan_cli.metrics.samples import RealSamples
+from gan_cli.metrics.subject import Players
 from gan_cli.models.base import Generator
 from gan_cli.models.mlp import Critic
 from tests.helpers.configs import divergence
@@ -78,9 +79,9 @@ def random_images(n: int, seed: int, side: int = 4, channels: int = 1) -> Tensor
     return torch.randint(256, (n, channels, side, side), dtype=torch.uint8, generator=source)
 
 
-def subject(dataset: Dataset, samples: Tensor, extractor: Extractor | None = None) -> Subject:
+def subject(dataset: Dataset, samples: Tensor, extractor: Extractor | None = None) -> Players:
     """Players whose generator gives these samples."""
     critic = Critic(dataset.sample_shape, hidden=[4], activation="tanh", normalization="none")
     generator = Replay(samples)
     real = RealSamples(dataset, extractor or Raw(), 0, torch.device("cpu"))
-    return Subject(generator, generator, critic, divergence("gan"), real, seed=0)
+    return Players(real, 0, generator, generator, critic, divergence("gan"))

@@ -9,7 +9,6 @@ from scipy.stats import entropy
 
 from gan_cli.datasets.base import Images
 from gan_cli.datasets.mixtures import Ring
-from gan_cli.divergences.margin import Hinge
 from gan_cli.metrics import classes as classes_module
 from gan_cli.metrics.classes import (
     ClassifierScore,
@@ -160,8 +159,8 @@ def test_up_to_twenty_classes_have_a_share_each(classes, named):
 def test_a_score_needs_two_images_and_as_many_to_hold_out():
     metric = ClassifierScore(samples=10)
     with pytest.raises(ValueError, match="needs 4 images or more, and there are 3"):
-        metric.check(Images(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)), Hinge())
-    metric.check(Images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8)), Hinge())
+        metric.check(Images(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)))
+    metric.check(Images(torch.zeros(4, 1, 8, 8, dtype=torch.uint8)))
     with pytest.raises(ValueError, match="needs images, whose classes an extractor tells"):
-        metric.check(Ring(8, 2.0, 0.02), Hinge())
+        metric.check(Ring(8, 2.0, 0.02))
     assert metric.looks_at == "classes"

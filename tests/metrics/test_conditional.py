@@ -12,7 +12,8 @@ from gan_cli.metrics.base import Measured, flat
 from gan_cli.metrics.conditional import ClassAgreement, ClassFrechet
 from gan_cli.metrics.extractors.base import Features
 from gan_cli.metrics.modes import ModeCoverage
-from gan_cli.metrics.subject import RealSamples, Subject
+from gan_cli.metrics.samples import RealSamples
+from gan_cli.metrics.subject import Players
 from gan_cli.models.base import Generator
 from gan_cli.models.mlp import Critic
 from tests.helpers.configs import compose, divergence
@@ -71,10 +72,10 @@ class Draws(Generator):
         return to_unit_range(pictures((labels + is_wrong) % 3, int(1e6 * latent[0, 0].abs())))
 
 
-def subject(data: Dataset, generator: Generator, order: list[str] = NAMES) -> Subject:
+def subject(data: Dataset, generator: Generator, order: list[str] = NAMES) -> Players:
     critic = Critic(data.sample_shape, [4], "tanh", "none")
     real = RealSamples(data, Named(order), 0, CPU)
-    return Subject(generator, generator, critic, divergence("gan"), real, 0)
+    return Players(real, 0, generator, generator, critic, divergence("gan"))
 
 
 def within(found: Measured, expected: float) -> bool:
@@ -142,7 +143,7 @@ def test_a_mixtures_generator_is_asked_for_modes():
 def refused(name: str, data: Dataset, order: list[str] = NAMES, *, is_conditional: bool = True) -> str:
     node = compose("dataset=mnist5k", f"metric=[{name}]").metric[name]
     with pytest.raises(ConfigError) as raised:
-        parts.metric(node, f"metric.{name}", data, divergence("gan"), Named(order), is_conditional=is_conditional)
+        parts.metric(node, f"metric.{name}", data, Named(order), has_labels=is_conditional)
     return str(raised.value)
 
 
@@ -170,8 +171,8 @@ def test_a_class_of_too_few_images_is_refused():
 
 def test_too_few_samples_for_a_class_are_refused_before_the_first_step():
     with pytest.raises(ValueError, match=r"^samples=149 leave about 50 of class cat: choose 150 or more$"):
-        ClassFrechet(149).check(animals(), divergence("gan"))
-    ClassFrechet(150).check(animals(), divergence("gan"))
+        ClassFrechet(149).check(animals())
+    ClassFrechet(150).check(animals())
 
 
 def test_a_class_may_be_called_error():

@@ -27,7 +27,7 @@ from gan_cli.metrics.frechet import FrechetDistance
 from gan_cli.metrics.neighbours import Neighbours
 from gan_cli.runs.classifiers import open_classifier
 from tests.helpers.commands import Command
-from tests.helpers.configs import compose, divergence
+from tests.helpers.configs import compose
 from tests.helpers.subjects import Stacked, random_images
 
 SHIPPED = ("mnist", "fashion_mnist")
@@ -122,7 +122,7 @@ def measurable(data: Dataset, extractor: str) -> bool:
     """Whether the Fréchet distance by an extractor can be had of data."""
     node = OmegaConf.create({"_target_": f"{FrechetDistance.__module__}.FrechetDistance", "samples": 9})
     try:
-        parts.metric(node, "metric.frechet", data, divergence("gan"), shipped(extractor), is_conditional=False)
+        parts.metric(node, "metric.frechet", data, shipped(extractor), has_labels=False)
     except ConfigError as error:
         message = (
             rf"metric.extractor.weights={extractor} were made for grey (digits|clothes), and these images have 3"

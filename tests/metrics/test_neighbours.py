@@ -11,7 +11,6 @@ from gan_cli.metrics.distances import centred_pixels, squared_pixel_distances
 from gan_cli.metrics.neighbours import Neighbours, closer, memorised, nearest, nearness, standard_errors
 from gan_cli.metrics.standard_errors import share_error
 from gan_cli.randomness import stream
-from tests.helpers.configs import divergence
 from tests.helpers.subjects import TwoParts, random_images, subject
 
 TRAINING, HELD_OUT = random_images(1000, 0, side=3), random_images(1000, 1, side=3)
@@ -83,9 +82,9 @@ def test_real_images_measure_one_half_of_those_held_out_by_the_other():
 )
 def test_fewer_images_than_the_quantile_needs_are_refused(data, samples, why):
     with pytest.raises(ValueError, match=f"^{why}"):
-        Neighbours(samples, quantile=0.01).check(data, divergence("gan"))
-    Neighbours(samples, quantile=0.02).check(data, divergence("gan"))
-    Neighbours(200, quantile=0.01).check(DATA, divergence("gan"))
+        Neighbours(samples, quantile=0.01).check(data)
+    Neighbours(samples, quantile=0.02).check(data)
+    Neighbours(200, quantile=0.01).check(DATA)
 
 
 def test_the_training_images_are_counted():

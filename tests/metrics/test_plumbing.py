@@ -24,9 +24,9 @@ from gan_cli.metrics.parzen import (
     GoodfellowLogLikelihood,
     best_of_folds,
 )
+from gan_cli.metrics.samples import RealSamples
 from gan_cli.metrics.sliced import SlicedWasserstein
-from gan_cli.metrics.subject import RealSamples
-from tests.helpers.configs import compose, divergence
+from tests.helpers.configs import compose
 from tests.helpers.subjects import Sorts, Stacked, TwoParts, random_images, subject
 
 RING = Ring(8, 2.0, 0.02)
@@ -49,7 +49,7 @@ FINE = [name for name in METRICS if name not in ("parzen_goodfellow", "stacked_m
 
 @pytest.mark.parametrize("name", FINE)
 def test_fresh_real_images_measure_as_the_held_out_ones_do(name):
-    METRICS[name].check(DIGITS, divergence("gan"))
+    METRICS[name].check(DIGITS)
     measured = METRICS[name](subject(DIGITS, random_images(100, 2), Sorts(10)))
     for number, of in measured.items():
         assert math.isfinite(of.value), number
@@ -61,7 +61,7 @@ def test_fresh_real_images_measure_as_the_held_out_ones_do(name):
 
 @pytest.mark.parametrize("name", ["frechet", "kernel", "precision_recall", "sliced_wasserstein", "modes"])
 def test_fresh_points_measure_as_the_held_out_ones_do(name):
-    METRICS[name].check(RING, divergence("gan"))
+    METRICS[name].check(RING)
     measured = METRICS[name](subject(RING, RING.sample(100, torch.Generator().manual_seed(7))))
     for number, of in measured.items():
         expected = 0 if of.real is None else of.real
@@ -121,7 +121,7 @@ def test_the_same_subject_measures_the_same_twice(name):
 )
 def test_what_does_not_apply_is_refused(name, refused, why):
     with pytest.raises(ValueError, match=why):
-        METRICS[name].check(refused, divergence("gan"))
+        METRICS[name].check(refused)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_thousand_classes_seen_once_each():
     labels = torch.arange(2000) % 1000
     data = Stacked(labels)
     once = as_uint8(data.sample(1000, torch.Generator()))
-    StackedModes(samples=2000).check(data, divergence("gan"))
+    StackedModes(samples=2000).check(data)
     numbers = StackedModes(samples=1000)(subject(data, once, Sorts(1000)))
     assert (numbers["modes"].value, numbers["modes"].real) == (1000, 1000)
     assert numbers["mode_kl"].value == pytest.approx(0, abs=1e-12)
@@ -166,7 +166,7 @@ def test_the_goodfellow_protocol_validates_on_what_follows_the_first_50_000_imag
     images = torch.zeros(60_000, 1, 2, 2, dtype=torch.uint8)
     images[50_000:51_000] = 100
     data = TwoParts(images, torch.full((50, 1, 2, 2), 100, dtype=torch.uint8))
-    GoodfellowLogLikelihood(samples=100).check(data, divergence("gan"))
+    GoodfellowLogLikelihood(samples=100).check(data)
     of = subject(data, torch.full((10, 1, 2, 2), 100, dtype=torch.uint8))
     numbers = GoodfellowLogLikelihood(samples=100)(of)
     number = numbers["log_likelihood_goodfellow"]

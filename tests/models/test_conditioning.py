@@ -21,7 +21,8 @@ from gan_cli.exact.densities import between
 from gan_cli.metrics.base import flat
 from gan_cli.metrics.exact import ExactDivergence
 from gan_cli.metrics.extractors.raw import Raw
-from gan_cli.metrics.subject import RealSamples, Subject
+from gan_cli.metrics.samples import RealSamples
+from gan_cli.metrics.subject import Players
 from gan_cli.models import dcgan, mlp, resnet
 from gan_cli.models.base import Generator
 from gan_cli.models.conditioning import ClassNormalization, ClassVectors, class_weights
@@ -230,7 +231,7 @@ def measured(dataset: Density, generator: Generator, name: str, samples: int, *,
     torch.manual_seed(0)
     critic = mlp.Critic((2,), [8], "tanh", "none", conditional=conditional, class_count=len(dataset.classes))
     real = RealSamples(dataset, Raw(), 0, CPU)
-    return flat(ExactDivergence(samples)(Subject(generator, generator, critic, divergence(name), real, 0)))
+    return flat(ExactDivergence(samples)(Players(real, 0, generator, generator, critic, divergence(name))))
 
 
 @pytest.mark.parametrize("name", ["gan", "kl", "squared_hellinger", "wgan_gp"])

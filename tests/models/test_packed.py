@@ -16,7 +16,7 @@ from gan_cli.divergences.fgan import Gan, KullbackLeibler
 from gan_cli.divergences.penalties import R1, R1R2, Interpolate, InterpolateOneSided, Penalty
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.exact import ExactDivergence
-from gan_cli.metrics.subject import Subject
+from gan_cli.metrics.subject import Players
 from gan_cli.models import base
 from gan_cli.models.base import Scoring
 from gan_cli.models.packed import Packed, packed_shape
@@ -142,7 +142,7 @@ def test_the_estimate_is_the_divergence_of_packs_beside_which_that_of_samples_is
     of = subject(Gaussian([0.0], 1.0), torch.zeros(1, 1))
     generator = GaussianGenerator((1,), mean=1.0, deviation=1.0)
     divergence = KullbackLeibler(generator_loss="minimax")
-    numbers = ExactDivergence(100_001)(Subject(generator, generator, Packed(LogRatio(), 2), divergence, of.real, 0))
+    numbers = ExactDivergence(100_001)(Players(of.real, 0, generator, generator, Packed(LogRatio(), 2), divergence))
     assert numbers.keys() == {"held_out_estimate"}
     estimate = numbers["held_out_estimate"]
     assert estimate.error is not None

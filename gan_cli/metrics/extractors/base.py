@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, NamedTuple
 
+import torch
 from torch import Tensor
 
 from gan_cli.datasets.base import Dataset
@@ -38,6 +39,11 @@ class Extractor(ABC):
 
     def check(self, dataset: Dataset) -> None:  # noqa: B027 - most take any
         """Raise `ValueError` for data that the extractor cannot take."""
+
+    def dimensions(self, sample_shape: tuple[int, ...]) -> int:
+        """The number of features of such samples."""
+        dtype = torch.uint8 if len(sample_shape) == 3 else torch.float32
+        return self(torch.zeros(1, *sample_shape, dtype=dtype)).vectors.shape[1]
 
     @abstractmethod
     def __call__(self, samples: Tensor) -> Features:

@@ -15,6 +15,8 @@ from gan_cli.metrics.extractors.base import Extractor, Features
 
 logger = logging.getLogger(__name__)
 
+FEATURES = 2048
+
 
 class Inception(Extractor):
     """The 2,048 pooled features and the class probabilities of the network of 2015-12-05, converted from TensorFlow.
@@ -38,6 +40,9 @@ class Inception(Extractor):
         if len(dataset.sample_shape) != 3 or dataset.sample_shape[0] not in (1, 3):
             raise ValueError("needs images of one or three channels: choose metric/extractor=raw")
 
+    def dimensions(self, sample_shape: tuple[int, ...]) -> int:
+        return FEATURES  # known without the weights
+
     @torch.no_grad()
     def __call__(self, samples: Tensor) -> Features:
         if samples.shape[1] == 1:
@@ -52,7 +57,7 @@ class Inception(Extractor):
             # The library would run any code that the file holds.
             torch.load(self._file, weights_only=True)
             return library.FeatureExtractorInceptionV3(
-                "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(self._file)
+                "inception", [str(FEATURES), "logits_unbiased"], feature_extractor_weights_path=str(self._file)
             )
         except Exception as error:  # the unpickler raises errors of any kind
             raise ConfigError(

@@ -27,7 +27,7 @@ from gan_cli.runs import read
 from gan_cli.runs.classifiers import LoadedClassifier, open_classifier
 from gan_cli.runs.folder import RunFolder
 from gan_cli.runs.receipts import Asked as AskedOfReceipts
-from gan_cli.runs.receipts import ExtractorIdentity, Request
+from gan_cli.runs.receipts import ExtractorIdentity, RunRequest
 
 logger = logging.getLogger(__name__)
 
@@ -161,12 +161,12 @@ def _name(asked: Asked, question: Question) -> str:
     return ", ".join([asked.name, *first, *(["8 bit"] if question.in_bytes else [])])
 
 
-def _request(each: Trial, name: str, question: Question) -> Request:
+def _request(each: Trial, name: str, question: Question) -> RunRequest:
     subject, values = each.subject, trial.values(each.asked, each.attack)
     target = str(values.pop("_target_"))
     if (digest := _surrogate_sha256(each)) is not None:
         values["run_sha256"] = digest
-    return Request(
+    return RunRequest(
         metric=f"attack {name}",
         target=target,
         code_sha256=sources.code_digest(target, "gan_cli.metrics.attacked.attacked"),

@@ -26,13 +26,13 @@ from gan_cli.errors import ConfigError
 from gan_cli.metrics.base import Measured
 from gan_cli.metrics.extractors.raw import Raw
 from gan_cli.metrics.moved import TOWARDS, Judged, Moved, Side, critic_numbers, moved, moved_numbers
-from gan_cli.metrics.subject import RealSamples
-from gan_cli.metrics.subject import Subject as Players
+from gan_cli.metrics.samples import RealSamples
+from gan_cli.metrics.subject import Players
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
 from gan_cli.runs.load import TrainedRun, load_run
 from gan_cli.runs.receipts import Asked as AskedOfReceipts
-from gan_cli.runs.receipts import ExtractorIdentity, Receipt, Request, code_of_game
+from gan_cli.runs.receipts import ExtractorIdentity, Receipt, RunRequest, code_of_game
 
 SAMPLES = 1000
 """Of each side, unless there are fewer or others are asked for."""
@@ -61,7 +61,7 @@ class Subject:
         real = RealSamples(self.dataset, Raw(), seed, torch.device(trained.device))
         for network in (trained.average, trained.critic):
             network.to(memory_format=torch.channels_last)  # as in training
-        players = Players(trained.average, trained.average, trained.critic, self.divergence, real, seed)
+        players = Players(real, seed, trained.average, trained.average, trained.critic, self.divergence)
         return Judged.of(players, self.n, as_bytes=self.question.in_bytes)
 
     @property
@@ -71,10 +71,10 @@ class Subject:
         samples = "" if question.limit is None else f", {question.limit} samples"
         return samples + (", 8 bit" if question.in_bytes else "")
 
-    def request(self, metric: str, target: str, code: Sequence[str], options: Mapping[str, object]) -> Request:
+    def request(self, metric: str, target: str, code: Sequence[str], options: Mapping[str, object]) -> RunRequest:
         """A measurement of this critic."""
         trained = self.trained
-        return Request(
+        return RunRequest(
             metric=metric + self.added,
             target=target,
             code_sha256=sources.code_digest(*code),
@@ -90,7 +90,7 @@ class Subject:
             asked=AskedOfReceipts(None, None, None),
         )
 
-    def kept(self, request: Request, numbers: Mapping[str, Measured]) -> Receipt:
+    def kept(self, request: RunRequest, numbers: Mapping[str, Measured]) -> Receipt:
         """The receipt of new numbers, which it is added to the others of the run."""
         receipt = receipt_of(
             request,
