@@ -99,10 +99,11 @@ def data(tmp_path, monkeypatch) -> Path:
     cifar10(tmp_path, monkeypatch)
     # What `dataset.path` is, by the name of the data set.
     paths = tmp_path / "paths"
-    (paths / "folder").mkdir(parents=True)
-    for index in range(8):
-        pixels = generator.integers(0, 256, (20, 24, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(paths / "folder" / f"{index}.png")
+    for name in ("ant", "bee"):
+        (paths / "folder" / name).mkdir(parents=True)
+        for index in range(8):
+            pixels = generator.integers(0, 256, (20, 24, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(paths / "folder" / name / f"{index}.png")
     np.save(paths / "array.npy", generator.integers(0, 256, (8, 20, 20), dtype=np.uint8))
     np.savetxt(paths / "points.csv", generator.normal(size=(50, 2)), delimiter=",")
     return tmp_path
@@ -300,6 +301,7 @@ def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monke
         "non_saturating": only("non_saturating", "kl"),
         "divergence_matrix": [*MATRIX, *only("divergence_matrix", "kl", "wgan_gp")],
         "fgan_mnist": ["train.batch_size=8"],
+        "cifar10_classifier": ["train.batch_size=8"],
     }
     arguments = [f"experiment={experiment}", "train.steps=1", *shorter.get(experiment, [])]
     if "dataset.path" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
 Crop = Literal["centre", "random", "none", "pad"]
 
@@ -97,11 +97,12 @@ def decode(file: BinaryIO, name: str, target: Target) -> Picture:
         size = opened.size
         # JPEG decodes a photograph at ½, ¼ or ⅛ of its size several times faster.
         opened.draft(None, (4 * target.resolution, 4 * target.resolution))
-        image, brightest = _eight_bits(ImageOps.exif_transpose(opened), opened, target.white)
+        image, brightest = _eight_bits(_upright(opened), opened, target.white)
         if "A" in image.getbands() or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        image = _square(image.convert("L" if target.channels == 1 else "RGB"), name, target)
+        mode = "L" if target.channels == 1 else "RGB"
+        image = _square(image if image.mode == mode else image.convert(mode), name, target)
     except (NoPictureError, BadPictureError):
         raise
     except Exception as error:  # Pillow's decoders raise errors of any kind
@@ -185,6 +186,13 @@ def _why_unidentified(file: BinaryIO, start: bytes) -> str:
     return "is a damaged image, or of a kind that Pillow does not decode"
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """The image as its metadata say that it was held. Most say nothing, and are not copied."""
+    image.load()  # in a PNG they may come after the pixels
+    turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    return ImageOps.exif_transpose(image) if turned else image
+
+
 def _eight_bits(image: Image.Image, opened: Image.Image, white: int | None) -> tuple[Image.Image, int | None]:
     """Deep grey images scaled to 8 bits, of which Pillow would cut off all above 255, and their highest value."""
     if image.mode == "F":
@@ -208,6 +216,8 @@ def _eight_bits(image: Image.Image, opened: Image.Image, white: int | None) -> t
 
 def _square(image: Image.Image, name: str, target: Target) -> Image.Image:
     size = (target.resolution, target.resolution)
+    if image.size == size:
+        return image
     if target.crop == "none":
         return image.resize(size, Image.Resampling.LANCZOS)
     if target.crop == "pad":
