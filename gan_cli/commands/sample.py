@@ -214,7 +214,7 @@ class Drawn:
             here, there = int(leg), (int(leg) + 1) % count
             latents = middle + slerp(stops[:, here], stops[:, there], position)
             given = None if labels is None else self._between(labels[:, here], labels[:, there], position)
-            images = sampling.generate(self.generator, latents, given, self.batch_size)
+            images = sampling.generate(self.generator, latents, given)
             film.append(pictures.enlarged(make_grid(as_uint8(images), nrow=4, padding=2, pad_value=255), 480))
         buffer = io.BytesIO()
         film[0].save(buffer, format="gif", save_all=True, append_images=film[1:], duration=80, loop=0)

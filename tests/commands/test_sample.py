@@ -325,3 +325,38 @@ def test_slerp_goes_from_end_to_end_on_the_arc():
     torch.testing.assert_close(angle(start, third), angle(start, end) / 3)
     torch.testing.assert_close(slerp(start, start, 0.5), start)
     assert slerp(start, -start, 0.5).isfinite().all()
+
+
+def test_samples_are_made_a_batch_at_a_time_and_are_the_same_whatever_its_size(images_run, sample, monkeypatch):
+    whole = np.load(sample(images_run, "whole.npy", "-n", "20"))
+    asked = []
+    generate = sampling.generate
+
+    def noted(generator, latents, *rest, **named):
+        asked.append(len(latents))
+        return generate(generator, latents, *rest, **named)
+
+    monkeypatch.setattr(sampling, "generate", noted)
+    parted = np.load(sample(images_run, "parted.npy", "-n", "20", "--batch-size", "6"))
+    assert asked == [6, 6, 6, 2]
+    assert np.array_equal(parted, whole)
+    sample(images_run, "pngs", "-n", "7", "--batch-size", "3")
+    assert asked[4:] == [3, 3, 1]
+
+
+def test_the_size_of_a_batch_is_that_of_the_config(tmp_path, sample, monkeypatch):
+    run = train(tmp_path / "run", "train.steps=1", *SMALL_IMAGES, "device.generation_batch_size=9")
+    asked = []
+
+    def blank(generator, latents, labels, batch_size):
+        asked.append(batch_size)
+        return torch.zeros(len(latents), 1, SIDE, SIDE)
+
+    monkeypatch.setattr(sampling, "generate", blank)
+    sample(run, "images.npy", "-n", "20")
+    assert asked == [9, 9, 9]
+
+
+def test_a_batch_of_nothing_is_refused(images_run, inside, tmp_path):
+    finished = inside("gan-sample", str(images_run), "--batch-size", "0", "--out", str(tmp_path / "a.png"))
+    assert (finished.code, finished.err) == (2, "gan-sample: --batch-size 0 must be at least 1\n")

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from gan_cli import sampling
 from gan_cli.assembly.games import assemble
+from gan_cli.datasets import cache
 from gan_cli.datasets.base import Dataset, Endless, Images, as_uint8
 from gan_cli.datasets.generated import Fresh, Generated
 from gan_cli.errors import ConfigError
@@ -251,3 +253,21 @@ def test_the_assembly_opens_runs_for_data_within_data(runs):
         f'dataset.second="generated:run={runs / "digits"}"', *SMALL,
     )  # fmt: skip
     assert assemble(config).dataset.origin == {"second": Generated(str(runs / "digits"), open_run).made().origin}
+
+
+def test_many_drawn_images_lie_in_a_file_and_are_the_same(monkeypatch):
+    whole = generated(n=1100)
+    monkeypatch.setattr(cache, "LARGE", 1100)
+    made = []
+    memmap = np.memmap
+
+    def noted(*given, **named):
+        made.append(named["shape"])
+        return memmap(*given, **named)
+
+    monkeypatch.setattr(np, "memmap", noted)
+    parted = generated(n=1100)
+    assert isinstance(whole, Images)
+    assert isinstance(parted, Images)
+    assert torch.equal(parted.images, whole.images)
+    assert made == [(1100, 1, 1, 1)]

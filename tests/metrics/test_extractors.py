@@ -18,12 +18,15 @@ from gan_cli.datasets.images import FashionMnist, Mnist, Mnist5k
 from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.errors import ConfigError
 from gan_cli.files import file_digest
+from gan_cli.metrics.base import Metric
+from gan_cli.metrics.conditional import ClassFrechet
 from gan_cli.metrics.extractors import classifier
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.extractors.classifier import Classifier
 from gan_cli.metrics.extractors.inception import Inception
 from gan_cli.metrics.extractors.raw import Raw
 from gan_cli.metrics.frechet import FrechetDistance
+from gan_cli.metrics.kernel import KernelDistance
 from gan_cli.metrics.neighbours import Neighbours
 from gan_cli.runs.classifiers import open_classifier
 from tests.helpers.commands import Command
@@ -278,3 +281,35 @@ def test_inceptions_weights_are_downloaded_once_to_where_torch_keeps_such_files(
     for _ in range(2):
         assert Inception(None).digest() == file_digest(path)
     assert asked == [(url, str(path), path.stem.rpartition("-")[2], False)]
+
+
+# Dimensions
+
+
+@pytest.mark.parametrize("metric", [FrechetDistance, ClassFrechet])
+def test_features_of_more_dimensions_than_a_cubic_cost_allows_are_refused(metric: type[Metric]) -> None:
+    labels = torch.arange(200) % 2
+    small, large = (
+        Images(random_images(200, 0, side, channels), labels, classes=["a", "b"])
+        for side, channels in ((64, 1), (37, 3))
+    )
+    node = {"_target_": f"{metric.__module__}.{metric.__name__}", "samples": 200}
+    built = parts.metric(OmegaConf.create(node), "metric.frechet", small, Raw(), has_labels=True)  # 4,096
+    assert isinstance(built, metric)
+    with pytest.raises(ConfigError) as raised:
+        parts.metric(OmegaConf.create(node), "metric.frechet", large, Raw(), has_labels=True)
+    assert str(raised.value) == (
+        "metric.frechet: its cost is cubic in the dimensions of the features, which are 4,107 here and may be 4,096:"
+        " choose metric/extractor=classifier, fashion_mnist, inception or mnist"
+    )
+    kernel = OmegaConf.create({"_target_": f"{KernelDistance.__module__}.KernelDistance", "samples": 9})
+    assert parts.metric(kernel, "metric.kernel", large, Raw(), has_labels=True)  # whose cost is linear in them
+
+
+@pytest.mark.parametrize(("name", "dimensions"), [("mnist", 128), ("fashion_mnist", 128)])
+def test_the_dimensions_of_shipped_features_are_told(name: str, dimensions: int) -> None:
+    assert shipped(name).dimensions((1, 28, 28)) == dimensions
+    assert shipped(name).dimensions((3, 28, 28)) == 3 * dimensions
+    assert Raw().dimensions((3, 5, 5)) == 75
+    assert Raw().dimensions((2,)) == 2
+    assert Inception(None).dimensions((3, 32, 32)) == 2048  # without its weights, which are not there
