@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from omegaconf import DictConfig
@@ -39,6 +40,19 @@ class Setup:
     """Those that apply, by name."""
     refusals: Mapping[str, str]
     """Why the others do not."""
+
+    def needs_extractor(self, metric: str) -> bool:
+        """Whether a metric looks at features."""
+        return metric in self.metrics and self.metrics[metric].looks_at != "samples"
+
+    @cached_property
+    def without_extractor(self) -> ConfigError | None:
+        """Why there are no features, such as weights that cannot be downloaded: asked once, and not by each metric."""
+        try:
+            self.extractor.digest()
+        except ConfigError as error:
+            return error
+        return None
 
 
 def setup(
@@ -84,6 +98,9 @@ def take(
     for request in requests:
         if earlier := [receipt for receipt in known if request.is_answered_by(receipt)]:
             measured[request.metric] = earlier[-1]
+            continue
+        if setup.needs_extractor(request.metric) and setup.without_extractor is not None:
+            failures[request.metric] = setup.without_extractor
             continue
         figures: dict[str, bytes] = {}
         try:

@@ -127,8 +127,10 @@ def _check_names(of_data: Sequence[str], of_features: Sequence[str]) -> None:
 
 
 def warn_of_other_data(features: Extractor, data: Dataset, metrics: Iterable[Metric]) -> None:
-    """Warn if metrics look at features that were made for what the data are not known to show."""
+    """Warn if metrics look at features that were made for what the data are not known to show, by word or by class."""
     if features.made_for in (None, data.shows) or all(metric.looks_at == "samples" for metric in metrics):
+        return
+    if data.classes and set(data.classes) <= set(features.class_names(tuple(data.sample_shape))):
         return
     shown = "the data do not say what they show" if data.shows is None else f"the data show {data.shows}"
     logger.warning(

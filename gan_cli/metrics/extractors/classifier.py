@@ -1,10 +1,10 @@
-"""The classifiers that come with the program, whose features stand in for Inception's on small grey pictures."""
+"""The classifiers that come with the program, whose features stand in for Inception's on small pictures."""
 
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from safetensors import SafetensorError
@@ -20,17 +20,13 @@ from gan_cli.metrics.extractors.base import Extractor, Features
 
 WEIGHTS = Path(__file__).parent / "weights"
 
-SHOWN = {"mnist": "digits", "fashion_mnist": "clothes"}
+SHOWN = {"mnist": "digits", "fashion_mnist": "clothes", "cifar10": "CIFAR-10's animals and vehicles"}
 """What the pictures show that the networks were trained on."""
 
-NAMES = {"mnist": DIGITS, "fashion_mnist": CLOTHES}
+ANIMALS_AND_VEHICLES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+NAMES = {"mnist": DIGITS, "fashion_mnist": CLOTHES, "cifar10": ANIMALS_AND_VEHICLES}
 """The classes that they tell."""
-
-SIDE = 28
-"""The side, in pixels, of the pictures that the networks were trained on."""
-
-WIDTH = 32
-"""The networks' channels at full size; they have four times as many features."""
 
 
 class Classifier(Extractor):
@@ -41,7 +37,14 @@ class Classifier(Extractor):
 
     classifies = True
 
-    def __init__(self, weights: Literal["mnist", "fashion_mnist"], sha256: str) -> None:
+    colours: ClassVar[str] = "grey"
+    channels: ClassVar[int] = 1
+    side: ClassVar[int] = 28
+    """Of the pictures that the network was trained on, in pixels."""
+    width: ClassVar[int] = 32
+    """The network's channels at full size; it has four times as many features."""
+
+    def __init__(self, weights: Literal["mnist", "fashion_mnist", "cifar10"], sha256: str) -> None:
         self.weights = weights
         self.made_for = SHOWN[weights]
         self.path = WEIGHTS / f"{weights}.safetensors"
@@ -49,9 +52,8 @@ class Classifier(Extractor):
 
     def class_names(self, sample_shape: tuple[int, ...]) -> Sequence[str]:
         of_one = NAMES[self.weights]
-        if sample_shape[0] == 1:
-            return of_one
-        return ["".join(names) for names in product(of_one, repeat=sample_shape[0])]
+        pictures = sample_shape[0] // self.channels
+        return of_one if pictures == 1 else ["".join(names) for names in product(of_one, repeat=pictures)]
 
     def digest(self) -> str:
         return self.sha256
@@ -60,11 +62,12 @@ class Classifier(Extractor):
         if len(dataset.sample_shape) != 3:
             raise ValueError("needs images: choose metric/extractor=raw")
         channels = dataset.sample_shape[0]
-        if channels != 1 and not dataset.is_stacked:
+        if channels != self.channels and not (dataset.is_stacked and self.channels == 1):
             raise NeedsError(
-                f"weights={self.weights} were made for grey {self.made_for}, and these images have {channels} channels",
+                f"weights={self.weights} were made for {self.made_for} in {self.colours}, and these images have"
+                f" {channels} channel{'s' * (channels > 1)}",
                 "metric/extractor",
-                lambda of: not issubclass(of, Classifier),
+                lambda of: not issubclass(of, Classifier) or of.channels == channels,
             )
 
     @cached_property
@@ -76,7 +79,8 @@ class Classifier(Extractor):
             raise ConfigError(f"{self.path} cannot be read ({error}): reinstall gan-cli") from error
         if digest != self.sha256:
             raise ConfigError(f"{self.path} is not the file of metric.extractor.sha256: reinstall gan-cli")
-        network = SmallCNN((1, SIDE, SIDE), len(NAMES[self.weights]), WIDTH, dropout=0.0)
+        shape = (self.channels, self.side, self.side)
+        network = SmallCNN(shape, len(NAMES[self.weights]), self.width, dropout=0.0)
         missing, unexpected = network.load_state_dict(weights, strict=False)
         assert not unexpected
         assert all(name.endswith("num_batches_tracked") for name in missing)  # these play no part in evaluation
@@ -84,14 +88,27 @@ class Classifier(Extractor):
 
     @torch.no_grad()
     def __call__(self, samples: Tensor) -> Features:
-        n, channels, *_ = samples.shape
-        pictures = samples.reshape(n * channels, 1, *samples.shape[2:])
-        if pictures.shape[-1] != SIDE:
-            pictures = resized(pictures, SIDE)
+        n, channels, *size = samples.shape
+        stacked = channels // self.channels
+        pictures = samples.reshape(n * stacked, self.channels, *size)
+        if pictures.shape[-1] != self.side:
+            pictures = resized(pictures, self.side)
         network = self._network.to(samples.device)
         vectors = network.features(to_unit_range(pictures))
-        logs = network.head(vectors).log_softmax(1).reshape(n, channels, -1)
+        logs = network.head(vectors).log_softmax(1).reshape(n, stacked, -1)
         joint = logs[:, 0]
-        for channel in range(1, channels):  # the classes of independent channels multiply
+        for channel in range(1, stacked):  # the classes of independent channels multiply
             joint = (joint[:, :, None] + logs[:, channel, None, :]).flatten(1)
         return Features(vectors.reshape(n, -1), joint)
+
+
+class ColourClassifier(Classifier):
+    """160 pooled features and ten class probabilities of a picture in colour."""
+
+    colours = "colour"
+    channels = 3
+    side = 32
+    width = 40
+
+    def __init__(self, weights: Literal["cifar10"], sha256: str) -> None:
+        super().__init__(weights, sha256)
