@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from gan_cli import sources
+from gan_cli import sampling, sources
 from gan_cli.files import file_digest
-from gan_cli.metrics import sliced, subject
+from gan_cli.metrics import sliced
+from gan_cli.models.base import Generator
 from gan_cli.runs import read, receipts
 from gan_cli.runs.folder import RunFolder
 from tests.helpers.commands import Command, call
@@ -123,8 +125,17 @@ def test_the_numbers_do_not_depend_on_the_batch_size(
     digits: Path, tmp_path: Path, inside: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = numbers_of(digits, tmp_path, inside)
-    monkeypatch.setattr(subject, "BATCH_SIZE", 37)
-    assert numbers_of(digits, tmp_path, inside, "--device=cpu") == pytest.approx(numbers, rel=1e-4, abs=1e-6)
+    sizes = []
+    generate = sampling.generate
+
+    def noted(generator: Generator, latents: Tensor, labels: Tensor | None, batch_size: int) -> Tensor:
+        sizes.append(len(latents))
+        return generate(generator, latents, labels, batch_size)
+
+    monkeypatch.setattr(sampling, "generate", noted)
+    given = numbers_of(digits, tmp_path, inside, "--device=cpu", "--batch-size=37")
+    assert given == pytest.approx(numbers, rel=1e-4, abs=1e-6)
+    assert max(sizes) == 37
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

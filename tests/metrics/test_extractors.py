@@ -128,7 +128,7 @@ def measurable(data: Dataset, extractor: str) -> bool:
         parts.metric(node, "metric.frechet", data, shipped(extractor), has_labels=False)
     except ConfigError as error:
         message = (
-            rf"metric.extractor.weights={extractor} were made for grey (digits|clothes), and these images have 3"
+            rf"metric.extractor.weights={extractor} were made for (digits|clothes) in grey, and these images have 3"
             r" channels: choose metric/extractor=classifier, inception or raw"
         )
         assert error.exit_code == 2
@@ -196,7 +196,7 @@ def test_a_folder_of_digits_is_measured_by_their_features_and_colours_are_refuse
     ]
     refused = inside("gan-train", *run)
     assert (refused.code, Path("outputs").exists()) == (2, False)
-    assert refused.err.startswith("gan-train: metric.extractor.weights=mnist were made for grey digits, and these ")
+    assert refused.err.startswith("gan-train: metric.extractor.weights=mnist were made for digits in grey, and these ")
     assert refused.err.count("\n") == 1
     finished = inside("gan-train", *run, "dataset.channels=1")
     assert finished.code == 0
