@@ -62,6 +62,12 @@ class Found:
             self.deep += 1
             self.brightest = max(self.brightest, (picture.brightest, name))
 
+    def described(self, images: str) -> str:
+        """Words on the images with the sizes that they had, and what was left out."""
+        smallest, largest = ("×".join(map(str, size)) for size in self.sizes)
+        words = f"{images}, {smallest} to {largest} pixels" if smallest != largest else f"{images}, {smallest} pixels"
+        return words + (f"; left out: {self.in_words()}" if self.bad or self.left_out else "")
+
     def in_words(self) -> str:
         """What was left out and why."""
         words = [f"{count:,} {kind}" for kind, count in sorted(self.left_out.items())]

@@ -47,7 +47,7 @@ def unavailable(name: str, wanted: Digests, root: Path, error: Exception) -> Con
 
 
 def reason(error: Exception) -> str:
-    return str(getattr(error, "reason", None) or error or type(error).__name__).splitlines()[-1]
+    return str(getattr(error, "reason", None) or error or type(error).__name__).splitlines()[-1].rstrip(".")
 
 
 @contextmanager

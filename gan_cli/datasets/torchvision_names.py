@@ -5,13 +5,14 @@ from difflib import get_close_matches
 
 from torchvision import datasets
 
-from gan_cli.datasets import torchvision_tensors
+from gan_cli.datasets import torchvision_files, torchvision_tensors
 from gan_cli.errors import did_you_mean
 
 ELSEWHERE = {
     "MNIST": "dataset=mnist",
     "FashionMNIST": "dataset=fashion_mnist",
     **{name: f"dataset=torchvision dataset.name={name}" for name in torchvision_tensors.SETS},
+    **{name: f"dataset=torchvision_images dataset.name={name}" for name in torchvision_files.SETS},
 }
 """The options that read other data sets."""
 

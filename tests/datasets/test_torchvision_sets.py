@@ -297,8 +297,8 @@ def test_a_relative_of_mnist_that_is_not_the_published_one_is_named(tmp_path, mo
         ("emnist", r"name=emnist has variants: choose one of EMNIST-balanced, .*, EMNIST-letters, EMNIST-mnist$"),
         ("EMNIST-letter", r"did you mean EMNIST-letters\?"),
         ("FashionMNIST", r"choose dataset=fashion_mnist$"),
-        ("CelebA", r"name=CelebA is not among those that can be read, CIFAR10, .*dataset=folder"),
-        ("FakeData", r"name=FakeData is not among those that can be read"),
+        ("celeba", r"name=celeba is read by another option: choose dataset=torchvision_images dataset.name=CelebA$"),
+        ("FakeData", r"name=FakeData is not among those that can be read, CIFAR10, .*dataset=folder"),
     ],
 )
 def test_other_names_are_refused_with_the_nearest(tmp_path, name, message):

@@ -28,7 +28,7 @@ def labels(split: str, classes: int = 10) -> NDArray[np.uint8]:
     return (np.arange(COUNTS[split]) * 3 % classes).astype(np.uint8)
 
 
-def _md5(raw: bytes) -> str:
+def md5(raw: bytes) -> str:
     return hashlib.md5(raw, usedforsecurity=False).hexdigest()
 
 
@@ -36,7 +36,7 @@ def _put(folder: Path, files: dict[str, bytes]) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, raw in files.items():
         (folder / name).write_bytes(raw)
-    return {name: _md5(raw) for name, raw in files.items()}
+    return {name: md5(raw) for name, raw in files.items()}
 
 
 def _archived(folder: Path) -> bytes:
@@ -60,7 +60,7 @@ def cifar10(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
     patch.setattr(kind, "test_list", [[name, digests[name]] for name, _ in kind.test_list])
     patch.setattr(kind, "meta", kind.meta | {"md5": digests["batches.meta"]})
     archive = _archived(root / kind.base_folder)
-    patch.setattr(kind, "tgz_md5", _md5(archive))
+    patch.setattr(kind, "tgz_md5", md5(archive))
     return {kind.filename: archive}
 
 
@@ -91,7 +91,7 @@ def stl10(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
     patch.setattr(kind, "train_list", [[name, digests[name]] for name, _ in kind.train_list])
     patch.setattr(kind, "test_list", [[name, digests[name]] for name, _ in kind.test_list])
     archive = _archived(root / kind.base_folder)
-    patch.setattr(kind, "tgz_md5", _md5(archive))
+    patch.setattr(kind, "tgz_md5", md5(archive))
     return {kind.filename: archive}
 
 
@@ -121,7 +121,7 @@ def qmnist(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
         contents = (_idx(pixels(split, 1, 28)[:, 0]), _idx(facts))
         urls = [url for url, _ in resources[split]]
         files |= {url.rpartition("/")[2]: raw for url, raw in zip(urls, contents, strict=True)}
-        resources[split] = [(url, _md5(raw)) for url, raw in zip(urls, contents, strict=True)]
+        resources[split] = [(url, md5(raw)) for url, raw in zip(urls, contents, strict=True)]
     _put(root / "QMNIST" / "raw", files)
     patch.setattr(datasets.QMNIST, "resources", resources)
     return files
