@@ -29,6 +29,7 @@ from tests.helpers.configs import TINY, compose
 from tests.helpers.resuming import advance
 from tests.helpers.runs import record, train
 from tests.helpers.torchvision_files import cifar10
+from tests.helpers.torchvision_images import put
 
 YAMLS = {str(path.relative_to(CONFIGS).with_suffix("")): path for path in sorted(CONFIGS.rglob("*.yaml"))}
 INJECTED = {"sample_shape", "class_count", "open_classifier", "params", "open_run"}
@@ -97,6 +98,7 @@ def data(tmp_path, monkeypatch) -> Path:
             file.write_bytes(raw)
             monkeypatch.setitem(published.digests, name, hashlib.md5(raw, usedforsecurity=False).hexdigest())
     cifar10(tmp_path, monkeypatch)
+    put("CelebA", tmp_path, monkeypatch)
     # What `dataset.path` is, by the name of the data set.
     paths = tmp_path / "paths"
     for name in ("ant", "bee"):

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,22 +28,15 @@ class Listed(NamedTuple):
     """Why it is not opened."""
 
 
-class Directory:
-    """All that is in a folder and below it, links followed, but for names with a leading dot.
-
-    Those are the litter of file managers, such as macOS's "._photo.jpg".
-    """
+class Files:
+    """Files in a folder, in an order that is given."""
 
     is_archive = False
 
-    def __init__(self, path: Path) -> None:
-        """Raises `ConfigError`."""
+    def __init__(self, path: Path, files: Sequence[Listed]) -> None:
         self.path = path
-        try:
-            self._files = sorted(_below(str(path), "", ()), key=lambda file: in_order(file.name))
-        except OSError as error:
-            raise ConfigError(f"dataset.path: {error.filename} cannot be read: {error.strerror}") from error
-        self.count: int | None = len(self._files)
+        self._files = files
+        self.count: int | None = len(files)
 
     def identity(self, *, verify: bool) -> str:
         """A digest of the names and of the bytes; unless they are to be verified, the stamps stand for the bytes.
@@ -75,6 +68,25 @@ class Directory:
         return open(f"{self.path}/{file.name}", "rb")  # noqa: PTH123 - a Path takes as long as opening it
 
 
+class Directory(Files):
+    """All that is in a folder and below it, links followed, but for names with a leading dot.
+
+    Those are the litter of file managers, such as macOS's "._photo.jpg".
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises `ConfigError`."""
+        try:
+            super().__init__(path, sorted(_below(str(path), "", ()), key=lambda file: in_order(file.name)))
+        except OSError as error:
+            raise ConfigError(f"dataset.path: {error.filename} cannot be read: {error.strerror}") from error
+
+
+def stamped(path: Path, names: Iterable[str]) -> list[Listed]:
+    """The files of these names in a folder. Raises `OSError` for one that is missing."""
+    return [Listed(name, _stamp((path / name).stat())) for name in names]
+
+
 def _sha256(path: Path) -> str:
     """The digest of a file: a small one is read at once, as a buffer would take longer."""
     with path.open("rb") as content:
@@ -99,11 +111,15 @@ def _below(top: str, folder: str, above: tuple[tuple[int, int], ...]) -> Iterato
             yield Listed(name, str(error.strerror))  # opening it says so again
             continue
         if stat.S_ISREG(status.st_mode):
-            times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
-            yield Listed(name, f"{status.st_size} {times} {status.st_dev} {status.st_ino}")
+            yield Listed(name, _stamp(status))
         elif not stat.S_ISDIR(status.st_mode):
             yield Listed(name, "special", "no regular file")
         elif (status.st_dev, status.st_ino) in above:
             yield Listed(name, "loop", "a folder that holds itself")
         else:
             yield from _below(top, name, above)
+
+
+def _stamp(status: os.stat_result) -> str:
+    times = f"{status.st_mtime_ns} {status.st_ctime_ns}"
+    return f"{status.st_size} {times} {status.st_dev} {status.st_ino}"

@@ -158,15 +158,12 @@ class Folder(Images):
     @property
     def description(self) -> str:
         """How many images, of which classes and sizes, and what was left out."""
-        found = self._found
         words = f"{len(self):,} image{'s' * (len(self) > 1)}"
         if self.labels is not None:
             words += f" in {len(self.classes)} class{'es' * (len(self.classes) > 1)}"
         if self._splits and self.split:
             words += f" of {self._splits[self.split]}/"
-        smallest, largest = found.sizes_in_words()
-        words += f", {smallest} to {largest} pixels" if smallest != largest else f", {smallest} pixels"
-        return words + (f"; left out: {found.in_words()}" if found.bad or found.left_out else "")
+        return self._found.described(words)
 
     def _rows(self, images: Tensor, chosen: Tensor) -> Tensor:
         return copied(images, chosen, self._root)

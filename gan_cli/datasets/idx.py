@@ -33,6 +33,9 @@ MIRROR_SECONDS = 15
 NPM_SECONDS = 300
 """How long the whole npm command may take."""
 
+INT32 = 0x0C
+"""The byte that says so in an IDX file."""
+
 Source = Callable[[Collection[str]], Iterator[tuple[str, bytes]]]
 """Yields the names asked for with the raw bytes of each; raises `UnavailableError`."""
 
@@ -142,10 +145,13 @@ def _keep(path: Path, raw: bytes) -> None:
 
 
 def tensor(raw: bytes) -> Tensor:
-    """What an IDX file holds: uint8 of any shape."""
-    # torchvision's reader takes only the name of an ungzipped file. Byte 3 counts the dimensions.
+    """What an IDX file holds, of any shape: uint8, or int32."""
+    # torchvision's reader takes only the name of an ungzipped file. Byte 2 is the type, byte 3 counts the dimensions.
     shape = np.frombuffer(raw, ">u4", count=raw[3], offset=4).tolist()
-    return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=4 + 4 * len(shape)).reshape(shape)
+    start = 4 + 4 * len(shape)
+    if raw[2] == INT32:
+        return torch.from_numpy(np.frombuffer(raw, ">i4", offset=start).astype(np.int32)).reshape(shape)
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8, offset=start).reshape(shape)
 
 
 def from_mirror(url: str, names: Collection[str]) -> Iterator[tuple[str, bytes]]:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 DECODER_VERSION = 3
 """Part of the key of the cache: raise it whenever the same file would become other pixels."""
 
+Arrange = Callable[[Found], tuple[list[int], list[int]]]
+"""Puts the names of images in order; the order, and where parts of it begin, as `Filled` has them."""
+
 
 def opened(path: Path, target: Target, root: Path, *, strict: bool, by_split: bool, verify: bool) -> Kept:
     """The images of a path and what `Found` tells of them, kept in `root` for the next run if it can be written.
@@ -32,33 +35,43 @@ def opened(path: Path, target: Target, root: Path, *, strict: bool, by_split: bo
     `strict` demands it; nothing is written then.
     """
     source = _source(path)
-    image_shape = (target.channels, target.resolution, target.resolution)
 
-    def fill(file: BinaryIO) -> Filled:
-        found = decode_all(source, target, file, strict=strict)
+    def arrange(found: Found) -> tuple[list[int], list[int]]:
         if source.is_archive:
             _remove_top(found)
         layout.check([*found.names, *found.bad], path, by_split=by_split)
         _refuse_without_images(found, path)
         order = layout.ordered(found.names)
         found.names = [found.names[index] for index in order]
-        return Filled(image_shape, order, _starts(found.names), vars(found))
+        return order, _starts(found.names)
+
+    return kept(source, target, root, arrange, strict=strict, verify=verify)
+
+
+def kept(source: Source, target: Target, root: Path, arrange: Arrange, *, strict: bool, verify: bool) -> Kept:
+    """The images of a source, decoded or as an earlier run kept them in `root`. Raises as `opened` does."""
+    image_shape = (target.channels, target.resolution, target.resolution)
+
+    def fill(file: BinaryIO) -> Filled:
+        found = decode_all(source, target, file, strict=strict)
+        order, starts = arrange(found)
+        return Filled(image_shape, order, starts, vars(found))
 
     options = {"version": DECODER_VERSION, **asdict(target), "files": source.identity(verify=verify)}
     cache = ImageCache(root, hashlib.sha256(json.dumps(options).encode()).hexdigest())
-    if kept := cache.read(verify=verify):
-        return kept
+    if images := cache.read(verify=verify):
+        return images
     most = None if source.count is None else source.count * math.prod(image_shape)
     try:
         with cache.claimed():
             # Another process may have written it by now.
-            if (kept := cache.read(verify=verify)) is None:
+            if (images := cache.read(verify=verify)) is None:
                 cache.write(fill, most)
-                kept = cache.read()
+                images = cache.read()
     except OSError as error:
         logger.warning("the decoded images could not be kept for the next run: %s", error)
-        kept = None
-    return kept or in_memory(fill)
+        images = None
+    return images or in_memory(fill)
 
 
 def first_image(path: Path) -> tuple[str, tuple[int, int], bool]:

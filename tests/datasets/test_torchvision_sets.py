@@ -1,8 +1,11 @@
 """Data sets that torchvision reads: whose pixels they are, where the files may come from, and what is refused."""
 
+import gzip
+import io
 import pickle
 import shutil
 import socket
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from urllib.error import URLError
@@ -14,7 +17,8 @@ from torchvision import datasets
 from torchvision.datasets import utils
 
 from gan_cli.datasets.base import Images
-from gan_cli.datasets.torchvision_sets import SETS, STL10_CLASSES, TorchvisionSet
+from gan_cli.datasets.torchvision_sets import TorchvisionSet
+from gan_cli.datasets.torchvision_tensors import SETS, STL10_CLASSES
 from gan_cli.errors import ConfigError
 from tests.helpers import torchvision_files
 from tests.helpers.commands import Command
@@ -23,11 +27,16 @@ from tests.helpers.torchvision_files import cifar10, labels, pixels
 
 DIGITS = [str(digit) for digit in range(10)]
 
+NUMERALS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+
 STAND_INS = [
     ("CIFAR10", cifar10, (3, 32), [f"class {label}" for label in range(10)]),
     ("SVHN", torchvision_files.svhn, (3, 32), DIGITS),
     ("STL10", torchvision_files.stl10, (3, 96), list(STL10_CLASSES)),
     ("KMNIST", torchvision_files.kmnist, (1, 28), ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"]),
+    ("EMNIST-letters", torchvision_files.emnist, (1, 28), list("abcdefghijklmnopqrstuvwxyz")),
+    ("EMNIST-digits", torchvision_files.emnist, (1, 28), DIGITS),
+    ("QMNIST", torchvision_files.qmnist, (1, 28), [f"{digit} - {name}" for digit, name in enumerate(NUMERALS)]),
     ("USPS", torchvision_files.usps, (1, 16), DIGITS),
 ]
 
@@ -91,6 +100,31 @@ def test_cifar100_differs_from_cifar10_in_what_torchvision_says_of_it():
     assert set(files) == {f"cifar-100-python/{name}" for name in ("train", "test", "meta")}
     assert files["cifar-100-python/train"] == datasets.CIFAR100.train_list[0][1]
     assert SETS["CIFAR100"].archive() == {"cifar-100-python.tar.gz": datasets.CIFAR100.tgz_md5}
+
+
+def test_each_variant_of_emnist_is_a_name(tmp_path, monkeypatch):
+    variants = {name.partition("-")[2] for name in SETS if name.startswith("EMNIST")}
+    assert variants == set(datasets.EMNIST.splits)
+    torchvision_files.emnist(tmp_path, monkeypatch)
+    balanced = opened(tmp_path, "EMNIST-balanced")
+    assert list(balanced.classes) == list("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabdefghnqrt")
+    assert balanced.labels is not None
+    assert balanced.labels.tolist() == labels("train").tolist()
+
+
+def test_letters_are_turned_as_one_reads_them(tmp_path, monkeypatch):
+    """torchvision's own reader leaves them as they are published, with rows and columns exchanged."""
+    published = torchvision_files.emnist(tmp_path, monkeypatch)
+    with zipfile.ZipFile(io.BytesIO(published["gzip.zip"])) as archive:
+        for file in archive.namelist():
+            raw = gzip.decompress(archive.read(file))
+            (tmp_path / "EMNIST" / "raw" / Path(file).stem).write_bytes(raw)
+    theirs = datasets.EMNIST(tmp_path, "letters")
+    ours = opened(tmp_path, "EMNIST-letters")
+    torch.testing.assert_close(ours.images[:, 0], theirs.data.transpose(1, 2))
+    assert not torch.equal(ours.images[:, 0], theirs.data)
+    assert ours.labels is not None
+    torch.testing.assert_close(ours.labels, theirs.targets - 1)
 
 
 def test_other_sizes_and_channels_are_made_of_them(tmp_path, monkeypatch):
@@ -232,6 +266,20 @@ def test_an_archive_that_is_not_the_published_one_is_not_unpacked(tmp_path, monk
     assert {path.name for path in (tmp_path / "root").iterdir()} == {name}
 
 
+@pytest.mark.parametrize(
+    ("name", "put", "file"),
+    [
+        ("EMNIST-letters", torchvision_files.emnist, "EMNIST/raw/gzip.zip"),
+        ("QMNIST", torchvision_files.qmnist, "QMNIST/raw/qmnist-test-labels-idx2-int.gz"),
+    ],
+)
+def test_a_relative_of_mnist_that_is_not_the_published_one_is_named(tmp_path, monkeypatch, name, put, file):
+    put(tmp_path, monkeypatch)
+    (tmp_path / file).write_bytes((tmp_path / file).read_bytes() + b"more")
+    with pytest.raises(ConfigError, match=rf"{file} is not the file of {name} \(its MD5 is not \w+\): delete"):
+        opened(tmp_path, name)
+
+
 # The names
 
 
@@ -240,11 +288,17 @@ def test_an_archive_that_is_not_the_published_one_is_not_unpacked(tmp_path, monk
     [
         ("CIFR10", r"name=CIFR10 is not a data set of torchvision: did you mean CIFAR10\?"),
         ("cifr10", r"did you mean CIFAR10\?"),
-        ("nothing like it", r"choose one of CIFAR10, CIFAR100, KMNIST, STL10, SVHN, USPS"),
-        ("mnist", r"name=mnist is a data set of its own: choose dataset=mnist$"),
+        ("qmnits", r"did you mean QMNIST\?"),
+        (
+            "nothing like it",
+            r"choose one of CIFAR10, CIFAR100, EMNIST-balanced, .*, QMNIST, STL10, SVHN, USPS$",
+        ),
+        ("mnist", r"name=mnist is read by another option: choose dataset=mnist$"),
+        ("emnist", r"name=emnist has variants: choose one of EMNIST-balanced, .*, EMNIST-letters, EMNIST-mnist$"),
+        ("EMNIST-letter", r"did you mean EMNIST-letters\?"),
         ("FashionMNIST", r"choose dataset=fashion_mnist$"),
-        ("CelebA", r"name=CelebA is not among those that can be read, CIFAR10, .*dataset=folder"),
-        ("FakeData", r"name=FakeData is not among those that can be read"),
+        ("celeba", r"name=celeba is read by another option: choose dataset=torchvision_images dataset.name=CelebA$"),
+        ("FakeData", r"name=FakeData is not among those that can be read, CIFAR10, .*dataset=folder"),
     ],
 )
 def test_other_names_are_refused_with_the_nearest(tmp_path, name, message):

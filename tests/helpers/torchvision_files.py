@@ -6,6 +6,7 @@ import hashlib
 import io
 import pickle
 import tarfile
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def labels(split: str, classes: int = 10) -> NDArray[np.uint8]:
     return (np.arange(COUNTS[split]) * 3 % classes).astype(np.uint8)
 
 
-def _md5(raw: bytes) -> str:
+def md5(raw: bytes) -> str:
     return hashlib.md5(raw, usedforsecurity=False).hexdigest()
 
 
@@ -35,7 +36,7 @@ def _put(folder: Path, files: dict[str, bytes]) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for name, raw in files.items():
         (folder / name).write_bytes(raw)
-    return {name: _md5(raw) for name, raw in files.items()}
+    return {name: md5(raw) for name, raw in files.items()}
 
 
 def _archived(folder: Path) -> bytes:
@@ -59,7 +60,7 @@ def cifar10(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
     patch.setattr(kind, "test_list", [[name, digests[name]] for name, _ in kind.test_list])
     patch.setattr(kind, "meta", kind.meta | {"md5": digests["batches.meta"]})
     archive = _archived(root / kind.base_folder)
-    patch.setattr(kind, "tgz_md5", _md5(archive))
+    patch.setattr(kind, "tgz_md5", md5(archive))
     return {kind.filename: archive}
 
 
@@ -90,21 +91,54 @@ def stl10(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
     patch.setattr(kind, "train_list", [[name, digests[name]] for name, _ in kind.train_list])
     patch.setattr(kind, "test_list", [[name, digests[name]] for name, _ in kind.test_list])
     archive = _archived(root / kind.base_folder)
-    patch.setattr(kind, "tgz_md5", _md5(archive))
+    patch.setattr(kind, "tgz_md5", md5(archive))
     return {kind.filename: archive}
 
 
-def kmnist(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    def idx(array: NDArray[np.uint8]) -> bytes:
-        raw = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
-        return gzip.compress(raw, mtime=0)
+def _idx(array: NDArray[np.uint8] | NDArray[np.int32]) -> bytes:
+    kind = {1: 0x08, 4: 0x0C}[array.itemsize]
+    raw = bytes([0, 0, kind, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return gzip.compress(raw + array.astype(array.dtype.newbyteorder(">")).tobytes(), mtime=0)
 
+
+def kmnist(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
     files = {}
     for split, prefix in (("train", "train"), ("test", "t10k")):
-        files[f"{prefix}-images-idx3-ubyte.gz"] = idx(pixels(split, 1, 28)[:, 0])
-        files[f"{prefix}-labels-idx1-ubyte.gz"] = idx(labels(split))
+        files[f"{prefix}-images-idx3-ubyte.gz"] = _idx(pixels(split, 1, 28)[:, 0])
+        files[f"{prefix}-labels-idx1-ubyte.gz"] = _idx(labels(split))
     digests = _put(root / "KMNIST" / "raw", files)
     patch.setattr(datasets.KMNIST, "resources", list(digests.items()))
+    return files
+
+
+def qmnist(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """QMNIST, whose labels are rows of eight numbers, the class first."""
+    resources = dict(datasets.QMNIST.resources)
+    files: dict[str, bytes] = {}
+    for split in COUNTS:
+        facts = np.arange(COUNTS[split] * 8, dtype=np.int32).reshape(-1, 8) + 1000
+        facts[:, 0] = labels(split)
+        contents = (_idx(pixels(split, 1, 28)[:, 0]), _idx(facts))
+        urls = [url for url, _ in resources[split]]
+        files |= {url.rpartition("/")[2]: raw for url, raw in zip(urls, contents, strict=True)}
+        resources[split] = [(url, md5(raw)) for url, raw in zip(urls, contents, strict=True)]
+    _put(root / "QMNIST" / "raw", files)
+    patch.setattr(datasets.QMNIST, "resources", resources)
+    return files
+
+
+def emnist(root: Path, patch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """Three variants of EMNIST, whose pictures are published with rows and columns exchanged, and letters from 1."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for variant, first in (("letters", 1), ("balanced", 0), ("digits", 0)):
+            for split in COUNTS:
+                start = f"gzip/emnist-{variant}-{split}"
+                archive.writestr(f"{start}-images-idx3-ubyte.gz", _idx(pixels(split, 1, 28)[:, 0].transpose(0, 2, 1)))
+                archive.writestr(f"{start}-labels-idx1-ubyte.gz", _idx(labels(split) + np.uint8(first)))
+    files = {"gzip.zip": buffer.getvalue()}
+    digests = _put(root / "EMNIST" / "raw", files)
+    patch.setattr(datasets.EMNIST, "md5", digests["gzip.zip"])
     return files
 
 
