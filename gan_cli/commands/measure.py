@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from omegaconf import DictConfig
@@ -17,6 +18,7 @@ from gan_cli.config.build import build
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
 from gan_cli.errors import CommandError, ConfigError
+from gan_cli.files import shortest
 from gan_cli.metrics.base import Metric
 from gan_cli.metrics.extractors.base import Extractor
 from gan_cli.metrics.subject import RealSamples, Subject
@@ -89,7 +91,7 @@ def _setup(config: DictConfig, question: Question) -> Setup:
     config.device.precision = "float32"  # as the receipts say
     settings: Device = build(config.device, Device, "device")
     device = settings.activate()
-    dataset = known_data(question.run, config)
+    dataset = _data(config, question)
     divergence, extractor = parts.divergence(config), parts.extractor(config, open_classifier)
     run = load_run(question.run, question.step, device, question.allow)
     is_conditional = run.sampler(question.weights).conditional
@@ -106,6 +108,17 @@ def _setup(config: DictConfig, question: Question) -> Setup:
         raise ConfigError(next(iter(refusals.values())))
     parts.warn_of_other_data(extractor, dataset, metrics.values())
     return Setup(device, run, dataset, divergence, extractor, metrics, refusals)
+
+
+def _data(config: DictConfig, question: Question) -> Dataset:
+    """The data that the run learned of. Raises `ConfigError`, which names --data where they may have moved."""
+    path = config.dataset.get("path")
+    if path is None or question.data is not None:
+        return known_data(question.run, config)
+    remedy = "restore them, or name where they are now with --data PATH"
+    if not Path(path).expanduser().exists():
+        raise ConfigError(f"the data of {question.run}, dataset.path={shortest(path)}, do not exist: {remedy}")
+    return known_data(question.run, config, remedy)
 
 
 def _subject(setup: Setup, question: Question, requests: Sequence[Request]) -> tuple[Subject, Sequence[Request]]:

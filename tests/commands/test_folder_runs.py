@@ -64,9 +64,17 @@ def test_a_run_goes_on_whether_its_path_was_recorded_from_the_root_or_not(traine
 
 def test_data_that_moved_are_pointed_at(trained: Path, inside: Command) -> None:
     (trained / "images").rename(trained / "moved")
-    finished = inside("gan-eval", "outputs/run", *QUESTION)
-    assert finished.code == 2
-    assert "dataset.path=images does not exist" in finished.err
+    (said,) = inside("gan-eval", "outputs/run", *QUESTION).err.splitlines()
+    assert said == (
+        "gan-eval: the data of outputs/run, dataset.path=images, do not exist: restore them, or name where they are now"
+        " with --data PATH"
+    )
+    pictures(trained / "images", *range(5))
+    (said,) = inside("gan-eval", "outputs/run", *QUESTION).err.splitlines()
+    assert said == (
+        "gan-eval: outputs/run was trained on other data than dataset.path=images holds: restore them, or name where"
+        " they are now with --data PATH"
+    )
     assert inside("gan-eval", "outputs/run", *QUESTION, "--data", "moved").code == 0
     (receipt,) = read.receipts(trained / "outputs/run")
     assert receipt["dataset_sha256"] == record(trained / "outputs/run")["dataset"]
