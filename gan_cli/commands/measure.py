@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -122,7 +123,10 @@ def _data(config: DictConfig, question: Question) -> Dataset:
 
 
 def _subject(setup: Setup, question: Question, requests: Sequence[Request]) -> tuple[Subject, Sequence[Request]]:
-    """The players at the step that is asked for. If a damaged newest checkpoint was skipped, the requests are of it."""
+    """The players at the step that is asked for, and the requests, which may be of an older checkpoint or no split.
+
+    The newest checkpoint is skipped if it is damaged; the config does not tell whether the data have splits.
+    """
     run = setup.run
     try:
         real = RealSamples(setup.dataset, setup.extractor, question.seed, setup.device, question.split)
@@ -132,7 +136,8 @@ def _subject(setup: Setup, question: Question, requests: Sequence[Request]) -> t
     for network in (generator, critic):
         network.to(memory_format=torch.channels_last)  # as in training
     subject = Subject(generator, generator, critic, setup.divergence, real, question.seed)
-    return subject, [replace(request, step=run.step, checkpoint_sha256=run.checkpoint_sha256) for request in requests]
+    of_run = partial(replace, step=run.step, checkpoint_sha256=run.checkpoint_sha256)
+    return subject, [of_run(request, split=question.split or setup.dataset.split) for request in requests]
 
 
 def _measured(setup: Setup, subject: Subject, request: Request) -> tuple[Receipt, dict[str, bytes]]:

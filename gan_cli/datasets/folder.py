@@ -90,7 +90,7 @@ class Folder(Images):
     def _take(self, split: str | None, part: Part) -> None:
         """Be a part of the images of a split, or of all of them if there are no splits."""
         found = self._found
-        self.split = split
+        self.split = split if self._splits else None
         self._other: Folder | None = None
         folder = self._splits[split] if self._splits and split else ""
         names = layout.within(found.names, folder)
