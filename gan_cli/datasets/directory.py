@@ -42,7 +42,7 @@ class Directory:
         try:
             self._files = sorted(_below(str(path), "", ()), key=lambda file: in_order(file.name))
         except OSError as error:
-            raise ConfigError(f"dataset.path: {error.filename} cannot be read: {error.strerror}") from error
+            raise ConfigError(f"dataset.path={path}: {error.filename} cannot be read: {error.strerror}") from error
         self.count: int | None = len(self._files)
 
     def identity(self, *, verify: bool) -> str:
