@@ -88,6 +88,10 @@ class Job(ABC):
     def picture(self) -> bytes:
         """A PNG of the state as it stands, to be compared over the steps."""
 
+    def real_picture(self) -> bytes | None:
+        """A PNG of real data, to be compared with those of the state; None if there is nothing to compare."""
+        return None
+
     @abstractmethod
     def curves(self, metrics: Sequence[Mapping[str, float]]) -> bytes:
         """A PNG of the lines of metrics.jsonl."""
@@ -169,6 +173,9 @@ class GameJob(Job):
             title=samples.heading(self.state.step, is_raw=self.draws_raw),
             critic=self.state.critic,
         )
+
+    def real_picture(self) -> bytes | None:
+        return samples.real_picture(self.state.average, self.dataset, seed=self.seed)
 
     def curves(self, metrics: Sequence[Mapping[str, float]]) -> bytes:
         return pictures.curves(metrics, self.divergence.unit)

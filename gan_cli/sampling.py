@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from gan_cli.datasets.base import Batch, Dataset, Endless, Images
+from gan_cli.datasets.base import Batch, Dataset, Endless, Images, to_unit_range
 from gan_cli.errors import ConfigError
 from gan_cli.models.base import Critic, Generator
 from gan_cli.randomness import stream
@@ -21,6 +21,9 @@ GRID_CLASSES = 20
 GRID_COLUMNS = 10
 """The images of each class in a grid."""
 PLOTTED_POINTS = 2500
+DRAWN_AT_ONCE = 500
+MOST_DRAWN = 10_000
+"""Endless images among which those of each class are sought; rare classes may have too few."""
 
 
 def latents(generator: Generator, n: int, seed: int) -> Tensor:
@@ -107,3 +110,32 @@ def real_points(dataset: Endless, n: int, seed: int, device: torch.device | str)
     """`n` points of the data, drawn for no batch of a run."""
     drawn = dataset.batch(n, torch.Generator().manual_seed(stream(seed, "real samples")))
     return Batch(drawn.samples.to(device), None if drawn.labels is None else drawn.labels.to(device))
+
+
+def real_images(dataset: Dataset, n: int, seed: int) -> Tensor:
+    """`n` images of the data in [−1, 1], or all if there are fewer, which depend on the seed alone."""
+    source = torch.Generator().manual_seed(stream(seed, "real images"))
+    if isinstance(dataset, Images):
+        return to_unit_range(dataset.at(torch.randperm(len(dataset), generator=source)[:n]).samples)
+    assert isinstance(dataset, Endless)
+    return dataset.batch(n, source).samples
+
+
+def real_images_of_classes(dataset: Dataset, chosen: Sequence[int], n: int, seed: int) -> list[Tensor]:
+    """`n` images of each label in [−1, 1], or as many as are found, which depend on the seed alone."""
+    source = torch.Generator().manual_seed(stream(seed, "real images"))
+    if isinstance(dataset, Images):
+        assert dataset.labels is not None
+        order = torch.randperm(len(dataset), generator=source)
+        of_order = dataset.labels[order]
+        return [to_unit_range(dataset.at(order[of_order == label][:n]).samples) for label in chosen]
+    assert isinstance(dataset, Endless)
+    found = [torch.empty(0, *dataset.sample_shape) for _ in chosen]
+    for _ in range(MOST_DRAWN // DRAWN_AT_ONCE):
+        if all(len(images) == n for images in found):
+            break
+        drawn = dataset.batch(DRAWN_AT_ONCE, source)
+        assert drawn.labels is not None
+        of_class = [drawn.samples[drawn.labels == label] for label in chosen]
+        found = [torch.cat(both)[:n] for both in zip(found, of_class, strict=True)]
+    return found

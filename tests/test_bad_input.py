@@ -203,6 +203,7 @@ TRAINING = [
 SAMPLING = [
     (f"outputs/good {SAMPLE} --seed -1", "--seed -1", "at least 0"),
     ("outputs/good --out outputs/good/samples.png", "--out outputs/good/samples.png is where a run", "another place"),
+    ("outputs/good --out outputs/good/real.png", "real.png is where a run", "another place"),
     ("outputs/good --out outputs/good/neighbours.png", "neighbours.png is where a run", "another place"),
     ("outputs/good --out outputs/good/curves.png", "--out outputs/good/curves.png is where a run", "another place"),
     ("outputs/good --out outputs/wider/samples/a.npy", "--out outputs/wider/samples/a.npy is", "another place"),

@@ -19,6 +19,7 @@ from gan_cli.datasets.base import Batch, Dataset, Images
 from gan_cli.divergences.base import Divergence
 from gan_cli.editions import NEWEST
 from gan_cli.errors import ConfigError
+from gan_cli.files import shortest
 from gan_cli.jobs import GameJob
 from gan_cli.metrics.samples import RealSamples
 from gan_cli.models.base import Critic
@@ -106,12 +107,14 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     )
 
 
-def known_data(run: Path, config: DictConfig) -> Dataset:
-    """The data that a run learned of. Raises `ConfigError` if they are no longer those."""
+def known_data(run: Path, config: DictConfig, remedy: str = "restore them") -> Dataset:
+    """The data that a run learned of. Raises `ConfigError`, with a remedy, if they are no longer those."""
     dataset, known = parts.dataset(config, open_run), read.record(run)
     if known.get("dataset") not in (None, dataset.fingerprint()):
-        where = f"dataset.path={config.dataset.path} holds" if "path" in config.dataset else "dataset.* finds now"
-        raise ConfigError(f"{run} was trained on other data than {where}: restore them")
+        where = (
+            f"dataset.path={shortest(config.dataset.path)} holds" if "path" in config.dataset else "dataset.* finds now"
+        )
+        raise ConfigError(f"{run} was trained on other data than {where}: {remedy}")
     if (classes := known.get("classes")) and list(classes) != list(dataset.classes):
         raise ConfigError(f"{run} was trained on other classes than dataset.* finds now: restore them")
     return dataset

@@ -110,7 +110,7 @@ def _requests(config: DictConfig, question: Comparison, real: Dataset, fake: Dat
             target=str(node.get("_target_")),
             code_sha256=sources.code_digest(str(node.get("_target_"))),
             options=options_of(node),
-            split=config.real.get("split"),
+            split=real.split,
             seed=question.seed,
             dataset_sha256=of_real,
             samples_sha256=of_fake,

@@ -63,6 +63,8 @@ def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> N
         if job.dataset.description:
             logger.info("loaded: %s", job.dataset.description)
         with recorded(folder, summary):
+            if not folder.holds(read.REAL) and (real := job.real_picture()) is not None:
+                folder.write_findings(str(read.REAL), real)
             _train(job, folder, metrics, summary)
             summary["fingerprint"] = job.state.fingerprint()
 

@@ -1,7 +1,9 @@
 """Builders of a run's parts: each takes the config and returns an object of the type that its group has."""
 
 import logging
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -23,8 +25,21 @@ logger = logging.getLogger(__name__)
 
 def dataset(config: DictConfig, open_run: OpenRun, key: str = "dataset") -> Dataset:
     """The data of a node of the config, those that come from runs by `open_run`."""
-    built: Dataset = build(OmegaConf.select(config, key), Dataset, key, open_run=open_run)
+    with data_of(key):
+        built: Dataset = build(OmegaConf.select(config, key), Dataset, key, open_run=open_run)
     return built.made()
+
+
+@contextmanager
+def data_of(key: str) -> Iterator[None]:
+    """Have errors of data name their key where they name that of the data of most runs, `dataset`."""
+    try:
+        yield
+    except ConfigError as error:
+        if key == "dataset":
+            raise
+        chosen = re.sub(r"\bdataset=(\w+) dataset\.path=([^\s,]+)", rf"{key}='\1:path=\2'", str(error))
+        raise ConfigError(re.sub(r"(?<![\w./=])dataset(?=\.[a-z_]+=|=\w)", key, chosen)) from error
 
 
 def divergence(config: DictConfig) -> Divergence:

@@ -38,6 +38,9 @@ class Dataset(ABC):
     classes: Sequence[str] = ()
     """The names of the classes, in the order of the labels; none if samples have no labels."""
 
+    split: str | None = None
+    """Which published part of the data these are; None if they have one part only."""
+
     shows: str | None = None
     """What images show, if all show one kind of thing; an extractor may be made for one kind."""
 

@@ -54,6 +54,10 @@ class Found:
     """The number of grey images of more than 8 bits."""
     brightest: tuple[int, str] = (-1, "")
     """The highest value in these, and the image that has it."""
+    deep_colour: int = 0
+    """The number of images of 16 bits a channel in colour or with alpha."""
+    brightest_colour: tuple[int, str] = (-1, "")
+    """The highest value in these, as 8 bits, and the image that has it."""
     manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def add(self, name: str, picture: Picture) -> None:
@@ -64,6 +68,9 @@ class Found:
         if picture.brightest is not None:
             self.deep += 1
             self.brightest = max(self.brightest, (picture.brightest, name))
+        if picture.brightest_colour is not None:
+            self.deep_colour += 1
+            self.brightest_colour = max(self.brightest_colour, (picture.brightest_colour, name))
 
     def sizes_in_words(self) -> tuple[str, str]:
         """The smallest and the largest size, as 640×480."""

@@ -79,7 +79,7 @@ class Directory(Files):
         try:
             super().__init__(path, sorted(_below(str(path), "", ()), key=lambda file: in_order(file.name)))
         except OSError as error:
-            raise ConfigError(f"dataset.path: {error.filename} cannot be read: {error.strerror}") from error
+            raise ConfigError(f"dataset.path={path}: {error.filename} cannot be read: {error.strerror}") from error
 
 
 def stamped(path: Path, names: Iterable[str]) -> list[Listed]:

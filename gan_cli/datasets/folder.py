@@ -113,10 +113,18 @@ class Folder(Images):
                 *(found.deep, TWELVE_BITS, name, highest, TWELVE_BITS, TWELVE_BITS),
             )
 
+        if found.deep_colour and found.brightest_colour[0] <= TWELVE_BITS >> 8:
+            logger.warning(
+                "no pixel of the %d images of 16 bits a channel, in colour or with alpha, is above %d (the brightest is"
+                " in %s), so they are nearly black, and dataset.white is for grey ones without alpha: scale them to 8"
+                " bits a channel first",
+                *(found.deep_colour, TWELVE_BITS, found.brightest_colour[1]),
+            )
+
     def _take(self, split: str | None, part: Part) -> None:
         """Be a part of the images of a split, or of all of them if there are no splits."""
         found = self._found
-        self.split = split
+        self.split = split if self._splits else None
         self._other: Folder | None = None
         folder = self._splits[split] if self._splits and split else ""
         names = layout.within(found.names, folder)

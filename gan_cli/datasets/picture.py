@@ -75,6 +75,8 @@ class Picture:
     """The highest value of a grey image of more than 8 bits; None of all others."""
     is_grey: bool = False
     """Whether its file holds shades of grey alone."""
+    brightest_colour: int | None = None
+    """The highest value of an image of 16 bits a channel in colour or with alpha, as 8 bits; None of all others."""
 
 
 @contextmanager
@@ -94,10 +96,11 @@ def decode(file: BinaryIO, name: str, target: Target) -> Picture:
     """The first frame of an image file. Raises `NoPictureError`, or `BadPictureError` with what is wrong with it."""
     try:
         opened = _open(file, name)
-        size = opened.size
+        size, is_deep = opened.size, _is_deep_colour(opened)
         # JPEG decodes a photograph at ½, ¼ or ⅛ of its size several times faster.
         opened.draft(None, (4 * target.resolution, 4 * target.resolution))
         image, brightest = _eight_bits(_upright(opened), opened, target.white)
+        brightest_colour = int(np.asarray(image.convert("RGB")).max()) if is_deep else None
         if "A" in image.getbands() or "transparency" in image.info:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -108,7 +111,7 @@ def decode(file: BinaryIO, name: str, target: Target) -> Picture:
     except Exception as error:  # Pillow's decoders raise errors of any kind
         raise BadPictureError(f"cannot be decoded ({_in_one_line(error)})") from error
     pixels = np.asarray(image).reshape(target.resolution, target.resolution, target.channels)
-    return Picture(np.ascontiguousarray(pixels.transpose(2, 0, 1)), size, brightest, _is_grey(opened))
+    return Picture(np.ascontiguousarray(pixels.transpose(2, 0, 1)), size, brightest, _is_grey(opened), brightest_colour)
 
 
 def look(file: BinaryIO, name: str) -> tuple[tuple[int, int], bool]:
@@ -212,6 +215,12 @@ def _eight_bits(image: Image.Image, opened: Image.Image, white: int | None) -> t
     if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
         shades = 255 - shades
     return Image.fromarray(shades), highest
+
+
+def _is_deep_colour(opened: Image.Image) -> bool:
+    """Whether a PNG or TIFF that is not loaded yet has 16 bits a channel, of which Pillow will keep the high 8."""
+    tiles = getattr(opened, "tile", [])
+    return opened.mode in ("RGB", "RGBA") and any(";16" in str(arguments) for *_, arguments in tiles)
 
 
 def _square(image: Image.Image, name: str, target: Target) -> Image.Image:

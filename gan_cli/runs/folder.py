@@ -22,7 +22,7 @@ from gan_cli.runs.receipts import Receipt
 EVALUATION_LOCK = ".evaluation.lock"
 
 
-OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.CHECKPOINTS)}
+OWN = {path.parts[0] for path in (read.CONFIG, read.RECORD, read.METRICS, read.RECEIPTS, read.REAL, read.CHECKPOINTS)}
 OWN |= {
     "curves.png",
     "attacks.png",
@@ -91,6 +91,7 @@ class RunFolder:
             read.CONFIG,
             read.RECORD,
             read.METRICS,
+            read.REAL,
             *map(Path, ("curves.png", *(f"{shown}.png" for shown in read.PICTURED), "train.log")),
         ):
             if (self.path / name).is_dir():
@@ -162,6 +163,10 @@ class RunFolder:
     def shows(self, shown: str, step: int) -> bool:
         """Whether there is a picture of a step."""
         return (self.path / _picture(shown, step)).exists()
+
+    def holds(self, name: Path) -> bool:
+        """Whether there is a file of this name."""
+        return (self.path / name).exists()
 
     def write_findings(self, name: str, content: bytes) -> None:
         """Replace a file about the run as a whole: a picture, a table, a page."""

@@ -20,6 +20,7 @@ RECORD = Path("run.json")
 METRICS = Path("metrics.jsonl")
 RECEIPTS = Path("evaluation.json")
 CHECKPOINTS = Path("checkpoints")
+REAL = Path("real.png")
 PICTURED = ("samples", "confusion")
 """What the pictures of a run show: a game's its samples, a classifier's what it takes images for."""
 

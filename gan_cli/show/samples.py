@@ -1,4 +1,4 @@
-"""The picture of what a generator draws: images as a grid, points beside real ones."""
+"""The picture of what a generator draws: images as a grid, points beside real ones; and the grid of real images."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -17,6 +17,8 @@ from gan_cli.sampling import (
     generate,
     labels,
     latents,
+    real_images,
+    real_images_of_classes,
     real_points,
     scores,
     shown_classes,
@@ -60,10 +62,8 @@ def picture(
     of copies of a point.
     """
     are_points = len(dataset.sample_shape) == 1
-    if generator.conditional and dataset.classes and not are_points:
-        labels_by_name = {name: label for label, name in enumerate(dataset.classes)}
-        shown = {name: (labels_by_name[name], GRID_COLUMNS) for name in shown_classes(dataset.classes)}
-        return class_grid(generator, shown, seed)
+    if not are_points and (rows := _rows(generator, dataset)):
+        return class_grid(generator, {name: (label, GRID_COLUMNS) for name, label in rows.items()}, seed)
     n = n or (PLOTTED_POINTS if are_points else GRID_IMAGES)
     if given is None:
         given = labels(generator, dataset, n, seed)
@@ -77,3 +77,27 @@ def picture(
     what = "score" if critic.packing == 1 else f"score of {critic.packing} copies of a point"
     title = f"{title}\ngrey: {what} by the raw generator's critic"
     return pictures.point_plot(real, fake, title, partial(scores, critic))
+
+
+def real_picture(generator: Generator, dataset: Dataset, *, seed: int) -> bytes | None:
+    """A PNG of images of the data, laid out as those of the generator; None of points, which lie beside real ones.
+
+    White stands for what a class lacks.
+    """
+    if len(dataset.sample_shape) == 1:
+        return None
+    if not (rows := _rows(generator, dataset)):
+        return pictures.image_grid(real_images(dataset, GRID_IMAGES, seed))
+    found = real_images_of_classes(dataset, list(rows.values()), GRID_COLUMNS, seed)
+    white = torch.ones(GRID_COLUMNS, *dataset.sample_shape)
+    return pictures.class_grid(
+        {name: torch.cat([images, white])[:GRID_COLUMNS] for name, images in zip(rows, found, strict=True)}
+    )
+
+
+def _rows(generator: Generator, dataset: Dataset) -> dict[str, int]:
+    """The classes that stand in rows of a grid of images, and their labels; none if the generator takes no labels."""
+    if not generator.conditional or not dataset.classes:
+        return {}
+    labels_by_name = {name: label for label, name in enumerate(dataset.classes)}
+    return {name: labels_by_name[name] for name in shown_classes(dataset.classes)}

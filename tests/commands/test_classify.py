@@ -174,6 +174,7 @@ def test_test_data_of_ones_own_are_matched_by_the_names_of_the_classes():
         ("test.data='mnist5k:resolution=8:classes=[1,2]'", "test.data and dataset differ in their classes"),
         ("test.data='mnist5k:resolution=16'", "test.data has images of shape (1, 16, 16)"),
         ("test.data='mnist5k:resolution=8:per_class=2'", "test.data holds images of dataset alone"),
+        ("test.data='folder:path=nowhere'", "gan-classify: test.data.path=nowhere does not exist: name the folder"),
         ("test=null", "test=null is no value"),
         ("optimizer.classifier=null", "optimizer.classifier must be a node"),
         ("~classifier", "a classifier's run needs all that it has"),

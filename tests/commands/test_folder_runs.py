@@ -46,7 +46,41 @@ def test_a_run_is_measured_from_another_folder(trained: Path, monkeypatch: pytes
     monkeypatch.chdir(trained / "elsewhere")
     finished = inside("gan-eval", "../outputs/run", *QUESTION)
     assert (finished.code, finished.err.count("\n")) == (0, 2)
-    assert [receipt["metric"] for receipt in read.receipts(trained / "outputs/run")] == ["frechet"]
+    (receipt,) = read.receipts(trained / "outputs/run")
+    assert receipt["metric"] == "frechet"
+
+
+@pytest.mark.parametrize("split", [None, "train"])
+def test_numbers_are_of_a_split_only_if_the_folder_has_splits(
+    trained: Path, inside: Command, split: str | None
+) -> None:
+    if split is not None:
+        for name, shades in (("train", range(20)), ("test", range(20, 40))):
+            (trained / "apart").mkdir(exist_ok=True)
+            pictures(trained / "apart" / name, *shades)
+        with undrawn():
+            words = ("dataset.path=apart", "name=apart")
+            assert inside("gan-train", *WORDS[:1], *WORDS[2:-1], *words, *SMALL, "train.steps=1").code == 0
+    run = "outputs/run" if split is None else "outputs/apart"
+    first, again = (inside("gan-eval", run, *QUESTION) for _ in range(2))
+    assert first.code == 0
+    assert ("train split, " in first.out) == (split is not None)
+    (receipt,) = read.receipts(trained / run)
+    assert receipt["split"] == split
+    assert (again.out, again.err) == (first.out, "")  # from the receipt
+
+
+def test_a_receipt_of_before_that_names_a_split_of_a_folder_without_any_is_an_answer(
+    trained: Path, inside: Command
+) -> None:
+    first = inside("gan-eval", "outputs/run", *QUESTION)
+    path = trained / "outputs/run/evaluation.json"
+    path.write_text(path.read_text().replace('"split": null', '"split": "train"', 1))
+    (receipt,) = read.receipts(trained / "outputs/run")
+    assert (receipt["split"], receipt["asked"]["split"]) == ("train", None)
+    again = inside("gan-eval", "outputs/run", *QUESTION)
+    assert again.out == first.out.replace("average weights, seed", "average weights, train split, seed")
+    assert again.err == ""
 
 
 def test_a_run_goes_on_whether_its_path_was_recorded_from_the_root_or_not(trained: Path, inside: Command) -> None:
@@ -64,9 +98,17 @@ def test_a_run_goes_on_whether_its_path_was_recorded_from_the_root_or_not(traine
 
 def test_data_that_moved_are_pointed_at(trained: Path, inside: Command) -> None:
     (trained / "images").rename(trained / "moved")
-    finished = inside("gan-eval", "outputs/run", *QUESTION)
-    assert finished.code == 2
-    assert "dataset.path=images does not exist" in finished.err
+    (said,) = inside("gan-eval", "outputs/run", *QUESTION).err.splitlines()
+    assert said == (
+        "gan-eval: the data of outputs/run, dataset.path=images, do not exist: restore them, or name where they are now"
+        " with --data PATH"
+    )
+    pictures(trained / "images", *range(5))
+    (said,) = inside("gan-eval", "outputs/run", *QUESTION).err.splitlines()
+    assert said == (
+        "gan-eval: outputs/run was trained on other data than dataset.path=images holds: restore them, or name where"
+        " they are now with --data PATH"
+    )
     assert inside("gan-eval", "outputs/run", *QUESTION, "--data", "moved").code == 0
     (receipt,) = read.receipts(trained / "outputs/run")
     assert receipt["dataset_sha256"] == record(trained / "outputs/run")["dataset"]
@@ -77,6 +119,10 @@ def test_data_that_moved_are_pointed_at(trained: Path, inside: Command) -> None:
     [
         (["--data", "others"], "outputs/run was trained on other data than --data "),
         (["--data", "nowhere"], "--data nowhere does not exist"),
+        (
+            ["--split", "train"],
+            "--split=train is not one of the data: images has no test/ beside a train/: leave --split",
+        ),
         (["--data", "images", "--out", "a.csv"], "--out is for classifiers, and outputs/run is a game"),
     ],
 )

@@ -59,6 +59,30 @@ def test_a_job_that_diverges_keeps_its_last_good_checkpoint(tmp_path):
     assert record(folder).items() >= {"status": "diverged", "exit_code": 3, "step": 7, "steps": 10}.items()
 
 
+@dataclass(kw_only=True)
+class Real(Fitting):
+    """A fit with a picture of its data."""
+
+    def real_picture(self) -> bytes:
+        return f"real data after step {self.state.step}".encode()
+
+
+def test_real_data_are_drawn_at_the_start_and_again_if_that_is_lost(tmp_path):
+    folder = RunFolder(tmp_path / "fit")
+    path = folder.path / "real.png"
+    with pytest.raises(DivergedError):
+        carry_out(Real(**vars(fitting(10, broken_from=1))), folder, FILES)
+    assert path.read_bytes() == b"real data after step 0"
+    carry_out(Real(**vars(fitting(4))), folder, FILES)
+    path.unlink()
+    for steps in (8, 12):
+        carry_out(Real(**vars(fitting(steps))), folder, FILES)
+        assert path.read_bytes() == b"real data after step 4"
+    without = RunFolder(tmp_path / "without")
+    carry_out(fitting(4), without, FILES)
+    assert not (without.path / "real.png").exists()
+
+
 class BrokenPenError(Exception):
     """A picture cannot be drawn."""
 

@@ -358,7 +358,7 @@ def test_a_folder_without_permission_is_named(ordinary_user: Path, opened: Open,
     noise(0).save(pictures / "class/a.png")
     (pictures / forbidden).chmod(0)
     try:
-        with pytest.raises(ConfigError, match=f"^dataset.path: .*{Path(forbidden).name}.* cannot be read: Perm"):
+        with pytest.raises(ConfigError, match=f"^dataset.path=.*: .*{Path(forbidden).name}.* cannot be read: Perm"):
             opened(path=str(pictures), on_bad_image="skip")
     finally:
         (pictures / forbidden).chmod(0o700)

@@ -218,25 +218,6 @@ def test_the_description_says_what_was_loaded(folder: Path) -> None:
     assert open_folder(folder, per_class=1).description == "2 images in 2 classes, 10×12 to 640×480 pixels"
 
 
-def test_twelve_bits_in_sixteen_are_warned_of_and_white_makes_them_bright(
-    folder: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name, value in {"a.png": 1606, "b.png": 4095}.items():
-        Image.fromarray(np.full((8, 8), value, np.uint16)).save(folder / name)
-    dark = open_folder(folder)
-    assert dark.images.max() == 16
-    (message,) = caplog.messages
-    assert message.startswith("no pixel of the 2 grey images of 16 bits is above 4095 (b.png: 4095)")
-    assert message.endswith("set dataset.white=4095")
-    caplog.clear()
-    bright = open_folder(folder, white=4095)
-    assert bright.images[:, 0, 0, 0].tolist() == [100, 255]
-    assert open_folder(folder, white=2000).images[:, 0, 0, 0].tolist() == [205, 255]
-    Image.fromarray(np.full((8, 8), 4096, np.uint16)).save(folder / "c.png")
-    open_folder(folder)
-    assert caplog.messages == []
-
-
 CROPS: dict[str, Callable[[torch.Tensor], bool]] = {
     # Red, green and blue thirds of a picture three times as wide as high.
     "centre": lambda image: bool((image[1, 2:-2, 2:-2] > 250).all() and (image[0, 2:-2, 2:-2] < 5).all()),

@@ -104,15 +104,18 @@ def test_a_layout_has_its_classes_and_splits_also_in_an_archive(folder: Path, la
             other = dataset.other_split()
             assert (None if other is None else seen(other)) == test
             digests.add((dataset.fingerprint(), None if other is None else other.fingerprint(), *dataset.files))
-            assert dataset.at_split("train") is dataset
+            assert dataset.split == (None if test is None else "train")
     assert len(digests) == 1
     if test is None:
-        with pytest.raises(ValueError, match=r"^split=test is not one of the data"):
-            dataset.at_split("test")
+        for split in ("train", "test"):
+            with pytest.raises(ValueError, match=rf"^split={split} is not one of the data"):
+                dataset.at_split(split)
         with pytest.raises(ConfigError, match=r"^dataset.split=test: .*: leave it out"):
             open_folder(folder, split="test")
     else:
+        assert dataset.at_split("train") is dataset
         of_test = open_folder(folder, split="test")
+        assert of_test.split == "test"
         assert seen(of_test) == test
         assert seen(of_test.other_split()) == training
         # What was recorded of a part of the pixels is what hashing them gives.

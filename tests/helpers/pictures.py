@@ -65,6 +65,12 @@ def grey_with_alpha_16(grey: int, alpha: int) -> bytes:
     return png(4, 4, 16, 4, (b"\0" + struct.pack(">HH", grey, alpha) * 4) * 4)
 
 
+def colour_16(red: int, green: int, blue: int, alpha: int | None = None) -> bytes:
+    """A PNG of one colour with 16 bits a channel."""
+    values = [red, green, blue, *([] if alpha is None else [alpha])]
+    return png(4, 4, 16, 2 if alpha is None else 6, (b"\0" + struct.pack(f">{len(values)}H", *values) * 4) * 4)
+
+
 def tiff(pixels: np.ndarray, *, photometric: int = 1, extra: int | None = None, kind: int = 1) -> bytes:
     """An uncompressed TIFF of pixels `(height, width, samples)`; `kind` is 1 unsigned, 2 signed, 3 floating-point."""
     height, width, samples = pixels.shape

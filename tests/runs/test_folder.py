@@ -19,6 +19,7 @@ WRITES = {
         {"metric": "m", "numbers": {}, "samples": {}}, {"figure.png": b"png"}
     ),
     "curves.png": lambda folder: folder.write_curves(b"png"),
+    "real.png": lambda folder: folder.write_findings("real.png", b"png"),
     "samples.png": lambda folder: folder.write_picture("samples", 1, b"png"),
     "samples/step-0000001.png": lambda folder: folder.write_picture("samples", 1, b"png"),
     "checkpoints/step-0000001.pt": lambda folder: folder.write_checkpoint(1, b"weights", keep=1),
@@ -71,6 +72,7 @@ def test_what_is_appended_to_is_no_link(name, tmp_path):
     ("name", "expected"),
     [
         ("run/samples.png", True),
+        ("run/real.png", True),
         ("run/neighbours.png", True),
         ("run/checkpoints/new.npy", True),
         ("run/grid.png", False),
@@ -142,7 +144,7 @@ def test_a_link_in_the_place_of_a_folder_of_a_run_is_refused(tmp_path: Path, nam
     assert tree(elsewhere) == before
 
 
-@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "samples.png", "curves.png", "train.log"])
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl", "real.png", "samples.png", "curves.png", "train.log"])
 def test_a_folder_in_the_place_of_a_file_is_told_before_anything_is_trained(tmp_path: Path, name: str) -> None:
     path = tmp_path / "run"
     (path / name).mkdir(parents=True)

@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig
 
 from gan_cli.commands.cas.data import Data, of_config, of_text, of_words
+from gan_cli.config import parts
 from gan_cli.config.build import build
 from gan_cli.config.schema import Config, kind_of
 from gan_cli.datasets.base import Dataset, Images
@@ -133,7 +134,8 @@ def _test(real: Data, images: Images, given: Sequence[str]) -> Data:
 
 
 def _images(data: Data, key: str) -> Images:
-    built: Dataset = build(data.node(), Dataset, key)
+    with parts.data_of(key):
+        built: Dataset = build(data.node(), Dataset, key)
     if not isinstance(built, Images) or built.labels is None:
         raise ConfigError(f"{key}={data.name} holds no labelled images: choose some, such as {key}=mnist")
     return built

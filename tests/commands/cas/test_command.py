@@ -223,6 +223,7 @@ def test_images_that_are_refused(root):
         ("nowhere", [real, test], "is not a folder"),
         ("made", [test], "name the real images with dataset="),
         ("made", [real], "no test split"),
+        ("made", [real, small(root, "nowhere", "test.data")], "^test.data.path=.*nowhere does not exist"),
         ("made", [real, small(root, "real", "test.data")], "holds the images of dataset="),
         ("made", [real, small(root, "two", "test.data")], "class owl is missing"),
         ("two", [real, test], "class owl is missing"),
