@@ -7,6 +7,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from gan_cli.classifiers import resnet
+from gan_cli.classifiers.airbench import AirBench
 from gan_cli.config.build import build
 from gan_cli.config.options import option
 from gan_cli.datasets.images import Mnist5k
@@ -186,3 +187,52 @@ def test_resnet_starts_with_hes_weights():
             n = layer.weight.numel()
             deviation = (2 / (layer.out_channels * layer.kernel_size[0] ** 2)) ** 0.5
             assert layer.weight.std().item() == pytest.approx(deviation, rel=4 / (2 * n) ** 0.5)
+
+
+def test_airbench_needs_36_million_multiplications_for_a_picture_of_cifar():
+    whole, half, quarter, eighth = (9 * side**2 for side in (32, 16, 8, 4))
+    by_hand = whole * (3 * 24 + 24 * 32) + half * (32 * 32 + 32 * 112) + quarter * (112 * 112 + 112 * 128)
+    by_hand += eighth * 128 * 128 + 128 * 10
+    network = built(AirBench, (3, 32, 32))
+    assert multiplications(network, 3, 32, 32) == by_hand == 36_201_728
+    weights = 9 * (3 * 24 + 24 * 32 + 32 * 32 + 32 * 112 + 112 * 112 + 112 * 128 + 128 * 128) + 129 * 10
+    assert parameters(network) == weights + 2 * (24 + 2 * (32 + 112 + 128)) == 440_834
+
+
+def built(kind: type[AirBench], sample_shape: tuple[int, ...]) -> AirBench:
+    node = option("classifier", "airbench")
+    network: AirBench = build(node, kind, "classifier", sample_shape=sample_shape, class_count=10)
+    return network
+
+
+def test_wide_layers_of_airbench_begin_by_passing_on_their_inputs():
+    """Untrained, a block of no normalisation is the maximum over squares of two; and so is all of the network."""
+    network = built(AirBench, (3, 32, 32)).eval()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eps = 0.0
+    x = torch.rand(2, 3, 32, 32)
+    first = network.layers[:3](x)
+    expected = functional.max_pool2d(first, 32).flatten(1)
+    torch.testing.assert_close(network.features(x)[:, :24], expected)
+    assert network.features(x).shape == (2, 128)
+
+
+def test_airbench_refuses_what_its_blocks_would_leave_nothing_of():
+    assert built(AirBench, (1, 16, 16)).features(torch.zeros(1, 1, 16, 16)).shape == (1, 128)
+    with pytest.raises(ConfigError, match=r"classifier: takes sides of at least 16, not 12: choose dataset.resolution"):
+        built(AirBench, (1, 12, 12))
+    with pytest.raises(ConfigError, match=r"classifier.widths=\[\] is empty: name the channels"):
+        node = option("classifier", "airbench:widths=[]")
+        build(node, AirBench, "classifier", sample_shape=(1, 32, 32), class_count=10)
+
+
+def test_airbench_is_the_network_of_the_shipped_extractor_of_photographs():
+    extractor: Shipped = build(option("metric/extractor", "cifar10"), Extractor, "metric.extractor")
+    mine = built(AirBench, (3, 32, 32)).eval()
+    mine.load_state_dict(extractor._network.state_dict())
+    images = torch.randint(256, (6, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    features = extractor(images)
+    x = images.float() / 127.5 - 1
+    torch.testing.assert_close(mine.features(x), features.vectors, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mine(x).log_softmax(1), features.log_probabilities, rtol=1e-4, atol=1e-4)

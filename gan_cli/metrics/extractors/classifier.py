@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from gan_cli.classifiers import base as classifiers
+from gan_cli.classifiers.airbench import AirBench
 from gan_cli.classifiers.small_cnn import SmallCNN
 from gan_cli.datasets.base import Dataset, resized, to_unit_range
 from gan_cli.datasets.images import CLOTHES, DIGITS
@@ -41,8 +43,6 @@ class Classifier(Extractor):
     channels: ClassVar[int] = 1
     side: ClassVar[int] = 28
     """Of the pictures that the network was trained on, in pixels."""
-    width: ClassVar[int] = 32
-    """The network's channels at full size; it has four times as many features."""
 
     def __init__(self, weights: Literal["mnist", "fashion_mnist", "cifar10"], sha256: str) -> None:
         self.weights = weights
@@ -71,7 +71,7 @@ class Classifier(Extractor):
             )
 
     @cached_property
-    def _network(self) -> SmallCNN:
+    def _network(self) -> classifiers.Classifier:
         try:
             digest = file_digest(self.path)
             weights = load_file(self.path)
@@ -79,12 +79,15 @@ class Classifier(Extractor):
             raise ConfigError(f"{self.path} cannot be read ({error}): reinstall gan-cli") from error
         if digest != self.sha256:
             raise ConfigError(f"{self.path} is not the file of metric.extractor.sha256: reinstall gan-cli")
-        shape = (self.channels, self.side, self.side)
-        network = SmallCNN(shape, len(NAMES[self.weights]), self.width, dropout=0.0)
+        network = self._untrained((self.channels, self.side, self.side), len(NAMES[self.weights]))
         missing, unexpected = network.load_state_dict(weights, strict=False)
         assert not unexpected
         assert all(name.endswith("num_batches_tracked") for name in missing)  # these play no part in evaluation
         return network.eval().to(memory_format=torch.channels_last)
+
+    def _untrained(self, sample_shape: tuple[int, ...], class_count: int) -> classifiers.Classifier:
+        """The network that the weights are of."""
+        return SmallCNN(sample_shape, class_count, width=32, dropout=0.0)
 
     @torch.no_grad()
     def __call__(self, samples: Tensor) -> Features:
@@ -103,12 +106,14 @@ class Classifier(Extractor):
 
 
 class ColourClassifier(Classifier):
-    """160 pooled features and ten class probabilities of a picture in colour."""
+    """128 pooled features and ten class probabilities of a picture in colour."""
 
     colours = "colour"
     channels = 3
     side = 32
-    width = 40
 
     def __init__(self, weights: Literal["cifar10"], sha256: str) -> None:
         super().__init__(weights, sha256)
+
+    def _untrained(self, sample_shape: tuple[int, ...], class_count: int) -> classifiers.Classifier:
+        return AirBench(sample_shape, class_count, widths=[32, 112, 128], dropout=0.0)
