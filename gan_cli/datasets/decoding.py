@@ -1,6 +1,8 @@
 """Every file of a folder or an archive decoded, each read once."""
 
 import json
+import math
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +33,9 @@ AT_ONCE = 16
 
 AHEAD = 16
 """Such groups that may be decoded, or read out of an archive, before they are asked for."""
+
+SMALL = 128**2
+"""Pixels below which Python's part of the work on a picture, which threads do one at a time, is the larger one."""
 
 Outcome = Picture | BadPictureError | NoPictureError | dict[str, Any]
 """What became of a file, which may be a manifest."""
@@ -126,17 +131,26 @@ def _outcomes(source: Source, target: Target) -> Iterator[tuple[str, Outcome]]:
     def attempt(group: list[tuple[str, Opener]]) -> list[tuple[str, Outcome]]:
         return [(name, _outcome(name, opener, target)) for name, opener in group]
 
-    pool, waiting = ThreadPoolExecutor(), deque[Future[list[tuple[str, Outcome]]]]()
-    try:
-        with tolerant():
-            for group in _groups(source.files()):
+    groups, waiting = _groups(source.files()), deque[Future[list[tuple[str, Outcome]]]]()
+    with tolerant():
+        first = attempt(next(groups, []))
+        yield from first
+        pool = ThreadPoolExecutor(_threads(first))
+        try:
+            for group in groups:
                 waiting.append(pool.submit(attempt, group))
                 if len(waiting) > AHEAD:
                     yield from waiting.popleft().result()
             while waiting:
                 yield from waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _threads(outcomes: list[tuple[str, Outcome]]) -> int | None:
+    """One thread for files such as these if they are small: several would wait for one another most of the time."""
+    pixels = [math.prod(outcome.size) for _, outcome in outcomes if isinstance(outcome, Picture)]
+    return 1 if pixels and sum(pixels) / len(pixels) < SMALL else os.cpu_count()
 
 
 def _groups(files: Iterable[tuple[str, Opener]]) -> Iterator[list[tuple[str, Opener]]]:

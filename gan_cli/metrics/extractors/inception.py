@@ -96,5 +96,5 @@ def _torch_fidelity() -> Any:
 def _advice(library: Any) -> str:
     return (
         f"get {library.URL_INCEPTION_V3} and set metric.extractor.weights=PATH"
-        " (of gan-eval: --extractor inception:weights=PATH), or choose another, such as metric/extractor=raw"
+        " (of gan-eval: --extractor inception:weights=PATH), or choose another, such as metric/extractor=cifar10"
     )
