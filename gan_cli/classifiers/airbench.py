@@ -1,7 +1,8 @@
 """The network that learns CIFAR-10 in few epochs of Jordan 2024 (arXiv 2404.00498, §3.1), narrowed.
 
-Nearly all of its work is done at a quarter of the side and below, by wide layers, which begin as near to the identity
-as they can. The author's first layer is fixed to whiten the pixels; this one learns.
+Half of its work is done at a quarter of the side and below, by wide layers, which begin as near to the identity as they
+can. The author's first layer is fixed to whiten the pixels, and his units are GELU; here the layer learns, and they are
+rectified.
 """
 
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def _block(inputs: int, outputs: int) -> nn.Sequential:
-    """Two convolutions, of which the first halves the side by pooling."""
+    """Two convolutions; what the first gives is pooled to half of the side."""
     return nn.Sequential(
         *(_convolution(inputs, outputs), nn.MaxPool2d(2), nn.BatchNorm2d(outputs), ReLU()),
         *(_convolution(outputs, outputs), nn.BatchNorm2d(outputs), ReLU()),

@@ -46,8 +46,8 @@ def chosen_metrics(own: DictConfig, named: Sequence[str], n: int | None) -> Dict
 
 def options_of(node: DictConfig) -> dict[str, Any]:
     """The options of a metric, as its receipt has them."""
-    options = cast(dict[str, Any], OmegaConf.to_container(node))
-    return {name: value for name, value in options.items() if not name.startswith("_")}
+    values = cast(dict[str, Any], OmegaConf.to_container(node))
+    return {name: value for name, value in values.items() if not name.startswith("_")}
 
 
 def as_text(answer: Answer) -> str:

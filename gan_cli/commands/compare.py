@@ -1,5 +1,6 @@
 """What `gan-eval --real A --fake B --out FILE` does: the numbers of samples, whoever made them."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from gan_cli.commands.question import Comparison
 from gan_cli.config import options, parts
 from gan_cli.config.build import build
 from gan_cli.config.given import data_node
+from gan_cli.datasets.arrays import with_labels
 from gan_cli.datasets.base import Dataset, InMemory
 from gan_cli.errors import CommandError, ConfigError
 from gan_cli.metrics.samples import RealSamples
@@ -41,14 +43,19 @@ def compare(question: Comparison) -> Answer:
         raise ConfigError(f"--out {question.out}: receipts are written as .json")
     refuse_own(question.out)
     known = read.receipts_in(question.out)
+    # What is misspelt is told before anything is decoded.
+    metrics = chosen_metrics(OmegaConf.create({"extractor": None}), question.metrics, question.n)
+    if question.extractor is not None:
+        metrics.extractor = options.option("metric/extractor", question.extractor)
     config = OmegaConf.create({"real": data_node(question.real, "--real"), "fake": data_node(question.fake, "--fake")})
     settings: Device = build(options.option("device", question.device), Device, "device")
     device = settings.activate()
     real, fake = (_opened(config, side) for side in ("real", "fake"))
     _check_alike(real, fake, question)
-    extractor_name = question.extractor or ("inception" if len(real.sample_shape) == 3 else "raw")
-    own = OmegaConf.create({"extractor": options.option("metric/extractor", extractor_name)})
-    config.metric = chosen_metrics(own, question.metrics, question.n)
+    if question.extractor is None:
+        usual = "inception" if len(real.sample_shape) == 3 else "raw"
+        metrics.extractor = options.option("metric/extractor", usual)
+    config.metric = metrics
     extractor = parts.extractor(config, open_classifier)
     labels = _labels(fake, real)
     setup = measuring.setup(
@@ -77,16 +84,18 @@ def _opened(config: DictConfig, side: str) -> Dataset:
     try:
         return parts.dataset(config, open_run, side)
     except ConfigError as error:
-        raise ConfigError(re.sub(rf"^(dataset|{side})(\.path=|\.|: |=)", rf"--{side} ", str(error))) from error
+        told = re.sub(rf"^(dataset|{side})(\.path=|\.|: |=)", rf"--{side} ", str(error))
+        raise ConfigError(re.sub(rf"\b(dataset|{side})\.(?=\w+=)", "", told)) from error
 
 
 def _check_alike(real: Dataset, fake: Dataset, question: Comparison) -> None:
     shapes = [tuple(of.sample_shape) for of in (real, fake)]
     if shapes[0] != shapes[1]:
-        remedy = "as folder:path=PATH:resolution=64:channels=3 makes of any images"
+        are_images = all(len(shape) == 3 for shape in shapes)
+        remedy = ", as folder:path=PATH:resolution=64:channels=3 makes of any images" if are_images else ""
         raise ConfigError(
             f"--real {question.real} has samples of shape {shapes[0]}, and --fake {question.fake} of {shapes[1]}:"
-            f" name samples of one shape, {remedy}"
+            f" name samples of one shape{remedy}"
         )
     for side, of in (("real", real), ("fake", fake)):
         if isinstance(of, InMemory) and len(of) < 2:
@@ -103,7 +112,9 @@ def _labels(fake: Dataset, real: Dataset) -> Tensor | None:
 def _requests(config: DictConfig, question: Comparison, real: Dataset, fake: Dataset) -> list[SamplesRequest]:
     extractor = receipts.identity(config.metric.extractor)
     asked = Asked(None, extractor.extractor, extractor.extractor_sha256)
-    of_real, of_fake = real.fingerprint() or _described(config.real), fake.fingerprint() or _described(config.fake)
+    # What real data get is of the other split, too.
+    held_out = real.other_split()
+    of_real = _digest(_identity(real, config.real), None if held_out is None else _identity(held_out, config.real))
     return [
         SamplesRequest(
             metric=str(name),
@@ -113,7 +124,7 @@ def _requests(config: DictConfig, question: Comparison, real: Dataset, fake: Dat
             split=real.split,
             seed=question.seed,
             dataset_sha256=of_real,
-            samples_sha256=of_fake,
+            samples_sha256=_digest(_identity(fake, config.fake)),
             subject_code_sha256=receipts.code_of_data(config.real, config.fake),
             extractor=extractor,
             asked=asked,
@@ -123,21 +134,27 @@ def _requests(config: DictConfig, question: Comparison, real: Dataset, fake: Dat
     ]
 
 
-def _described(node: DictConfig) -> str:
-    """What determines data that have no digest."""
-    return json.dumps(OmegaConf.to_container(node), sort_keys=True)
+def _identity(data: Dataset, node: DictConfig) -> str:
+    """What determines samples and their classes: a digest, or else the config of the data."""
+    digest = data.fingerprint() or json.dumps(OmegaConf.to_container(node), sort_keys=True)
+    return with_labels(digest, data.labels if isinstance(data, InMemory) else None, data.classes)
+
+
+def _digest(*parts: str | None) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _keep(out: Path, receipt: Receipt, figures: Mapping[str, bytes]) -> None:
     """Add a receipt to the file, and write figures beside it, under its name and theirs."""
     try:
-        files.make_folder(out.parent)
-        lock = out.with_name(f".{out.name}.lock")
+        path = out.resolve()  # what a link leads to is replaced, and is one file under all of its names
+        files.make_folder(path.parent)
+        lock = path.with_name(f".{path.name}.lock")
         with FileLock(lock):
-            content: dict[str, Any] = {"receipts": [*read.receipts_in(out), receipt]}
-            files.write(out.resolve(), (json.dumps(in_json(content), indent=2) + "\n").encode())
+            content: dict[str, Any] = {"receipts": [*read.receipts_in(path), receipt]}
+            files.write(path, (json.dumps(in_json(content), indent=2) + "\n").encode())
             for name, png in figures.items():
-                files.write(out.resolve().with_name(f"{out.stem}.{name}"), png)
+                files.write(path.with_name(f"{path.stem}.{name}"), png)
             lock.unlink(missing_ok=True)
     except OSError as error:
         raise CommandError(

@@ -70,7 +70,7 @@ def asked(given: dict[str, Any]) -> Question | Comparison:
         return Question(**given | {"weights": given["weights"] or "average"})
     of_runs = {name: given.pop(name) for name in OF_RUNS}
     for name, value in of_runs.items():
-        if value:
+        if value not in (None, []):
             what = str(value) if name == "run" else f"--{name}"
             raise ConfigError(f"{what} is for a run, and --real A --fake B are about samples: leave one of both out")
     if real is None or fake is None or given["out"] is None:

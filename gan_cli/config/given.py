@@ -5,7 +5,6 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.config import options
-from gan_cli.config.build import naming
 from gan_cli.config.paths import absolute
 from gan_cli.datasets import arrays, table
 from gan_cli.errors import ConfigError
@@ -16,8 +15,14 @@ def data_node(text: str, key: str) -> DictConfig:
 
     Raises `ConfigError`, which begins with `key`.
     """
-    path = Path(text).expanduser()
-    if path.exists():
+    if not text or "${" in text:
+        raise ConfigError(f"{key} '{text}' is no name of data: name a path without ${{, or an option such as mnist5k")
+    try:
+        path = Path(text).expanduser()
+        exists = path.exists()
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"{key} {text} cannot be read ({error}): name another path") from error
+    if exists:
         node = _of_path(path, key)
     elif "/" in text.partition(":")[0] or "." in text.partition(":")[0]:
         raise ConfigError(f"{key} {text} does not exist: name a folder, an archive, an .npy, .npz or .csv file")
@@ -36,8 +41,11 @@ def _of_path(path: Path, key: str) -> DictConfig:
     if path.is_file() and suffix in table.TABLES:
         name, given = "points", {}
     elif path.is_file() and suffix in arrays.ARRAYS:
-        with naming(key):
+        try:
             name, given = ("points" if arrays.read(path, None, None)[0].ndim == 2 else "array"), {}
+        except ValueError as error:
+            remedy = f"; write {key} array:path=FILE:array=NAME" if "dataset.array" in str(error) else ""
+            raise ConfigError(f"{key} {str(error).removeprefix('path=')}{remedy}") from error
     node = options.option("dataset", name)
     node.update(path=absolute(str(path)), **given)
     return node

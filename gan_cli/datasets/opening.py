@@ -5,7 +5,6 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import BinaryIO
@@ -79,10 +78,16 @@ def first_image(path: Path) -> tuple[str, tuple[int, int], bool]:
 
     Raises `ConfigError` if there is none.
     """
+    why = "name what holds images"
     for name, opener in _source(path).files():
-        with suppress(NoPictureError, BadPictureError, OSError), opener() as file, tolerant():
-            return name, *look(file, name)
-    raise ConfigError(f"dataset.path={path} holds no image that can be used: name what holds images")
+        try:
+            with opener() as file, tolerant():
+                return name, *look(file, name)
+        except BadPictureError as error:
+            why = f"{name} {error}"
+        except (NoPictureError, OSError):
+            continue
+    raise ConfigError(f"dataset.path={path} holds no image that can be used: {why}")
 
 
 def _source(path: Path) -> Source:

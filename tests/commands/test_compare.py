@@ -211,6 +211,31 @@ WRONG = {
         ("--real", "a", "--fake", "mnost", "--out", "n.json"),
         "--fake mnost is not a dataset: did you mean mnist?, or name a path that exists",
     ),
+    "nothing named": (
+        ("--real", "", "--fake", "b", "--out", "n.json"),
+        "--real '' is no name of data: name a path without ${, or an option such as mnist5k",
+    ),
+    "a reference": (
+        ("--real", "a", "--fake", "b${x}", "--out", "n.json"),
+        "--fake 'b${x}' is no name of data: name a path without ${, or an option such as mnist5k",
+    ),
+    "nobody's home": (
+        ("--real", "~nobody-of-this-name/x", "--fake", "b", "--out", "n.json"),
+        "--real ~nobody-of-this-name/x cannot be read (Could not determine home directory.): name another path",
+    ),
+    "step 0": (
+        ("--step", "0", "--real", "a", "--fake", "b", "--out", "n.json"),
+        "--step is for a run, and --real A --fake B are about samples: leave one of both out",
+    ),
+    "a metric": (
+        ("--metric", "frechett", "--real", "a", "--fake", "sizes", "--out", "n.json"),
+        "--metric frechett is not a metric: did you mean frechet?",
+    ),
+    "broken": (
+        ("--real", "broken", "--fake", "b", "--out", "n.json"),
+        "--real broken holds no image that can be used: x.png is a damaged image, or of a kind that Pillow does not"
+        " decode",
+    ),
     "batches": (
         ("--real", "a", "--fake", "b", "--out", "n.json", "--batch-size", "0"),
         "--batch-size 0 must be at least 1",
@@ -230,6 +255,8 @@ def test_what_cannot_be_asked_ends_in_one_line_and_writes_nothing(name, inside: 
     Path("oblong").mkdir()
     Image.new("L", (5, 4)).save("oblong/0.png")
     Path("damaged.json").write_text("{")
+    Path("broken").mkdir()
+    Path("broken/x.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     arguments, message = WRONG[name]
     finished = inside("gan-eval", *arguments)
     assert (finished.code, finished.err) == (2, f"gan-eval: {message}\n")
@@ -246,3 +273,24 @@ def test_receipts_are_added_to_those_of_others(inside: Command):
         "frechet",
         "kernel",
     ]
+
+
+def test_pictures_that_change_their_class_or_are_held_out_are_other_data(inside: Command):
+    """What a receipt answers is what the numbers depend on: pixels, classes, and what real data get."""
+    images = random_images(16, 0, channels=3)
+    folder("real/train/a", images[:8]), folder("real/train/b", images[8:])
+    folder("real/test/a", random_images(8, 1, channels=3)), folder("real/test/b", random_images(8, 2, channels=3))
+    folder("fake/a", images[:8]), folder("fake/b", images[8:])
+    asked = ("--real", "real", "--fake", "fake", "--metric", "kernel", "--extractor", "raw", "--out", "n.json")
+
+    def count() -> int:
+        assert inside("gan-eval", *asked).code == 0
+        return len(read.receipts_in(Path("n.json")))
+
+    assert [count(), count()] == [1, 1]
+    Path("fake/a/007.png").rename("fake/b/!.png")  # in the same order as before
+    assert [count(), count()] == [2, 2]
+    Path("fake/b").rename("fake/c")
+    assert [count(), count()] == [3, 3]
+    Image.new("RGB", (4, 4)).save("real/test/a/000.png")
+    assert [count(), count()] == [4, 4]

@@ -77,5 +77,8 @@ def test_files_before_the_first_image_are_passed_over(pictures: Path) -> None:
     (pictures / "b.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
     assert opened(pictures, on_bad_image="skip").sample_shape == (3, 6, 6)
     (pictures / "z.png").unlink()
+    with pytest.raises(ConfigError, match=r"holds no image that can be used: b.png is a damaged image"):
+        opened(pictures)
+    (pictures / "b.png").unlink()
     with pytest.raises(ConfigError, match=r"holds no image that can be used: name what holds images$"):
         opened(pictures)

@@ -13,7 +13,7 @@ from torch import Tensor
 from gan_cli.config import parts
 from gan_cli.config.build import build
 from gan_cli.config.options import CONFIGS, names, option
-from gan_cli.datasets.base import Dataset, Images
+from gan_cli.datasets.base import Dataset, Images, resized
 from gan_cli.datasets.images import FashionMnist, Mnist, Mnist5k
 from gan_cli.datasets.stacked import StackedMnist
 from gan_cli.errors import ConfigError
@@ -48,7 +48,7 @@ def digits() -> tuple[Tensor, Tensor]:
     return data.images[::25], data.labels[::25]
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [*SHIPPED, "cifar10"])
 def test_the_shipped_weights_are_small_and_those_that_are_pinned(name: str) -> None:
     extractor = shipped(name)
     assert extractor.path.stat().st_size <= 2_000_000
@@ -129,7 +129,7 @@ def measurable(data: Dataset, extractor: str) -> bool:
     except ConfigError as error:
         message = (
             rf"metric.extractor.weights={extractor} were made for (digits|clothes) in grey, and these images have 3"
-            r" channels: choose metric/extractor=classifier, inception or raw"
+            r" channels: choose metric/extractor=cifar10, classifier, inception or raw"
         )
         assert error.exit_code == 2
         assert re.fullmatch(message, str(error))
@@ -300,7 +300,7 @@ def test_features_of_more_dimensions_than_a_cubic_cost_allows_are_refused(metric
         parts.metric(OmegaConf.create(node), "metric.frechet", large, Raw(), has_labels=True)
     assert str(raised.value) == (
         "metric.frechet: its cost is cubic in the dimensions of the features, which are 4,107 here and may be 4,096:"
-        " choose metric/extractor=classifier, fashion_mnist, inception or mnist"
+        " choose metric/extractor=cifar10, classifier, fashion_mnist, inception or mnist"
     )
     kernel = OmegaConf.create({"_target_": f"{KernelDistance.__module__}.KernelDistance", "samples": 9})
     assert parts.metric(kernel, "metric.kernel", large, Raw(), has_labels=True)  # whose cost is linear in them
@@ -310,6 +310,38 @@ def test_features_of_more_dimensions_than_a_cubic_cost_allows_are_refused(metric
 def test_the_dimensions_of_shipped_features_are_told(name: str, dimensions: int) -> None:
     assert shipped(name).dimensions((1, 28, 28)) == dimensions
     assert shipped(name).dimensions((3, 28, 28)) == 3 * dimensions
+    assert shipped("cifar10").dimensions((3, 32, 32)) == shipped("cifar10").dimensions((3, 64, 64)) == 128
     assert Raw().dimensions((3, 5, 5)) == 75
     assert Raw().dimensions((2,)) == 2
     assert Inception(None).dimensions((3, 32, 32)) == 2048  # without its weights, which are not there
+
+
+# Photographs
+
+
+def test_grey_pictures_are_not_for_features_of_colours_and_other_sizes_are_scaled() -> None:
+    extractor = shipped("cifar10")
+    assert len(extractor.class_names((3, 32, 32))) == 10
+    with pytest.raises(
+        ConfigError, match=r"in colour, and these images have 1 channel: choose metric/extractor=classifier, f"
+    ):
+        frechet_of(Images(random_images(9, 0, 28)), extractor)
+    frechet_of(Images(random_images(9, 0, 64, 3)), extractor)
+    images = random_images(5, 0, 48, 3)
+    torch.testing.assert_close(extractor(images).vectors, extractor(resized(images, 32)).vectors)
+
+
+def frechet_of(data: Dataset, extractor: Extractor) -> None:
+    node = OmegaConf.create({"_target_": f"{FrechetDistance.__module__}.FrechetDistance", "samples": 9})
+    parts.metric(node, "metric.frechet", data, extractor, has_labels=False)
+
+
+@pytest.mark.parametrize(
+    ("classes", "warned"), [(["cat", "dog"], False), (["cat", "cow"], True), ([], True)], ids=["its", "other", "none"]
+)
+def test_data_of_an_extractors_own_classes_are_what_it_was_made_for(
+    classes: list[str], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = Images(random_images(4, 0, 32, 3), torch.arange(4) % 2 if classes else None, classes=classes)
+    parts.warn_of_other_data(shipped("cifar10"), data, [FrechetDistance(9)])
+    assert ("was made for CIFAR-10's animals and vehicles" in caplog.text) is warned
