@@ -133,7 +133,7 @@ TRAINING = [
     ("dataset=folder dataset.path=a&b", "dataset.path=a&b cannot be read", """write 'dataset.path="a&b"'"""),
     ("dataset=folder dataset.path=~/é", "dataset.path=~/é cannot be read", """write 'dataset.path="~/é"'"""),
     ("dataset=folder dataset.path=truncated", "truncated/bad.png", "dataset.on_bad_image=skip"),
-    ("dataset=folder dataset.path=texts dataset.channels=2", "dataset.channels=2", "1 (grey) or 3 (colour)"),
+    ("dataset=folder dataset.path=texts dataset.channels=2", "dataset.channels=2", "1 (grey), 3 (colour) or null"),
     ("dataset=mnist dataset.root=idx", "idx/train-images-idx3-ubyte", "choose another dataset.root"),
     ("dataset=array", "dataset.path has no value", "set dataset.path=…"),
     ("dataset=array dataset.path=nowhere.npy", "dataset.path=nowhere.npy does not exist", "name a .npy"),

@@ -265,7 +265,8 @@ def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(m
 @pytest.mark.parametrize("extractor", sorted({*options("metric/extractor")} - {"inception", "classifier"}))
 def test_every_extractor_gives_features(extractor):
     node = compose("dataset=mnist5k", f"metric/extractor={extractor}").metric.extractor
-    features = build(node, Extractor, "metric.extractor")(torch.zeros(3, 1, 28, 28, dtype=torch.uint8))
+    built = build(node, Extractor, "metric.extractor")
+    features = built(torch.zeros(3, getattr(built, "channels", 1), 28, 28, dtype=torch.uint8))
     assert len(features.vectors) == 3
     assert features.vectors.isfinite().all()
 

@@ -1,7 +1,8 @@
 """The answer of `gan-eval`: receipts, and how they are shown; and what both kinds of questions ask of metrics."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,6 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from gan_cli.config import options
 from gan_cli.errors import CommandError, ConfigError, did_you_mean
 from gan_cli.exact.estimated import QUANTILE
+from gan_cli.files import file_digest
+from gan_cli.runs import read, receipts
 from gan_cli.runs.receipts import Receipt
 from gan_cli.show import intervals, wording
 from gan_cli.show.tables import aligned
@@ -50,6 +53,26 @@ def options_of(node: DictConfig) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not name.startswith("_")}
 
 
+def identity_of(extractor: DictConfig) -> receipts.ExtractorIdentity:
+    """What receipts say of an extractor: one that is a run's goes by its newest checkpoint, wherever that lies."""
+    run = extractor.get("run")
+    if not isinstance(run, str):
+        return receipts.identity(extractor)
+    kept = read.checkpoints(Path(run).expanduser())
+    digest = checkpoint_digest(kept[-1]) if kept else ""
+    named = receipts.identity(OmegaConf.masked_copy(extractor, [str(key) for key in extractor if key != "run"]))
+    return replace(named, extractor_sha256=digest)
+
+
+def checkpoint_digest(checkpoint: Path) -> str:
+    """The digest of a checkpoint; nothing for a damaged one, which no receipt is of: loading it tells what is wrong."""
+    try:
+        digest = file_digest(checkpoint)
+        return digest if digest == read.digest_of(checkpoint) else ""
+    except (OSError, ValueError):
+        return ""
+
+
 def as_text(answer: Answer) -> str:
     """The numbers, each with its 95 % interval, what real samples get in the generator's place, and its samples."""
     lines = [answer.words] if answer.words else []
@@ -70,7 +93,7 @@ def as_text(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def _of_run(receipts: Sequence[Receipt]) -> str:
-    one = receipts[0]
-    split = next((f"{receipt['split']} split, " for receipt in receipts if receipt["split"]), "")
+def _of_run(measured: Sequence[Receipt]) -> str:
+    one = measured[0]
+    split = next((f"{receipt['split']} split, " for receipt in measured if receipt["split"]), "")
     return f"step {one['step']}, {one['weights']} weights, {split}seed {one['seed']}"

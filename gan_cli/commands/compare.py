@@ -15,7 +15,7 @@ from torch import Tensor
 
 from gan_cli import files, sources
 from gan_cli.commands import measuring
-from gan_cli.commands.answer import Answer, chosen_metrics, options_of
+from gan_cli.commands.answer import Answer, chosen_metrics, identity_of, options_of
 from gan_cli.commands.out import refuse_own
 from gan_cli.commands.question import Comparison
 from gan_cli.config import options, parts
@@ -110,7 +110,7 @@ def _labels(fake: Dataset, real: Dataset) -> Tensor | None:
 
 
 def _requests(config: DictConfig, question: Comparison, real: Dataset, fake: Dataset) -> list[SamplesRequest]:
-    extractor = receipts.identity(config.metric.extractor)
+    extractor = identity_of(config.metric.extractor)
     asked = Asked(None, extractor.extractor, extractor.extractor_sha256)
     # What real data get is of the other split, too.
     held_out = real.other_split()

@@ -1,20 +1,18 @@
 """What `gan-eval` does: read the answer from a receipt, else measure and leave one. torch is imported to measure."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli import sources
-from gan_cli.commands.answer import Answer, chosen_metrics, options_of
+from gan_cli.commands.answer import Answer, checkpoint_digest, chosen_metrics, identity_of, options_of
 from gan_cli.commands.question import Comparison, Question
 from gan_cli.config import options
 from gan_cli.config.foreign import refuse_foreign
 from gan_cli.config.paths import absolute
 from gan_cli.config.schema import ClassifierConfig, Config, kind_of
 from gan_cli.errors import CommandError, ConfigError
-from gan_cli.files import file_digest
 from gan_cli.runs import read, receipts
 from gan_cli.runs.receipts import Asked, RunRequest
 
@@ -116,8 +114,8 @@ def _requests(config: DictConfig, question: Question) -> list[RunRequest]:
     checkpoints = read.checkpoints(run) if question.step is None else [read.checkpoint_of(run, question.step)]
     if not checkpoints:
         raise ConfigError(f"{run} has no checkpoint yet: wait for its first, or set every.checkpoint")
-    digest, dataset = _digest(checkpoints[-1]), read.record(run).get("dataset")
-    extractor = _identity(config.metric.extractor)
+    digest, dataset = checkpoint_digest(checkpoints[-1]), read.record(run).get("dataset")
+    extractor = identity_of(config.metric.extractor)
     subject = receipts.code_of_game(config)
     asked = Asked(question.split, extractor.extractor, extractor.extractor_sha256)
     return [
@@ -139,23 +137,3 @@ def _requests(config: DictConfig, question: Question) -> list[RunRequest]:
         for name, node in config.metric.items()
         if name != "extractor"
     ]
-
-
-def _identity(extractor: DictConfig) -> receipts.ExtractorIdentity:
-    """What receipts say of an extractor: one that is a run's goes by its newest checkpoint, wherever that lies."""
-    run = extractor.get("run")
-    if not isinstance(run, str):
-        return receipts.identity(extractor)
-    kept = read.checkpoints(Path(run).expanduser())
-    digest = _digest(kept[-1]) if kept else ""
-    named = receipts.identity(OmegaConf.masked_copy(extractor, [str(key) for key in extractor if key != "run"]))
-    return replace(named, extractor_sha256=digest)
-
-
-def _digest(checkpoint: Path) -> str:
-    """The digest of a checkpoint; nothing for a damaged one, which no receipt is of: loading it tells what is wrong."""
-    try:
-        digest = file_digest(checkpoint)
-        return digest if digest == read.digest_of(checkpoint) else ""
-    except (OSError, ValueError):
-        return ""

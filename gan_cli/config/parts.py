@@ -114,19 +114,20 @@ def metric(
     if built.looks_at != "samples":
         with naming("metric.extractor"):
             features.check(data)
-        _check_dimensions(built, key, features.dimensions(tuple(data.sample_shape)))
+        if built.most_dimensions is not None:
+            _check_dimensions(features.dimensions(tuple(data.sample_shape)), built.most_dimensions, key)
     if built.needs_labels and built.looks_at == "classes":
         with naming(key):
             _check_names(data.classes, features.class_names(data.sample_shape))
     return built
 
 
-def _check_dimensions(metric: Metric, key: str, dimensions: int) -> None:
+def _check_dimensions(dimensions: int, most: int, key: str) -> None:
     with naming(key):
-        if metric.most_dimensions is not None and dimensions > metric.most_dimensions:
+        if dimensions > most:
             raise NeedsError(
                 f"its cost is cubic in the dimensions of the features, which are {dimensions:,} here and may be"
-                f" {metric.most_dimensions:,}",
+                f" {most:,}",
                 "metric/extractor",
                 _classifies,
             )
