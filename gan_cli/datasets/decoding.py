@@ -35,7 +35,7 @@ AHEAD = 16
 """Such groups that may be decoded, or read out of an archive, before they are asked for."""
 
 SMALL = 128**2
-"""Pixels below which Python's part of the work on a picture, which threads do one at a time, is the larger one."""
+"""Pixels below which one thread decodes: of such pictures Python's part of the work, one at a time, is a large one."""
 
 Outcome = Picture | BadPictureError | NoPictureError | dict[str, Any]
 """What became of a file, which may be a manifest."""

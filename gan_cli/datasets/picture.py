@@ -120,7 +120,7 @@ def look(file: BinaryIO, name: str) -> tuple[tuple[int, int], bool]:
         opened = _open(file, name)
     except (NoPictureError, BadPictureError):
         raise
-    except Exception as error:
+    except Exception as error:  # Pillow's readers raise errors of any kind
         raise BadPictureError(f"cannot be decoded ({_in_one_line(error)})") from error
     return opened.size, _is_grey(opened)
 
