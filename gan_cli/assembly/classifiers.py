@@ -74,7 +74,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     clean_weight = 1.0 if isinstance(attack, NoAttack) else config.train.clean_weight
     if clean_weight == 1 and not isinstance(attack, NoAttack):
         raise ConfigError("train.clean_weight=1 leaves the attack no weight: choose less, or attack=none")
-    lesson = Lesson(classifier, augmentation, attack, clean_weight)
+    lesson = Lesson(classifier, augmentation, attack, clean_weight, config.train.label_smoothing)
     with naming("classifier"), FlopCounterMode(display=False) as counter:
         _dry_pass(lesson, first, len(training.classes))
     planned = plan(

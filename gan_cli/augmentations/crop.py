@@ -1,4 +1,4 @@
-"""Pictures moved by whole pixels and mirrored at random, as classifiers of photographs are trained on them."""
+"""Pictures moved by whole pixels, mirrored and partly hidden at random, as classifiers of photographs see them."""
 
 from typing import Annotated
 
@@ -15,12 +15,15 @@ class Crop(Augmentation):
 
     The frame is `shift` pixels wide and has the value `background`; all places of the window are equally likely.
     `mirror` also flips half of the images left to right. No value is changed, unlike by `Affine`, which interpolates.
+    `hole` is the side in pixels of a square of `background` that hides a part of each image (DeVries and Taylor 2017,
+    arXiv 1708.04552, §3.2): its middle is a pixel of the image, all of them equally likely, so it may reach outside.
     """
 
-    def __init__(self, shift: Annotated[int, Ge(0)], mirror: bool, background: float) -> None:
+    def __init__(self, shift: Annotated[int, Ge(0)], mirror: bool, background: float, hole: Annotated[int, Ge(0)] = 0):
         self.shift = shift
         self.mirror = mirror
         self.background = background
+        self.hole = hole
 
     def __call__(self, samples: Tensor) -> Tensor:
         if samples.dim() != 4:
@@ -39,4 +42,14 @@ class Crop(Augmentation):
         # Indexed around the channels, which then come last: in memory too.
         framed = pad(samples, [self.shift] * 4, value=self.background).permute(0, 2, 3, 1)
         image = torch.arange(n, device=device)
-        return framed[image[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        crops = framed[image[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+        if not self.hole:
+            return crops
+        above, left = (self._hidden(n, side, device) for side in (height, width))
+        return crops.masked_fill((above[:, :, None] & left[:, None, :])[:, None], self.background)
+
+    def _hidden(self, n: int, side: int, device: torch.device) -> Tensor:
+        """Which pixels of an axis the hole of each image covers, bools of shape (n, side)."""
+        first = torch.randint(side, (n, 1), device=device) - self.hole // 2
+        pixels = torch.arange(side, device=device)
+        return (first <= pixels) & (pixels < first + self.hole)

@@ -88,6 +88,8 @@ class LessonConfig:
     """The name of an option of the group `schedule`, or a node of one."""
     clean_weight: float = 0.5
     """The weight of the loss of images as they are; that of images which an attack changed is the rest."""
+    label_smoothing: float = 0.0
+    """The share of each label that is spread evenly over all classes."""
     guard: Any = None
     """An option of the group `attack`, as text or as a node, which watches over the training; None: nothing does."""
 
@@ -157,6 +159,7 @@ RANGES = {
     "train.packing": Count,
     "train.average_decay": Annotated[float, Ge(0), Lt(1)],
     "train.clean_weight": Annotated[float, Ge(0), Le(1)],
+    "train.label_smoothing": Annotated[float, Ge(0), Lt(1)],
     "test.share": Annotated[float, Gt(0), Lt(1)],
     **{f"every.{option.name}": Count | None for option in fields(EveryConfig)},
 }

@@ -44,6 +44,8 @@ class Lesson:
     attack: Attack = field(default_factory=NoAttack)
     clean_weight: float = 1.0
     """The weight of the loss of images as they are, from 0 to 1; that of attacked ones is the rest."""
+    label_smoothing: float = 0.0
+    """The share of each label that is spread evenly over all classes (Szegedy 2016, arXiv 1512.00567, §7)."""
     bf16: bool = False
     """Whether the network computes in bfloat16; the loss is in float32 or wider all the same."""
 
@@ -53,7 +55,7 @@ class Lesson:
         return schedules_in(self.augmentation)
 
     def loss(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The mean cross-entropy in nats, and the share of images that is classified rightly.
+        """The mean cross-entropy with smoothed labels in nats, and the share of images that is classified rightly.
 
         Both are means over images as they are and attacked ones, by `clean_weight`: α·J(x) + (1 − α)·J(x̃) of
         Goodfellow, Shlens and Szegedy (2015, arXiv 1412.6572, section 6).
@@ -74,7 +76,7 @@ class Lesson:
         logits = self.classifier(images)
         right = logits.detach().argmax(1) == labels
         with torch.autocast(images.device.type, enabled=False):
-            return cross_entropy(widened(logits), labels), right.float().mean()
+            return cross_entropy(widened(logits), labels, label_smoothing=self.label_smoothing), right.float().mean()
 
 
 @dataclass(frozen=True)

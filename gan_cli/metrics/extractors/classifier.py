@@ -116,4 +116,4 @@ class ColourClassifier(Classifier):
         super().__init__(weights, sha256)
 
     def _untrained(self, sample_shape: tuple[int, ...], class_count: int) -> classifiers.Classifier:
-        return AirBench(sample_shape, class_count, widths=[32, 112, 128], dropout=0.0)
+        return AirBench(sample_shape, class_count, widths=[40, 144, 128], dropout=0.0)
