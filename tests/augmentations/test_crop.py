@@ -1,5 +1,7 @@
 """Random crops: places by hand, how often each comes, and what passes through."""
 
+from collections import Counter
+
 import pytest
 import torch
 from torch.autograd import gradgradcheck
@@ -24,7 +26,7 @@ def windows(image: torch.Tensor, shift: int) -> list[torch.Tensor]:
 
 def test_the_option_of_the_group_is_that_of_the_paper():
     built: Crop = build(option("augmentation", "crop"), Augmentation, "augmentation")
-    assert vars(built) == {"shift": 4, "mirror": True, "background": 0}
+    assert vars(built) == {"shift": 4, "mirror": True, "background": 0, "hole": 0}
 
 
 @pytest.mark.parametrize("mirror", [False, True])
@@ -58,6 +60,38 @@ def test_without_motion_images_stay_as_they_are():
     assert torch.equal(Crop(0, False, 0.0)(images), images)
 
 
+@pytest.mark.parametrize("hole", [1, 2, 3, 10])
+def test_a_hole_about_each_pixel_comes_as_often_as_about_any_other_and_hides_all_channels(hole):
+    torch.manual_seed(0)
+    n, height, width = 20_000, 5, 6
+    images = torch.arange(1.0, 61.0).view(1, 2, height, width)
+    hidden = Crop(0, False, -7.0, hole)(images.expand(n, -1, -1, -1))
+    rows, columns = torch.arange(height)[:, None], torch.arange(width)
+
+    def covered(pixels: torch.Tensor, middle: int) -> torch.Tensor:
+        return (middle - hole // 2 <= pixels) & (pixels < middle - hole // 2 + hole)
+
+    patterns = [covered(rows, row) & covered(columns, column) for row in range(height) for column in range(width)]
+    expected = Counter(tuple(pattern.flatten().tolist()) for pattern in patterns)
+    found = Counter(map(tuple, (hidden[:, 0] == -7).flatten(1).tolist()))
+    assert found.keys() == expected.keys()
+    for pattern, places in expected.items():
+        share = places / (height * width)
+        assert abs(found[pattern] / n - share) <= 5 * (share * (1 - share) / n) ** 0.5
+    assert torch.equal(hidden, torch.where((hidden[:, :1] == -7), -7.0, images))
+
+
+def test_without_a_hole_the_random_numbers_are_those_of_before():
+    images = torch.rand(8, 1, 6, 6)
+    torch.manual_seed(3)
+    Crop(2, True, 0.0)(images)
+    following = torch.rand(1)
+    torch.manual_seed(3)
+    torch.randint(5, (2, 8, 1))
+    torch.randint(2, (8, 1))
+    assert torch.equal(torch.rand(1), following)
+
+
 def test_it_is_a_function_of_torchs_seed():
     images = torch.rand(8, 1, 6, 6)
     torch.manual_seed(3)
@@ -72,7 +106,7 @@ def test_gradients_pass_twice():
 
     def squared(x: torch.Tensor) -> torch.Tensor:
         torch.manual_seed(1)
-        return Crop(1, True, 0.5)(x) ** 2
+        return Crop(1, True, 0.5, 2)(x) ** 2
 
     assert gradgradcheck(squared, images)
 

@@ -189,14 +189,14 @@ def test_resnet_starts_with_hes_weights():
             assert layer.weight.std().item() == pytest.approx(deviation, rel=4 / (2 * n) ** 0.5)
 
 
-def test_airbench_needs_36_million_multiplications_for_a_picture_of_cifar():
+def test_airbench_needs_51_million_multiplications_for_a_picture_of_cifar():
     whole, half, quarter, eighth = (9 * side**2 for side in (32, 16, 8, 4))
-    by_hand = whole * (3 * 24 + 24 * 32) + half * (32 * 32 + 32 * 112) + quarter * (112 * 112 + 112 * 128)
+    by_hand = whole * (3 * 24 + 24 * 40) + half * (40 * 40 + 40 * 144) + quarter * (144 * 144 + 144 * 128)
     by_hand += eighth * 128 * 128 + 128 * 10
     network = built(AirBench, (3, 32, 32))
-    assert multiplications(network, 3, 32, 32) == by_hand == 36_201_728
-    weights = 9 * (3 * 24 + 24 * 32 + 32 * 32 + 32 * 112 + 112 * 112 + 112 * 128 + 128 * 128) + 129 * 10
-    assert parameters(network) == weights + 2 * (24 + 2 * (32 + 112 + 128)) == 440_834
+    assert multiplications(network, 3, 32, 32) == by_hand == 51_389_696
+    weights = 9 * (3 * 24 + 24 * 40 + 40 * 40 + 40 * 144 + 144 * 144 + 144 * 128 + 128 * 128) + 129 * 10
+    assert parameters(network) == weights + 2 * (24 + 2 * (40 + 144 + 128)) == 578_082
 
 
 def built(kind: type[AirBench], sample_shape: tuple[int, ...]) -> AirBench:

@@ -58,6 +58,16 @@ def test_the_loss_is_weighted_between_images_as_they_are_and_attacked_ones(weigh
     torch.testing.assert_close(right, weight * rights[0] + (1 - weight) * rights[1])
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
+def test_smoothed_labels_give_each_class_its_part_of_the_cross_entropy(smoothing):
+    classifier = Linear()
+    loss, right = Lesson(classifier, label_smoothing=smoothing).loss(BATCH)
+    logs = classifier(BATCH.samples).log_softmax(1)
+    targets = (1 - smoothing) * torch.eye(2).double()[BATCH.labels] + smoothing / 2
+    torch.testing.assert_close(loss, -(targets * logs).sum(1).mean())
+    torch.testing.assert_close(right, (logs.argmax(1) == BATCH.labels).float().mean())
+
+
 def test_of_two_classes_a_linear_classifier_learns_the_worst_case_in_closed_form():
     """E ζ(ε‖w‖₁ − y(wᵀx + b)): for both classes, not for y = +1 alone as Goodfellow 2015 prints it."""
     classifier, epsilon = Linear(), 0.25
@@ -93,6 +103,7 @@ def test_without_an_attack_images_are_seen_once():
         (["train.guard=rubbish"], "train.guard: its images are of no class"),
         (["train.guard='pgd:target=3'"], "train.guard.target=3 is for gan-attack"),
         (["train.guard=pgd"], "train.guard is for training against an attack: choose attack=fgsm, or train.guard=null"),
+        (["train.label_smoothing=1"], "train.label_smoothing=1.0 must be below 1"),
         (["attack=pgd", "train.clean_weight=1"], "train.clean_weight=1 leaves the attack no weight"),
         (["attack=fgsm", "attack.epsilon=1001"], "attack.epsilon=1001 must be at most 1000"),
     ],
