@@ -22,21 +22,10 @@ from gan_cli.models.layers import (
     projection,
     weights_only,
 )
+from gan_cli.models.stages import stage_widths
 from gan_cli.ranges import Count
 
 SIDES = (16, 32, 64, 128)
-
-
-def _widths(sample_shape: tuple[int, ...], width: int, max_width: int) -> list[int]:
-    """Channels of each level, from the image down to a side of 4: `width` doubled at each halving, to `max_width`."""
-    if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
-        raise ValueError(f"takes square images, not samples of shape {sample_shape}: choose model=mlp")
-    side = sample_shape[1]
-    if side not in SIDES:
-        raise ValueError(f"takes sides of 16, 32, 64 or 128, not {side}: choose dataset.resolution=32, or model=dcgan")
-    if max_width < width:
-        raise ValueError(f"max_width={max_width} must be at least width={width}")
-    return [min(width * 2**level, max_width) for level in range(side.bit_length() - 2)]
 
 
 class _Block(TakesLabels):
@@ -91,7 +80,7 @@ class Generator(base.Generator):
         super().__init__(latent_size, latent)
         self.conditional = conditional
         self._beside, within = entrances(class_count, conditional, labels)
-        *widths, inputs = _widths(sample_shape, width, max_width)
+        *widths, inputs = stage_widths(sample_shape, width, max_width, SIDES)
         self.projection = _weighted(nn.Linear(latent_size + self._beside, 4 * 4 * inputs), normalization)
         layers: list[nn.Module] = []
         for outputs in reversed(widths):
@@ -136,7 +125,7 @@ class Critic(base.Critic):
         super().__init__()
         self.conditional = conditional
         # The levels of 8 and 4 pixels are not halved.
-        inputs, *widths = _widths(sample_shape, width, max_width)[:-2]
+        inputs, *widths = stage_widths(sample_shape, width, max_width, SIDES)[:-2]
         first, second = nn.Conv2d(sample_shape[0], inputs, 3, padding=1), PooledConv2d(inputs, inputs)
         # The first block sees the image, not features: nothing is normalised, nothing comes before its convolution.
         _, *residual = _residual(first, second, activation, weights_only(normalization))
