@@ -53,7 +53,7 @@ def _resnet(width: int) -> Workload:
 
 
 def _r3gan(width: int, batch_size: int) -> Workload:
-    widths = (f"model.generator.{key}={width}" for key in ("width", "max_width"))
+    widths = (f"model.generator.width={width}", "model.generator.widest_side=32")
     return Workload(3, 32, 64, ("model=r3gan", *widths), None, batch_size)
 
 

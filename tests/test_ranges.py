@@ -82,7 +82,7 @@ EDGES = [
     ("model", "resnet:critic.max_width=0", "at least 1"),
     *[
         ("model", f"r3gan:generator.{knob}=0", "at least 1")
-        for knob in ("max_width", "blocks", "expansion", "group_size")
+        for knob in ("widest_side", "blocks", "expansion", "group_size")
     ],
     ("model", "gaussian:generator.deviation=0", "above 0"),
 ]

@@ -3,7 +3,8 @@
 Each side from 4 up to the image's is a stage of blocks x + f(x), in which f widens the channels by a 1 × 1 convolution,
 looks at the neighbours by a grouped 3 × 3 one, and narrows them by a last 1 × 1 one. Nothing is normalised: f begins as
 0, and its other weights are He's, shrunk with the depth (Fixup, Zhang 2019, arXiv 1901.09321). From side to side images
-are filtered by [1, 2, 1] along both axes. The authors' generator has no bounds; this one ends in tanh, as the images of
+are filtered by [1, 2, 1] along both axes. All stages up to `widest_side` pixels have `width` channels; beyond, these
+halve with each doubling. The authors' generator has no bounds; this one ends in tanh, as the images of
 all generators here lie in [−1, 1].
 """
 
@@ -17,7 +18,7 @@ from torch.nn import functional
 from gan_cli.models import base
 from gan_cli.models.conditioning import ClassVectors, classes_taken
 from gan_cli.models.layers import LeakyReLU
-from gan_cli.models.stages import stage_widths
+from gan_cli.models.sides import side_of
 from gan_cli.ranges import Count
 
 SIDES = (8, 16, 32, 64, 128, 256)
@@ -32,7 +33,7 @@ HE = math.sqrt(2 / (1 + SLOPE**2))
 class Generator(base.Generator):
     """A 4 × 4 basis of images weighted by the latent, the stages up to the image, a 1 × 1 convolution.
 
-    `width` counts the channels of the last stage. A conditional one takes a vector of the class beside the latent.
+    A conditional one takes a vector of the class beside the latent.
     """
 
     def __init__(
@@ -41,7 +42,7 @@ class Generator(base.Generator):
         latent_size: Count,
         latent: base.Latent,
         width: Count,
-        max_width: Count,
+        widest_side: Count,
         blocks: Count,
         expansion: Count,
         group_size: Count,
@@ -51,7 +52,7 @@ class Generator(base.Generator):
         super().__init__(latent_size, latent)
         self.conditional = conditional
         classes = classes_taken(class_count, conditional)
-        stages = stage_widths(sample_shape, width, max_width, SIDES)[::-1]
+        stages = _widths(sample_shape, width, widest_side, group_size // expansion)[::-1]
         self.vectors = ClassVectors(classes, latent_size, 1.0) if classes else None
         inputs = latent_size * (2 if classes else 1)
         self.weights = nn.Linear(inputs, stages[0], bias=False)
@@ -62,7 +63,7 @@ class Generator(base.Generator):
             # The change of channels comes before the doubling: the same function for a quarter of the work.
             layers += [*_change(before, channels), Doubling()]
             layers += _blocks(channels, blocks, expansion, group_size, stages)
-        self.layers = nn.Sequential(*layers, _convolution(width, sample_shape[0]), nn.Tanh())
+        self.layers = nn.Sequential(*layers, _convolution(stages[-1], sample_shape[0]), nn.Tanh())
 
     def forward(self, latent: Tensor, labels: Tensor | None = None) -> Tensor:
         if self.vectors is not None:
@@ -78,15 +79,14 @@ class Generator(base.Generator):
 class Critic(base.Critic):
     """A 1 × 1 convolution, the stages down to 4 × 4, there a weighted sum over space for each channel, a linear score.
 
-    `width` counts the channels of the first stage. The score of a conditional one is ⟨vector of the class, linear
-    function of the features⟩.
+    The score of a conditional one is ⟨vector of the class, linear function of the features⟩.
     """
 
     def __init__(
         self,
         sample_shape: tuple[int, ...],
         width: Count,
-        max_width: Count,
+        widest_side: Count,
         blocks: Count,
         expansion: Count,
         group_size: Count,
@@ -96,9 +96,9 @@ class Critic(base.Critic):
         super().__init__()
         self.conditional = conditional
         classes = classes_taken(class_count, conditional)
-        stages = stage_widths(sample_shape, width, max_width, SIDES)
-        layers: list[nn.Module] = [_convolution(sample_shape[0], width)]
-        layers += _blocks(width, blocks, expansion, group_size, stages)
+        stages = _widths(sample_shape, width, widest_side, group_size // expansion)
+        layers: list[nn.Module] = [_convolution(sample_shape[0], stages[0])]
+        layers += _blocks(stages[0], blocks, expansion, group_size, stages)
         for before, channels in pairwise(stages):
             layers += [Halving(), *_change(before, channels)]
             layers += _blocks(channels, blocks, expansion, group_size, stages)
@@ -161,6 +161,14 @@ class Halving(nn.Module):
         # https://github.com/pytorch/pytorch/issues/188344).
         means = functional.avg_pool2d(functional.pad(x, (1, 0, 1, 0)), 2, stride=1)
         return functional.avg_pool2d(means, 2)
+
+
+def _widths(sample_shape: tuple[int, ...], width: int, widest_side: int, least: int) -> list[int]:
+    """Channels of each stage, from the image's side down to 4, at least so many."""
+    sides = [side_of(sample_shape, SIDES)]
+    while sides[-1] > 4:
+        sides.append(sides[-1] // 2)
+    return [max(width * widest_side // max(side, widest_side), least, 1) for side in sides]
 
 
 def _blocks(channels: int, blocks: int, expansion: int, group_size: int, stages: list[int]) -> list[nn.Module]:

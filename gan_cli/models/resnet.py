@@ -22,10 +22,18 @@ from gan_cli.models.layers import (
     projection,
     weights_only,
 )
-from gan_cli.models.stages import stage_widths
+from gan_cli.models.sides import side_of
 from gan_cli.ranges import Count
 
 SIDES = (16, 32, 64, 128)
+
+
+def _widths(sample_shape: tuple[int, ...], width: int, max_width: int) -> list[int]:
+    """Channels of each level, from the image down to a side of 4: `width` doubled at each halving, to `max_width`."""
+    side = side_of(sample_shape, SIDES)
+    if max_width < width:
+        raise ValueError(f"max_width={max_width} must be at least width={width}")
+    return [min(width * 2**level, max_width) for level in range(side.bit_length() - 2)]
 
 
 class _Block(TakesLabels):
@@ -80,7 +88,7 @@ class Generator(base.Generator):
         super().__init__(latent_size, latent)
         self.conditional = conditional
         self._beside, within = entrances(class_count, conditional, labels)
-        *widths, inputs = stage_widths(sample_shape, width, max_width, SIDES)
+        *widths, inputs = _widths(sample_shape, width, max_width)
         self.projection = _weighted(nn.Linear(latent_size + self._beside, 4 * 4 * inputs), normalization)
         layers: list[nn.Module] = []
         for outputs in reversed(widths):
@@ -125,7 +133,7 @@ class Critic(base.Critic):
         super().__init__()
         self.conditional = conditional
         # The levels of 8 and 4 pixels are not halved.
-        inputs, *widths = stage_widths(sample_shape, width, max_width, SIDES)[:-2]
+        inputs, *widths = _widths(sample_shape, width, max_width)[:-2]
         first, second = nn.Conv2d(sample_shape[0], inputs, 3, padding=1), PooledConv2d(inputs, inputs)
         # The first block sees the image, not features: nothing is normalised, nothing comes before its convolution.
         _, *residual = _residual(first, second, activation, weights_only(normalization))

@@ -18,7 +18,7 @@ from gan_cli.training.loop import Game
 
 Knobs = dict[str, Any]
 
-SMALL: Knobs = {"width": 8, "max_width": 16, "blocks": 1, "expansion": 2, "group_size": 8}
+SMALL: Knobs = {"width": 16, "widest_side": 8, "blocks": 1, "expansion": 2, "group_size": 8}
 
 
 def players(side: int = 32, channels: int = 3, latent_size: int = 8, **changes: Any) -> tuple[Generator, Critic]:
@@ -35,19 +35,19 @@ def alive(*networks: nn.Module) -> None:
 
 
 @pytest.mark.parametrize(
-    ("side", "channels", "classes", "width", "max_width", "group_size", "expected"),
+    ("side", "channels", "classes", "width", "widest_side", "group_size", "expected"),
     [
-        (32, 3, 0, 768, 768, 16, (20.73, 20.68)),  # Stacked MNIST
-        (32, 3, 10, 768, 768, 16, (20.78, 21.28)),  # CIFAR-10
-        (64, 3, 0, 384, 768, 16, (22.43, 22.38)),  # FFHQ
-        (256, 3, 0, 96, 768, 16, (23.06, 23.01)),
-        (32, 3, 1000, 1536, 1536, 32, (82.9, 86.6)),  # ImageNet
+        (32, 3, 0, 768, 32, 16, (20.73, 20.68)),  # Stacked MNIST
+        (32, 3, 10, 768, 32, 16, (20.78, 21.28)),  # CIFAR-10
+        (64, 3, 0, 768, 32, 16, (22.43, 22.38)),  # FFHQ
+        (256, 3, 0, 768, 32, 16, (23.06, 23.01)),
+        (32, 3, 1000, 1536, 32, 32, (82.9, 86.6)),  # ImageNet
     ],
 )
 def test_the_papers_presets_have_the_parameters_of_its_table_9(
-    side, channels, classes, width, max_width, group_size, expected
+    side, channels, classes, width, widest_side, group_size, expected
 ):
-    knobs = {"width": width, "max_width": max_width, "blocks": 2, "expansion": 2, "group_size": group_size}
+    knobs = {"width": width, "widest_side": widest_side, "blocks": 2, "expansion": 2, "group_size": group_size}
     with torch.device("meta"):
         networks = players(side, channels, 64, **knobs, conditional=classes > 0, class_count=classes)
     counts = [sum(parameter.numel() for parameter in network.parameters()) / 1e6 for network in networks]
@@ -58,12 +58,27 @@ def test_the_papers_presets_have_the_parameters_of_its_table_9(
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", SIDES)
 def test_every_promised_side_is_taken(side, channels):
-    generator, critic = players(side, channels, width=4, max_width=8)
+    generator, critic = players(side, channels, width=8)
     images = generator(torch.randn(2, 8))
     assert images.shape == (2, channels, side, side)
     assert images.abs().max() <= 1
     assert critic(images).shape == (2,)
     assert sum(isinstance(module, Doubling) for module in generator.modules()) == side.bit_length() - 3
+
+
+@pytest.mark.parametrize(
+    ("side", "widest_side", "expected"),
+    [
+        (32, 32, [64, 64, 64, 64]),
+        (32, 8, [64, 64, 32, 16]),
+        (64, 4, [64, 32, 16, 8, 4]),
+        (256, 4, [64, 32, 16, 8, 4, 4, 4]),  # a group of 8 channels within a block twice as wide
+    ],
+)
+def test_channels_halve_with_each_doubling_beyond_the_widest_side(side, widest_side, expected):
+    for network, ascending in zip(players(side, width=64, widest_side=widest_side), (1, -1), strict=True):
+        blocks = [module for module in network.modules() if isinstance(module, Block)]
+        assert [block.residual[-1].out_channels for block in blocks][::ascending] == expected
 
 
 FILTER = torch.tensor([1.0, 2.0, 1.0], dtype=torch.float64)
@@ -125,7 +140,7 @@ def variances_of_stages(network: nn.Module, samples: Tensor) -> list[float]:
 def test_the_variance_stays_within_a_factor_of_two_from_stage_to_stage(side, n):
     """The critic's is that of smooth pictures: what its filter takes from white noise is not meant to stay."""
     torch.manual_seed(0)
-    generator, critic = players(side, latent_size=64, width=32, max_width=64)
+    generator, critic = players(side, latent_size=64, width=64)
     smooth = torch.randn(n, 3, 4, 4)
     while smooth.shape[-1] < side:
         smooth = Doubling()(smooth)
@@ -138,7 +153,7 @@ def test_the_variance_stays_within_a_factor_of_two_from_stage_to_stage(side, n):
 
 def test_scores_begin_with_a_spread_of_about_one():
     torch.manual_seed(0)
-    critic = Critic((3, 8, 8), **SMALL | {"width": 256, "max_width": 256})
+    critic = Critic((3, 8, 8), **SMALL | {"width": 256})
     features = torch.randn(400, 3, 1, 1).expand(-1, -1, 8, 8)
     assert critic(features).std().item() == pytest.approx(1, rel=0.5)
 
@@ -204,7 +219,6 @@ def test_channels_last_is_kept_through_a_whole_network():
         ((1, 28, 28), {}, "takes sides of 8, 16, 32, 64, 128 or 256, not 28: choose dataset.resolution=32"),
         ((1, 4, 4), {}, "not 4: choose"),
         ((1, 512, 512), {}, "not 512: choose"),
-        ((3, 32, 32), {"max_width": 4}, "max_width=4 must be at least width=8"),
         ((3, 32, 32), {"group_size": 12}, "group_size=12 does not divide the (16|32) channels .*, such as 4$"),
     ],
 )
