@@ -144,13 +144,16 @@ def main() -> None:
     games = arguments.penalty or (["none"] if arguments.quick else list(GAMES))
 
     result: Json = {"machine": machine(setting), "plan": asdict(plan), "rows": [], "costs": []}
-    path = arguments.json or _path(result["machine"]["name"], arguments.quick)
+    path = arguments.json or path_of(result["machine"]["name"], arguments.quick)
     if "speed" in arguments.sections:
         peak = Remote(Peak, setting)
         try:
             for workload, game in ((workload, game) for workload in workloads for game in games):
                 print(f"{workload}, {game}", file=sys.stderr)
-                result["rows"] += measure(workload, game, names, setting, plan, peak)
+                known = (
+                    names if WORKLOADS[workload].networks else [name for name in names if not name.startswith(BASELINE)]
+                )
+                result["rows"] += measure(workload, game, known, setting, plan, peak)
                 _write(path, result)  # what is measured is not lost, whatever comes
         finally:
             peak.close()
@@ -198,7 +201,8 @@ def _plan(arguments: argparse.Namespace, on_cuda: bool) -> Plan:
     )
 
 
-def _path(device: str, quick: bool) -> Path:
+def path_of(device: str, quick: bool) -> Path:
+    """Where the results of a device are kept."""
     name = re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
     return Path(__file__).parent / "results" / f"{name}{'-quick' if quick else ''}.json"
 

@@ -44,13 +44,13 @@ def _speed(rows: Sequence[Row]) -> str:
 def _cells(row: Row) -> list[str]:
     if row["failure"]:
         return [row["contender"], "failed", *[""] * (len(HEADINGS) - 2)]
-    low, middle, high = row["ratio"] or (float("nan"),) * 3
+    ratio = "{1:.2f} ({0:.2f}–{2:.2f})".format(*row["ratio"]) if row["ratio"] else ""
     operations = row["operations"]
     return [
         row["contender"] + " ¹" * bool(row["notes"]),
         f"{row['images_per_second']:,.0f}",
         f"{row['ms_per_step']:.3g}" if row["ms_per_step"] < 1000 else f"{row['ms_per_step']:.0f}",
-        f"{middle:.2f} ({low:.2f}–{high:.2f})",
+        ratio,
         f"{operations / row['ms_per_step'] / 1e9:.3g}" if operations else "",
         f"{row['peak_share']:.0%}" if operations else "",
         f"{row['memory_mib']:,.0f}",

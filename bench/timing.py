@@ -184,6 +184,7 @@ def _tutorial(workload: Workload, game: Game, name: str, setting: Setting) -> Ma
     """A tutorial's script, with its loader or, "in memory", without one."""
     device = torch.device(setting.device)
     torch.backends.cudnn.benchmark = True  # as pytorch/examples has it
+    assert workload.networks is not None
     generator, critic = (network.to(device) for network in workload.networks())
     data = pictures(workload.channels, workload.side)
     loader: Any

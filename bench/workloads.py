@@ -27,8 +27,8 @@ class Workload:
     latent_size: int
     overrides: tuple[str, ...]
     """The model, in the config."""
-    networks: Callable[[], tuple[nn.Module, nn.Module]]
-    """The same generator and critic, as a tutorial has them."""
+    networks: Callable[[], tuple[nn.Module, nn.Module]] | None
+    """The same generator and critic as a tutorial has them, if one has."""
     batch_size: int = 64
 
 
@@ -52,6 +52,11 @@ def _resnet(width: int) -> Workload:
     return Workload(3, 32, 128, ("model=resnet", *widths), partial(tutorial.resnet, 128, width))
 
 
+def _r3gan(width: int, batch_size: int) -> Workload:
+    widths = (f"model.generator.width={width}", "model.generator.widest_side=32")
+    return Workload(3, 32, 64, ("model=r3gan", *widths), None, batch_size)
+
+
 MLP = (
     "model=mlp",
     "model.generator.latent_size=100",
@@ -67,6 +72,8 @@ WORKLOADS = {
     "dcgan-32-b256": _dcgan(32, batch_size=256),
     "resnet-32-w32": _resnet(32),
     "resnet-32-w128": _resnet(128),
+    "r3gan-32-w16-b8": _r3gan(16, batch_size=8),
+    "r3gan-32-w768-b256": _r3gan(768, batch_size=256),
 }
 """The workloads by name; w is the width, b the batch size if it is not 64."""
 

@@ -71,15 +71,19 @@ EDGES = [
     ("metric", "modes:modes.samples=0", "at least 1"),
     ("metric", "modes:modes.radius=0", "above 0"),
     ("metric", "exact:exact.samples=999", "at least 1000"),
-    *[("model", f"{name}:generator.latent_size=0", "at least 1") for name in ("mlp", "dcgan", "resnet")],
+    *[("model", f"{name}:generator.latent_size=0", "at least 1") for name in ("mlp", "dcgan", "resnet", "r3gan")],
     *[
         ("model", f"{name}:{side}.width=0", "at least 1")
-        for name in ("dcgan", "resnet")
+        for name in ("dcgan", "resnet", "r3gan")
         for side in ("generator", "critic")
     ],
     ("model", "mlp:generator.hidden=[0]", "at least 1"),
     ("model", "mlp:critic.hidden=[0]", "at least 1"),
     ("model", "resnet:critic.max_width=0", "at least 1"),
+    *[
+        ("model", f"r3gan:generator.{knob}=0", "at least 1")
+        for knob in ("widest_side", "blocks", "expansion", "group_size")
+    ],
     ("model", "gaussian:generator.deviation=0", "above 0"),
 ]
 

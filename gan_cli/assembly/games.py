@@ -136,7 +136,9 @@ def _state(
     generator = parts.generator(config, dataset.sample_shape, len(dataset.classes))
     critic = parts.critic(config, dataset.sample_shape, len(dataset.classes))
     if config.model.get("conditional") and not generator.conditional:
-        raise ConfigError("model.conditional=true: its generator takes no labels: choose model=mlp, dcgan or resnet")
+        raise ConfigError(
+            "model.conditional=true: its generator takes no labels: choose model=mlp, dcgan, resnet or r3gan"
+        )
     for network in (generator, critic):
         # Convolutions are fastest with the channels innermost; other layers are not touched by it.
         network.to(device).to(memory_format=torch.channels_last)

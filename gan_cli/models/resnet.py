@@ -22,6 +22,7 @@ from gan_cli.models.layers import (
     projection,
     weights_only,
 )
+from gan_cli.models.sides import side_of
 from gan_cli.ranges import Count
 
 SIDES = (16, 32, 64, 128)
@@ -29,11 +30,7 @@ SIDES = (16, 32, 64, 128)
 
 def _widths(sample_shape: tuple[int, ...], width: int, max_width: int) -> list[int]:
     """Channels of each level, from the image down to a side of 4: `width` doubled at each halving, to `max_width`."""
-    if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
-        raise ValueError(f"takes square images, not samples of shape {sample_shape}: choose model=mlp")
-    side = sample_shape[1]
-    if side not in SIDES:
-        raise ValueError(f"takes sides of 16, 32, 64 or 128, not {side}: choose dataset.resolution=32, or model=dcgan")
+    side = side_of(sample_shape, SIDES)
     if max_width < width:
         raise ValueError(f"max_width={max_width} must be at least width={width}")
     return [min(width * 2**level, max_width) for level in range(side.bit_length() - 2)]

@@ -37,6 +37,8 @@ class Device:
     workers: Annotated[Count, Le(MOST_WORKERS)] = 2
     generation_batch_size: Count = BATCH_SIZE
     """Images that are generated, and looked at by metrics, at a time."""
+    cudnn_benchmark: bool = True
+    """Whether cuDNN times its kernels for each shape and takes the fastest, unless the run is deterministic."""
 
     def activate(self) -> torch.device:
         """Set torch up for this process, and return the device."""
@@ -49,6 +51,8 @@ class Device:
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.deterministic)
+        # Two processes may find another kernel fastest, and it rounds otherwise.
+        torch.backends.cudnn.benchmark = self.cudnn_benchmark and not self.deterministic
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
         return torch.device("cpu" if self.kind == "cpu" or not available else "cuda")
 

@@ -50,6 +50,16 @@ def test_determinism_takes_torchs_switch_and_a_fixed_workspace_of_cublas(determi
     assert os.environ.get("CUBLAS_WORKSPACE_CONFIG") == (":4096:8" if deterministic else None)
 
 
+@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize("asked", [True, False])
+def test_cudnns_kernels_are_chosen_by_their_time_where_they_may_differ_from_run_to_run(
+    asked, deterministic, monkeypatch
+):
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", not asked)
+    Device("cpu", 1, deterministic=deterministic, cudnn_benchmark=asked).activate()
+    assert torch.backends.cudnn.benchmark == (asked and not deterministic)
+
+
 def test_a_plan_of_too_many_threads_is_not_taken_from_a_record():
     for threads, usable in ((0, False), (1, True), (MOST_THREADS, True), (MOST_THREADS + 1, False)):
         entry = Plan("cpu", threads, "eager", "float32").record("eager")

@@ -1,0 +1,153 @@
+"""Ten minutes with a GPU: the test suite, the speed table, the step of R3GAN at the paper's width, a profile.
+
+    python bench/gpu.py                                    # all parts: about twelve minutes on an H100, no network
+    python bench/gpu.py --parts suite r3gan --minutes 6    # some of them
+    python bench/gpu.py --device cpu --quick               # the same script on tiny sizes, to see that it works
+
+Each part is a command of its own with a time limit. The JSON is written after every part, so whatever ends the script
+leaves what was measured; what a part was doing is in its log, beside the JSON.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.speed import machine, path_of
+from bench.timing import Setting
+
+ROOT = Path(__file__).parents[1]
+
+Json = dict[str, Any]
+
+GRACE = 20
+"""Seconds between the request that a command ends and the end."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A command with its time limit in seconds, and what is read from its log, or from the JSON that it writes."""
+
+    limit: int
+    command: Sequence[str]
+    read: Callable[[str, Path], Json]
+
+
+def parts(device: str, quick: bool) -> Mapping[str, Part]:
+    """The parts in the order of their worth, the JSON of a command being `{json}`."""
+    processes = "1" if quick else str(min(10, os.cpu_count() or 1))
+    suite = ["-m", "pytest", *(["tests/test_schedules.py"] if quick else []), "-n", processes, "--dist", "worksteal"]
+    suite += ["-o", "addopts=--strict-markers -m 'not slow'", "-p", "no:cacheprovider", "--tb=short", "-v"]
+    workloads = ["mlp-28"] if quick else ["resnet-32-w128", "dcgan-32", "mlp-28"]
+    ways = ["eager bf16"] if device == "cpu" else ["graph bf16", "compile bf16", "compile tf32"]
+    speed = ["bench/speed.py", "--device", device, "--sections", "speed", "--json", "{json}", "--contender", *ways]
+    few = ["--processes", "1", "--rounds", "2" if quick else "3", *(["--window", "0.1"] if quick else [])]
+    r3gan = "r3gan-32-w16-b8" if quick else "r3gan-32-w768-b256"
+    profiled = ["bench/operations.py", "--only", "mlp-28" if quick else "resnet-32-w128"]
+    fast = [
+        f"device={device}",
+        "device.precision=bf16",
+        f"device.accelerate={'eager' if device == 'cpu' else 'compile'}",
+    ]
+    return {
+        "r3gan": Part(150, [*speed, *few, "--only", r3gan, "--penalty", "r1_r2"], _written),
+        "speed": Part(240, [*speed, *few, "--only", *workloads, "--penalty", "interpolate"], _written),
+        "profile": Part(60, [*profiled, "--", *fast], _printed),
+        "suite": Part(320, suite, _outcomes),
+    }
+
+
+def _written(_: str, path: Path) -> Json:
+    """The rows of a speed table, without the seconds of each round."""
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    return {"rows": [{key: value for key, value in row.items() if key != "seconds_per_step"} for row in rows]}
+
+
+def _printed(log: str, _: Path) -> Json:
+    """The lines that a profile prints, less what its libraries say."""
+    return {"profile": [line for line in log.splitlines() if re.match(r"[\w-]+, \w+: ", line)]}
+
+
+def _outcomes(log: str, _: Path) -> Json:
+    """How many tests came out how, and the names of those that did not pass."""
+    of_test = {test: how for how, test in re.findall(r"^\[gw\d+\] \[ *\d+%\] ([A-Z]+) (\S.*?) *$", log, re.MULTILINE)}
+    counts = {how.lower(): sum(of == how for of in of_test.values()) for how in sorted(set(of_test.values()))}
+    return {"tests": counts, "failures": sorted(name for name, how in of_test.items() if how in ("FAILED", "ERROR"))}
+
+
+def carry_out(part: Part, name: str, folder: Path, seconds: float) -> Json:
+    """Run a part for so many seconds or for its own limit, and say how it ended and what it found."""
+    log, found = folder / f"{name}.log", folder / f"{name}.json"
+    found.unlink(missing_ok=True)
+    command = [str(found) if word == "{json}" else word for word in part.command]
+    limit, start = min(part.limit, seconds), time.monotonic()
+    with log.open("w") as stream:
+        process = subprocess.Popen(
+            [sys.executable, *command], cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            outcome = _ended(process.wait(limit))
+        except subprocess.TimeoutExpired:
+            outcome = f"stopped after {limit:.0f} s"
+        finally:
+            _end(process)
+    text = log.read_text(errors="replace")
+    said = {"command": " ".join(["python", *command]).replace(str(folder), "…"), "outcome": outcome}
+    return said | {"seconds": round(time.monotonic() - start, 1), **part.read(text, found)}
+
+
+def _ended(code: int) -> str:
+    return "done" if code == 0 else f"ended with {code}"
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ask a command and its children to end, as Ctrl-C does, and end what does not."""
+    for request in (signal.SIGINT, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, request)
+            process.wait(GRACE)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
+    parser.add_argument("--parts", nargs="+", choices=parts("cuda", quick=False), help="(default: all)")
+    parser.add_argument("--minutes", type=float, default=15, help="for all parts together (default: 15)")
+    parser.add_argument("--json", type=Path, help="(default: bench/results/<device>-gpu.json)")
+    arguments = parser.parse_args()
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("torch finds no CUDA device: try --device cpu --quick")
+
+    about = machine(Setting(arguments.device, torch.get_num_threads(), workers=0, seed=0))
+    path = arguments.json or path_of(f"{about['name']} gpu", arguments.quick)
+    folder = path.with_suffix("")
+    folder.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + 60 * arguments.minutes
+    result: Json = {"machine": about, "parts": {}}
+    for name, part in parts(arguments.device, arguments.quick).items():
+        left = end - time.monotonic()
+        if name not in (arguments.parts or [name]) or left < GRACE:
+            continue
+        print(f"{name} …", file=sys.stderr, flush=True)
+        result["parts"][name] = carry_out(part, name, folder, left)
+        path.write_text(json.dumps(result, indent=1) + "\n")
+        print(f"{name}: {result['parts'][name]['outcome']}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
