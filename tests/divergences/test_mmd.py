@@ -1,4 +1,4 @@
-"""The maximum mean discrepancy: its estimate against closed forms and double loops, its supremum against step critics."""
+"""The maximum mean discrepancy: its estimate against closed forms and a double loop, its value against step critics."""
 
 import itertools
 import math
@@ -130,7 +130,7 @@ def test_float32_has_its_digits_for_scores_that_are_close_and_far(kernel, deviat
     of = MaximumMeanDiscrepancy(kernel=kernel)
     single, double = of.estimate(real, fake), of.estimate(real.double(), fake.double())
     assert single.dtype == torch.float32
-    torch.testing.assert_close(single.double(), double, rtol=2e-5, atol=0)
+    torch.testing.assert_close(single.double(), double, rtol=2e-5, atol=1e-6 * min(1, deviation) ** 2)
     (mine,), (right,) = (torch.autograd.grad(value, real, retain_graph=True) for value in (single, double))
     torch.testing.assert_close(mine, right, rtol=1e-4, atol=1e-5 * right.abs().max().item())
 
@@ -144,7 +144,7 @@ def test_a_kernel_is_1_for_equal_scores_and_falls_to_0(kernel):
     gaps = kernel.gap(distances.square())
     assert gaps[0] == 0
     assert (gaps.diff() >= 0).all()
-    assert (gaps[:50].diff() > 0).all()
+    assert (gaps[:28].diff() > 0).all()
     assert gaps[-1].item() == pytest.approx(1, abs=1e-9)
 
 
@@ -159,6 +159,14 @@ def test_a_rational_quadratic_kernel_tends_to_a_gaussian():
     squared = torch.linspace(0, 5, 20, dtype=torch.float64).square()
     near, limit = mmd.RationalQuadratic([1e7], 0.8).gap(squared), mmd.Gaussian([0.8]).gap(squared)
     torch.testing.assert_close(near, limit, rtol=1e-5, atol=1e-6)
+
+
+def test_near_a_constant_critic_the_estimate_is_the_square_of_the_difference_of_means():
+    """Unbiased too: without the variances of the means."""
+    real, fake = scores(6, 5)
+    estimate = MaximumMeanDiscrepancy(kernel=mmd.RationalQuadratic(ALPHAS, LENGTH)).estimate(1e-5 * real, 1e-5 * fake)
+    unbiased = (real.mean() - fake.mean()) ** 2 - real.var() / len(real) - fake.var() / len(fake)
+    torch.testing.assert_close(1e10 * estimate * LENGTH**2, unbiased, rtol=1e-6, atol=1e-6)
 
 
 # The value at the best critic
@@ -179,8 +187,8 @@ def test_no_critic_exceeds_twice_the_square_of_total_variation_and_the_step_reac
     noise = torch.randn(2000, 7, generator=generator, dtype=torch.float64)
     sizes = torch.logspace(-2, 6, 2000, dtype=torch.float64)[:, None]
     steps = sizes * (p - q).sign()
-    found = torch.stack([population(kernel, v, p - q) for v in (sizes * noise, steps, steps + noise)])
-    assert found.max().item() < exact
+    for v in (sizes * noise, steps + noise, steps):
+        assert population(kernel, v, p - q).max().item() < exact * (1 + 1e-12)
     assert population(kernel, 1e30 * (p - q).sign(), p - q).item() == pytest.approx(exact, rel=1e-9)
     # A step that puts one point on the wrong side stays below for good.
     wrong = torch.where(torch.arange(7) == (p - q).abs().argmax(), q - p, p - q).sign()
@@ -237,11 +245,11 @@ def test_the_held_out_estimate_leaves_no_part_with_one_score(samples, packing):
 
 def test_at_a_single_point_nothing_pulls():
     """The estimate 2 − 2k(0, ψθ) of the Dirac-GAN is of fourth order at (0, 0)."""
-    game = DiracGame(divergence("mmd"))
+    kernel = divergence("mmd").kernel
+    game = DiracGame(MaximumMeanDiscrepancy(kernel=kernel))
     torch.testing.assert_close(game.jacobian(), torch.zeros(2, 2, dtype=torch.float64), rtol=0, atol=1e-5)
     assert behaviour(game, 0.1, 50, 1.0).verdict == "drifts"
     theta, psi = 0.8, 0.9
-    kernel = divergence("mmd").kernel
     x = torch.tensor(theta * psi, dtype=torch.float64, requires_grad=True)
     (slope,) = torch.autograd.grad(2 * kernel.gap(x.square()), x)
     assert game.field((theta, psi)) == pytest.approx((-psi * slope.item(), theta * slope.item()))

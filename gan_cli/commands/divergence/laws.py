@@ -167,8 +167,8 @@ def ratio(divergence: StrictlyConvex) -> float:
 
 @law("direction", Divergence, 0.0)
 def direction(divergence: Divergence) -> float:
-    """Above fake scores, higher real ones pay for the critic; below real ones, lower fake ones for the critic and higher
-    ones for the generator: the share that do not."""
+    """Where fake scores are below real ones, higher real and lower fake ones pay for the critic, and higher fake ones
+    for the generator: the share that do not."""
     fake, real = torch.combinations(torch.linspace(0.1, 0.9, 9, dtype=torch.float64)).unbind(1)
     forms = [_with(divergence, "minimax"), _with(divergence, "non_saturating")]
     gains = [
