@@ -126,7 +126,7 @@ def test_every_divergence_takes_a_step(divergence):
 
 
 @pytest.mark.parametrize("penalty", options("divergence/penalty"))
-@pytest.mark.parametrize("divergence", ["gan", "wgan_clip", "hinge", "relativistic"])
+@pytest.mark.parametrize("divergence", ["gan", "wgan_clip", "hinge", "relativistic", "mmd"])
 def test_every_penalty_takes_a_step_with_a_divergence_of_every_family(penalty, divergence):
     assert_takes_a_step(*TINY, f"divergence={divergence}", f"divergence/penalty={penalty}")
 

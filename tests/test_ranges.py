@@ -7,6 +7,7 @@ from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.datasets.base import Dataset
 from gan_cli.divergences.base import Divergence
+from gan_cli.divergences.mmd import Kernel
 from gan_cli.divergences.penalties import Penalty
 from gan_cli.errors import ConfigError
 from gan_cli.metrics.base import Metric
@@ -17,6 +18,7 @@ KINDS = {
     "dataset": Dataset,
     "device": Device,
     "divergence": Divergence,
+    "divergence/kernel": Kernel,
     "divergence/penalty": Penalty,
     "metric": Metric,
 }
@@ -29,6 +31,10 @@ EDGES = [
     ("divergence", "wgan_clip:clip=0", "above 0"),
     ("divergence", "js_weighted:weight=0", "above 0"),
     ("divergence", "js_weighted:weight=1", "below 1"),
+    ("divergence/kernel", "rational_quadratic:alphas=[]", "a list of at least 1"),
+    ("divergence/kernel", "rational_quadratic:alphas=[0]", "above 0"),
+    ("divergence/kernel", "rational_quadratic:length=0", "above 0"),
+    ("divergence/kernel", "gaussian:bandwidths=[0]", "above 0"),
     *[("divergence/penalty", f"{name}:weight=-0.1", f"at least 0 or {A_SCHEDULE}") for name in PENALTIES],
     *[("divergence/penalty", f"{name}:share=0", "above 0") for name in PENALTIES],
     *[("divergence/penalty", f"{name}:share=1.01", "at most 1") for name in PENALTIES],

@@ -29,7 +29,14 @@ def singular(folder: str) -> str:
 
 def test_the_folders_of_parts_are_the_config_groups():
     groups = folders(CONFIGS)
-    of_files = {"device", "tracker", "optimizer", "schedule", "divergence/penalty"}  # a file each serves these
+    of_files = {
+        "device",
+        "tracker",
+        "optimizer",
+        "schedule",
+        "divergence/penalty",
+        "divergence/kernel",
+    }  # a file each serves these
     of_yaml = {"experiment", "scale", "cas"}  # recipes, which name no class
     parts = {folder for folder in folders(PACKAGE) if Path(folder).parts[0] not in AROUND}
     without_a_group = {"studies"}  # a study is a node of a recipe

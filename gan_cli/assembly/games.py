@@ -183,6 +183,8 @@ def _dry_pass(game: Game, real: Batch) -> None:
             f"model.critic gives scores of shape {tuple(scores.shape)} for a batch of {n}; it must be (batch,)"
         )
     divergence = game.divergence
-    for value in (divergence.estimate(scores, scores), divergence.generator_objective(scores, scores)):
+    with naming("divergence"):
+        values = divergence.estimate(scores, scores), divergence.generator_objective(scores, scores)
+    for value in values:
         if value.shape != ():
             raise ConfigError(f"divergence gives a value of shape {tuple(value.shape)}; it must be a scalar")

@@ -26,7 +26,10 @@ class Divergence(ABC):
     """The unit of the estimate, for the axis of a plot."""
 
     pairs_samples: ClassVar[bool] = False
-    """Whether the generator's objective compares fake scores with real ones."""
+    """Whether the objectives compare fake scores with real ones, and are no sums over samples."""
+
+    power: ClassVar[int] = 1
+    """The power of an integral that the exact value is: integrals over parts of the space add up under its root."""
 
     @abstractmethod
     def estimate(self, real: Tensor, fake: Tensor) -> Tensor:

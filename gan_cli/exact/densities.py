@@ -90,13 +90,13 @@ class Pair:
         total, bound, value = 0.0, 0.0, math.inf
         for index in range(SHELLS):
             shell, unresolved = self._shell(index)
-            before, value = value, sum(divergence.exact(*nodes).item() for nodes in shell)
+            before, value = value, sum(_integral(divergence, nodes) for nodes in shell)
             total += value
             bound += KINK * kink / 2 * unresolved
             if not math.isfinite(total):
                 return Estimated(math.inf, 0.0)
             if index > 1 and abs(value) <= 1e-12 * max(1.0, abs(total)):
-                return Estimated.within(total, bound)
+                return Estimated.within(total, bound).raised(divergence.power)
         # Each shell holds more than the one before if p²/q, say, does not fall as p does.
         if abs(value) > abs(before):
             return Estimated(math.inf, 0.0)
@@ -142,12 +142,18 @@ def _gap(log_p: Tensor, log_q: Tensor) -> Tensor:
     return (log_p.exp() - log_q.exp()).abs()
 
 
+def _integral(divergence: Divergence, nodes: Nodes) -> float:
+    """What adds up over nodes: the exact value, or its root."""
+    integral: float = divergence.exact(*nodes).item() ** (1 / divergence.power)
+    return integral
+
+
 def _kink(divergence: Divergence) -> float:
     """The jump of the slope of f at u = 1; 0 for smooth f."""
     step = 1e-6
     u = torch.tensor([1 + step, 1 - step, 1.0], dtype=torch.float64)
     one = torch.ones(1, dtype=torch.float64)
-    above, below, at_one = (divergence.exact(log_u, one.log(), one).item() for log_u in u.log().split(1))
+    above, below, at_one = (_integral(divergence, (log_u, one.log(), one)) for log_u in u.log().split(1))
     jump = abs(above + below - 2 * at_one) / step
     # The curvature of a smooth f makes a jump of f″(1)·step.
     return jump if jump > 1e3 * step else 0.0

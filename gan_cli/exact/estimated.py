@@ -18,6 +18,13 @@ class Estimated:
         """A value whose interval is known instead, such as one with a bound of its error."""
         return cls(value, half_width / QUANTILE)
 
+    def raised(self, power: float) -> "Estimated":
+        """The same to a power; the error is that of the upper end."""
+        if power == 1:
+            return self
+        value: float = self.value**power
+        return Estimated(value, (self.value + self.error) ** power - value)
+
     @property
     def half_width(self) -> float:
         """Half the width of the interval."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from gan_cli import sampling
 from gan_cli.datasets.base import Batch, Dataset, Density
 from gan_cli.errors import NeedsError
+from gan_cli.exact.estimated import Estimated
 from gan_cli.exact.truth import truth_of
 from gan_cli.metrics.base import NAMED, Measured, Metric
 from gan_cli.metrics.subject import Players, Subject
@@ -31,8 +32,8 @@ class ExactDivergence(Metric):
     it is a lower bound of `exact`. It stands alone if the best critic has no closed form, if no quadrature is fine
     enough, or if the critic judges packs of samples, whose divergence is another than that of samples.
 
-    A conditional critic estimates the mean divergence within the classes, by their shares: `exact` is that mean, and
-    `exact/<class>` the divergence within each, if there are at most 20.
+    A conditional critic estimates the mean divergence within the classes, by their shares: `exact` is that mean (under
+    `mmd` that of the roots, squared), and `exact/<class>` the divergence within each, if there are at most 20.
     """
 
     needs_players = True
@@ -74,19 +75,23 @@ def _exact(subject: Players, real: Batch, fake: Tensor) -> dict[str, Measured]:
         name: truth_of(of, dataset.of_class(label), density, *(x[real.labels == label] for x in (real.samples, fake)))
         for label, name in enumerate(shares)
     }
-    mean = sum(shares[name] * truth.value for name, truth in within.items())
+    roots = {name: truth.raised(1 / of.power) for name, truth in within.items()}
     # Most of an error is a bias of one sign, so that errors add up.
-    error = sum(shares[name] * truth.error for name, truth in within.items())
+    mean = Estimated(
+        sum(shares[name] * root.value for name, root in roots.items()),
+        sum(shares[name] * root.error for name, root in roots.items()),
+    ).raised(of.power)
     each = {f"exact/{name}": Measured(truth.value, truth.error) for name, truth in within.items()}
-    return {"exact": Measured(mean, error)} | (each if len(each) <= NAMED else {})
+    return {"exact": Measured(mean.value, mean.error)} | (each if len(each) <= NAMED else {})
 
 
 def held_out_estimate(subject: Players, real: Batch, fake: Tensor) -> Measured:
     """The critic's estimate for samples that it did not learn from, and its standard error."""
     critic = subject.critic
     whole = len(fake) - len(fake) % critic.packing
-    chunks = [Scoring(critic).packs(points[:whole]).chunk(CHUNKS) for points in (real.samples, fake)]
-    labels = real.labels.chunk(CHUNKS) if critic.conditional and real.labels is not None else [None] * len(chunks[0])
+    count = min(CHUNKS, whole // critic.packing // 2)  # two scores at least, for estimates from pairs
+    chunks = [Scoring(critic).packs(points[:whole]).tensor_split(count) for points in (real.samples, fake)]
+    labels = real.labels.tensor_split(count) if critic.conditional and real.labels is not None else [None] * count
     values = []
     with sampling.evaluating(critic):
         for p, q, given in zip(*chunks, labels, strict=True):

@@ -47,15 +47,16 @@ class DiracGame:
     def __init__(self, divergence: Divergence) -> None:
         self.divergence = divergence
         self._critic = LinearCritic()
-        self._real = torch.zeros(1, 1, dtype=torch.float64)
-        self._fake = torch.zeros(1, 1, dtype=torch.float64, requires_grad=True)
+        # Two samples at the same place, for divergences that look at pairs.
+        self._real = torch.zeros(2, 1, dtype=torch.float64)
+        self._fake = torch.zeros(2, 1, dtype=torch.float64, requires_grad=True)
 
     def generator_velocity(self, point: Point) -> float:
         """−∂ generator's objective/∂θ."""
         self._place(point)
         critic = self._critic
         objective = self.divergence.generator_objective(critic(self._fake), critic(self._real))
-        return -torch.autograd.grad(objective, self._fake)[0].item()
+        return -torch.autograd.grad(objective, self._fake)[0].sum().item()
 
     def critic_velocity(self, point: Point) -> float:
         """∂(estimate − penalty)/∂ψ."""

@@ -8,13 +8,14 @@ from typing import Any
 import mpmath
 import pytest
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch import Tensor
 from torch.nn.functional import logsigmoid, softplus
 
 from gan_cli.commands.divergence import check
 from gan_cli.commands.divergence.calculus import slope
 from gan_cli.commands.divergence.laws import LAWS, score_of
+from gan_cli.config import options
 from gan_cli.config.build import build
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.f_divergence import FDivergence, mass_times
@@ -34,6 +35,7 @@ from gan_cli.divergences.fgan import (
     power,
 )
 from gan_cli.divergences.margin import Hinge, LeastSquares
+from gan_cli.divergences.mmd import MaximumMeanDiscrepancy
 from gan_cli.divergences.penalties import NoPenalty
 from gan_cli.divergences.relativistic import Relativistic
 from gan_cli.divergences.strictly_convex import log_ratio
@@ -44,8 +46,8 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 def from_yaml(path: Path, **changes: object) -> Any:
     """The divergence of a yaml file, without its penalty."""
-    node = DictConfig(OmegaConf.load(path))
-    node.pop("defaults", None)
+    node = options.option("divergence", path.stem, (path.parents[1],))
+    node.pop("penalty", None)
     return build(OmegaConf.merge(node, changes), Divergence, path.stem)
 
 
@@ -325,7 +327,13 @@ class InwardCritic(Relativistic):
         return logsigmoid(fake - real).mean()
 
 
+class CriticThatGathers(MaximumMeanDiscrepancy):
+    def estimate(self, real: Tensor, fake: Tensor) -> Tensor:
+        return -super().estimate(real, fake)
+
+
 RATIO = {"link": "ratio"}
+KERNEL = {"kernel": {"_target_": "gan_cli.divergences.mmd.RationalQuadratic", "alphas": [0.5], "length": 1.0}}
 
 WRONG = [
     (ConjugateOfSwappedSign, {}, ["conjugate", "inverse", "stable"]),
@@ -363,6 +371,7 @@ WRONG = [
     (WiderMargin, {}, ["optimum"]),
     (GeneratorOfHingeThatFlees, {}, ["direction"]),
     (InwardCritic, {}, ["direction"]),
+    (CriticThatGathers, KERNEL, ["direction"]),
 ]
 
 

@@ -171,7 +171,7 @@ def test_every_model_judges_packs(model):
 
 
 @pytest.mark.parametrize("penalty", options("divergence/penalty"))
-@pytest.mark.parametrize("divergence", ["gan", "kl", "wgan_clip", "hinge", "relativistic"])
+@pytest.mark.parametrize("divergence", ["gan", "kl", "wgan_clip", "hinge", "relativistic", "mmd"])
 def test_every_penalty_and_every_family_of_divergences_judge_packs(penalty, divergence):
     takes_a_step(*TINY, f"divergence={divergence}", f"divergence/penalty={penalty}")
 

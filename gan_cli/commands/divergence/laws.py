@@ -167,13 +167,14 @@ def ratio(divergence: StrictlyConvex) -> float:
 
 @law("direction", Divergence, 0.0)
 def direction(divergence: Divergence) -> float:
-    """Higher real, lower fake scores pay for the critic, higher fake ones for the generator: the share that do not."""
-    scores = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+    """Where fake scores are below real ones, higher real and lower fake ones pay for the critic, and higher fake ones
+    for the generator: the share that do not."""
+    fake, real = torch.combinations(torch.linspace(0.1, 0.9, 9, dtype=torch.float64)).unbind(1)
     forms = [_with(divergence, "minimax"), _with(divergence, "non_saturating")]
     gains = [
-        slope(lambda real: divergence.estimate(real, scores), scores),
-        -slope(partial(divergence.estimate, scores), scores),
-        *(-slope(partial(form.generator_objective, real=scores), -scores) for form in forms),
+        slope(lambda raised: _of_alike(divergence.estimate, raised, fake), real),
+        -slope(lambda raised: _of_alike(divergence.estimate, real, raised), fake),
+        *(-slope(lambda raised, form=form: _of_alike(form.generator_objective, raised, real), -fake) for form in forms),
     ]
     return share(torch.stack([(gain >= 0) & (gain > 0).any() for gain in gains]))
 
@@ -181,6 +182,8 @@ def direction(divergence: Divergence) -> float:
 @law("optimum", Divergence, 1e-6)
 def optimum(divergence: Divergence) -> float | None:
     """The largest estimate, for P = (4, 2, 1, 1)/8 and Q = (1, 1, 2, 4)/8, is the stated exact value."""
+    if divergence.pairs_samples:
+        return None  # its estimate is no sum over points, which are searched one at a time
     p, q = torch.tensor([[4, 2, 1, 1], [1, 1, 2, 4]])
     try:
         log_p, log_q = (counts.double().div(8).log() for counts in (p, q))
@@ -238,14 +241,16 @@ def _terms(divergence: Divergence) -> list[Function]:
     if isinstance(divergence, FDivergence):
         return [divergence.activation, divergence.conjugate_of_activation]
 
-    def elementwise(function: Callable[[Tensor, Tensor], Tensor]) -> Function:
-        return lambda v: torch.stack([function(score[None], score.new_zeros(1)) for score in v])
-
     return [
-        elementwise(divergence.estimate),
-        elementwise(lambda score, zero: divergence.estimate(zero, score)),
-        elementwise(divergence.generator_objective),
+        lambda v: _of_alike(divergence.estimate, v, torch.zeros_like(v)),
+        lambda v: _of_alike(divergence.estimate, torch.zeros_like(v), v),
+        lambda v: _of_alike(divergence.generator_objective, v, torch.zeros_like(v)),
     ]
+
+
+def _of_alike(function: Callable[[Tensor, Tensor], Tensor], a: Tensor, b: Tensor) -> Tensor:
+    """The function of two samples of each side with the scores a and b, elementwise: one would make no pair."""
+    return torch.stack([function(one.expand(2), other.expand(2)) for one, other in zip(a, b, strict=True)])
 
 
 def _with(divergence: Divergence, form: Form) -> Divergence:

@@ -18,6 +18,11 @@ TITLES = ("f(u)", "f*(t)", "g_f(v)", "critic's loss at v", "generator's loss at 
 RATIOS = torch.linspace(0.02, 4, 400, dtype=torch.float64)
 SCORES = torch.linspace(-4, 4, 401, dtype=torch.float64)
 
+BATCHES = SCORES[:, None].expand(-1, 2)
+"""Two samples with each score, for divergences that look at pairs."""
+
+AT_ZERO = torch.zeros(2, dtype=torch.float64)
+
 MINIMAX = "minimax"
 
 HEIGHT = 8.0
@@ -78,16 +83,15 @@ def _inside(domain: tuple[float, float]) -> Tensor:
 
 
 def _critic(divergence: Divergence) -> Curves:
-    zero = torch.zeros(1, dtype=torch.float64)
-    real = torch.stack([-divergence.estimate(v[None], zero) for v in SCORES])
-    fake = torch.stack([-divergence.estimate(zero, v[None]) for v in SCORES])
+    real = torch.stack([-divergence.estimate(scores, AT_ZERO) for scores in BATCHES])
+    fake = torch.stack([-divergence.estimate(AT_ZERO, scores) for scores in BATCHES])
     return [(real, "tab:orange", "real at v, fake at 0"), (fake, "tab:blue", "fake at v, real at 0")]
 
 
 def _generator(divergence: Divergence) -> Curves:
-    zero = torch.zeros(1, dtype=torch.float64)
     legend = "fake at v, real at 0" if divergence.pairs_samples else "fake at v"
-    return [(torch.stack([divergence.generator_objective(v[None], zero) for v in SCORES]), "tab:purple", legend)]
+    objective = torch.stack([divergence.generator_objective(scores, AT_ZERO) for scores in BATCHES])
+    return [(objective, "tab:purple", legend)]
 
 
 def _draw_panel(axes: Axes, panel: tuple[Tensor, Curves] | None, legends: set[str]) -> None:
