@@ -238,7 +238,7 @@ def test_a_game_with_a_gradient_penalty_sees_pictures_through_it():
 
 
 def test_pictures_and_numbers_of_a_run_are_of_samples_as_they_are(monkeypatch):
-    measured = ["metric=[sliced_wasserstein]", "metric.sliced_wasserstein.samples=20", "metric/extractor=raw"]
+    measured = ["metric=[kernel]", "metric.kernel.samples=20", "metric/extractor=raw"]
     plain, augmented = (assemble(compose(*SMALL, *measured, f"augmentation={of}")) for of in ("none", "diffaugment"))
     monkeypatch.setattr(DiffAugment, "__call__", lambda self, samples: pytest.fail("it was augmented"))
     assert augmented.picture() == plain.picture()
