@@ -16,5 +16,8 @@ Share = Annotated[float, Gt(0), Lt(1)]
 Portion = Annotated[float, Gt(0), Le(1)]
 """Something, or all."""
 
+Probability = Annotated[float, Ge(0), Le(1)]
+"""From never to always."""
+
 Seed = Annotated[int, Ge(0)]
 """Of a random stream."""

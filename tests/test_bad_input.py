@@ -19,6 +19,8 @@ from tests.helpers.runs import train, tree
 RING = "dataset=ring"
 RUN = " ".join([*TINY, "train.steps=8"])
 SAMPLE = "--out new.png"
+FEW = "dataset=mnist5k augmentation=diffaugment"
+ADAPTIVE = "dataset=mnist5k augmentation=adaptive augmentation.probability"
 STEP_4 = "checkpoints/step-0000004.pt"
 
 
@@ -112,6 +114,14 @@ TRAINING = [
     ("device.workers=1000", "device.workers=1000", "at most 256"),
     ("device.precision=fp16", "device.precision=fp16", "one of auto, float32, tf32, bf16"),
     ("device.accelerate=true", "device.accelerate=True", "one of auto, eager, graph, compile"),
+    (f"{FEW} augmentation.probability=1.5", "augmentation.probability=1.5", "at most 1"),
+    (
+        f"{FEW} +schedule@augmentation.probability=linear augmentation.probability.end=2",
+        "augmentation.probability=2",
+        "at most 1",
+    ),
+    (f"{ADAPTIVE}.target=1", "augmentation.probability.target=1", "below 1"),
+    (f"{ADAPTIVE}.images=0", "augmentation.probability.images=0", "at least 1"),
     ("dataset=mnist5k model=resnet", "model.generator: takes sides of 16, 32, 64 or 128", "dataset.resolution=32"),
     # Missing values
     ("dataset=folder", "dataset.path has no value", "set dataset.path=…"),
@@ -154,6 +164,8 @@ TRAINING = [
     ("train.packing=3", "train.batch_size=32 must be a multiple of train.packing=3", "train.batch_size"),
     ("dataset=mnist5k train.batch_size=5001", "train.batch_size=5001 is larger", "choose a smaller one"),
     # Parts that do not fit together
+    (f"{RING} augmentation=diffaugment", "the diffaugment augmentation takes images", "choose augmentation=none"),
+    (f"{RING} augmentation=adaptive", "the diffaugment augmentation takes images", "choose augmentation=none"),
     (f"{RING} model=dcgan", "model.generator: takes square images", "choose model=mlp"),
     ("dataset=mnist5k dataset.resolution=30", "not 30", "choose another dataset.resolution"),
     (f"{RING} model.generator.normalization=instance", "model.generator.normalization=instance", "use layer"),

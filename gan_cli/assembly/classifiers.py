@@ -53,6 +53,11 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     device = settings.activate()
     training, test = _data(config)
     augmentation: Augmentation = build(config.augmentation, Augmentation, "augmentation")
+    if augmentation.adaptive is not None:
+        raise ConfigError(
+            "augmentation has a probability that the scores of a critic lead, and a classifier has none: choose"
+            " augmentation=diffaugment"
+        )
     opened = partial(open_classifier, device=device)
     attack = _checked(parts.attack(config.attack, "attack", training, opened), "attack")
     tracker: Tracker = build(config.tracker, Tracker, "tracker")

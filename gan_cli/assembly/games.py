@@ -52,6 +52,8 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     tracker: Tracker = build(config.tracker, Tracker, "tracker")
     source = batches_of(config, dataset, settings, device, edition)
     state, of_optimizers = _state(config, dataset, device)
+    if augmentation.adaptive is not None:
+        state.augmentation = augmentation.adaptive.to(device)
     is_conditional = state.generator.conditional
     metrics = {
         name: parts.metric(node, f"metric.{name}", dataset, extractor, has_labels=is_conditional)

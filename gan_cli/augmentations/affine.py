@@ -8,7 +8,7 @@ from annotated_types import Ge, Lt
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gan_cli.augmentations.base import Augmentation
+from gan_cli.augmentations.base import Augmentation, check_images
 from gan_cli.ranges import NonNegative
 from gan_cli.schedules import Schedule, now
 
@@ -33,11 +33,7 @@ class Affine(Augmentation):
         self.background = background
 
     def __call__(self, samples: Tensor) -> Tensor:
-        if samples.dim() != 4:
-            raise ValueError(
-                f"the affine augmentation takes images, not samples of shape {tuple(samples.shape[1:])}: choose"
-                " augmentation=none"
-            )
+        check_images(samples, "affine")
         images = samples.float() if samples.dtype in (torch.bfloat16, torch.float16) else samples
         return interpolated(images, *self._places(images), self.background).to(samples.dtype)
 

@@ -7,7 +7,7 @@ from annotated_types import Ge
 from torch import Tensor
 from torch.nn.functional import pad
 
-from gan_cli.augmentations.base import Augmentation
+from gan_cli.augmentations.base import Augmentation, check_images
 
 
 class Crop(Augmentation):
@@ -26,11 +26,7 @@ class Crop(Augmentation):
         self.hole = hole
 
     def __call__(self, samples: Tensor) -> Tensor:
-        if samples.dim() != 4:
-            raise ValueError(
-                f"the crop augmentation takes images, not samples of shape {tuple(samples.shape[1:])}: choose"
-                " augmentation=none"
-            )
+        check_images(samples, "crop")
         n, _, height, width = samples.shape
         device = samples.device
         top, left = torch.randint(2 * self.shift + 1, (2, n, 1), device=device)

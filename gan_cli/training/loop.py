@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gan_cli.augmentations.adaptive import real_sign
 from gan_cli.augmentations.base import Augmentation, NoAugmentation
 from gan_cli.datasets.base import Batch
 from gan_cli.divergences.base import Divergence
@@ -55,15 +56,22 @@ class Game:
         with torch.autocast(latent.device.type, torch.bfloat16, enabled=self.bf16):
             return widened(self.generator.draw(latent, labels))
 
-    def critic_loss(self, real: Batch, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The critic's loss, penalty less estimate, and these two terms of it."""
+    def critic_loss(self, real: Batch, fake: Tensor) -> tuple[Tensor, Terms]:
+        """The critic's loss, penalty less estimate, and what its scores tell: these two, and what leads a probability.
+
+        It changes nothing, as compiled functions should not.
+        """
         with torch.autocast(fake.device.type, torch.bfloat16, enabled=self.bf16):
             critic = self.scoring(real.labels)
             real_scores, fake_scores, penalty = self.divergence.penalty.with_scores(
                 critic, critic.packs(real.samples), critic.packs(fake)
             )
-        estimate = self.divergence.estimate(widened(real_scores), widened(fake_scores))
-        return penalty - estimate, penalty.detach(), estimate.detach()
+        real_scores, fake_scores = widened(real_scores), widened(fake_scores)
+        estimate = self.divergence.estimate(real_scores, fake_scores)
+        terms = {"estimate": estimate.detach(), "penalty": penalty.detach()}
+        if self.augmentation.adaptive is not None:
+            terms["real_sign"] = real_sign(real_scores, fake_scores)
+        return penalty - estimate, terms
 
     def generator_loss(self, real: Batch, fake: Tensor) -> Tensor:
         """The generator's loss against the critic as it stands."""
@@ -172,10 +180,13 @@ def draw(game: Game, real: Batch) -> Tensor:
 
 def critic_step(state: TrainState, game: Game, real: Batch, fake: Tensor) -> Terms:
     """One ascent of the critic on the estimate, less the penalty; no gradient reaches the generator."""
-    loss, penalty, estimate = game.critic_loss(real, fake.detach())
+    loss, terms = game.critic_loss(real, fake.detach())
     norm = descend(loss, state.critic_optimizer)
     game.divergence.constrain(state.critic)
-    return {"estimate": estimate, "penalty": penalty, "critic_loss": loss.detach(), "critic_gradient_norm": norm}
+    terms |= {"critic_loss": loss.detach(), "critic_gradient_norm": norm}
+    if (adaptive := game.augmentation.adaptive) is not None:
+        terms["augmentation_probability"] = adaptive.follow(terms["real_sign"], len(real.samples))
+    return terms
 
 
 def generator_step(state: TrainState, game: Game, real: Batch, fake: Tensor) -> Terms:

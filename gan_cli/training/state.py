@@ -50,7 +50,7 @@ class State(ABC):
 
 @dataclass
 class TrainState(State):
-    """The state of a game: the networks, the average of the generator, and the optimizers."""
+    """The state of a game: the networks, the average of the generator, the optimizers, and what else moves."""
 
     generator: Generator
     critic: Critic
@@ -58,15 +58,18 @@ class TrainState(State):
     generator_optimizer: Optimizer
     critic_optimizer: Optimizer
     step: int = 0
+    augmentation: nn.Module | None = None
+    """What of the augmentation changes, if anything does."""
 
     def parts(self) -> Mapping[str, nn.Module | Optimizer]:
-        return {
+        parts: dict[str, nn.Module | Optimizer] = {
             "generator": self.generator,
             "critic": self.critic,
             "average": self.average,
             "generator_optimizer": self.generator_optimizer,
             "critic_optimizer": self.critic_optimizer,
         }
+        return parts if self.augmentation is None else parts | {"augmentation": self.augmentation}
 
 
 def averaged_copy(generator: Generator) -> Generator:

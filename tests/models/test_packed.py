@@ -215,9 +215,9 @@ def test_the_game_is_that_of_packs():
     job = assemble(compose(*TINY, "train.packing=2"))
     (real,) = job.batches(0, 1).unbind()
     fake = torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
-    loss, penalty, _ = job.game.critic_loss(real, fake)
+    loss, terms = job.game.critic_loss(real, fake)
     assert isinstance(job.state.critic, Packed)
     inner = job.state.critic.critic
     scores = inner(real.samples.reshape(8, 4)), inner(fake.reshape(8, 4))
     gan = Gan(generator_loss="non_saturating")
-    torch.testing.assert_close(loss - penalty, -gan.estimate(*scores))
+    torch.testing.assert_close(loss - terms["penalty"], -gan.estimate(*scores))

@@ -101,10 +101,10 @@ def test_players_of_a_game_are_given_the_labels_of_the_real_batch():
     real = Batch(REAL, LABELS)
     fake = draw(game, real)
     torch.testing.assert_close(fake, LABELS[:, None].double().expand(3, 2))
-    _, penalty, estimate = game.critic_loss(real, fake.detach())
-    torch.testing.assert_close(penalty, (SLOPES * 2**0.5).square().mean())
+    _, terms = game.critic_loss(real, fake.detach())
+    torch.testing.assert_close(terms["penalty"], (SLOPES * 2**0.5).square().mean())
     expected = Gan(generator_loss="minimax").estimate(SLOPES * REAL[:, 0], SLOPES * fake[:, 0] * 2)
-    torch.testing.assert_close(estimate, expected.detach())
+    torch.testing.assert_close(terms["estimate"], expected.detach())
     game.generator_loss(real, fake).backward()
     assert generator.offset.grad is not None
 

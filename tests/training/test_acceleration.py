@@ -15,9 +15,11 @@ import pytest
 import torch
 
 from gan_cli.assembly.games import assemble
+from gan_cli.augmentations.adaptive import Adaptive
+from gan_cli.augmentations.diffaugment import DiffAugment
 from gan_cli.config import options
 from gan_cli.config.build import build
-from gan_cli.datasets.base import Batch
+from gan_cli.datasets.base import Batch, Images
 from gan_cli.datasets.mixtures import Ring
 from gan_cli.divergences.base import Divergence
 from gan_cli.divergences.penalties import Interpolate
@@ -326,6 +328,33 @@ def test_a_penalty_whose_weight_changes_is_followed(how, request):
         iterate = CompiledIteration(state, game) if how == "compiled" else None
     list(train(state, game, batches(RING, 16, 0, CPU), steps=STEPS, seed=0, iterate=iterate))
     torch.testing.assert_close(weights(state), weights(expected), rtol=0, atol=0 if how == "eager" else 1e-5)
+
+
+@hidden_by_the_compiler
+@pytest.mark.parametrize("how", ["compiled", "captured"])
+@pytest.mark.parametrize("led", ["by a schedule", "by the critic"])
+def test_an_augmentation_whose_probability_changes_is_followed(how, led, request):
+    """Beside eager steps, under a penalty that differentiates through it."""
+
+    def finished(accelerate=None):
+        torch.manual_seed(0)
+        generator = mlp.Generator((3, 8, 8), 4, "normal", [16], "tanh", "none")
+        critic = mlp.Critic((3, 8, 8), [16], "tanh", "none")
+        rates = [torch.optim.SGD(player.parameters(), 0.02, fused=True) for player in (generator, critic)]
+        adaptive = Adaptive(target=0.1, images=64)
+        state = TrainState(generator, critic, averaged_copy(generator), *rates, augmentation=adaptive)
+        changing = DiffAugment(Linear(0.0, 1.0, None) if led == "by a schedule" else adaptive, True, True, True, 0.0)
+        game = Game(generator, critic, Wasserstein(penalty=Interpolate(1.0)), changing)
+        images = Images(torch.randint(256, (32, 3, 8, 8), dtype=torch.uint8))
+        iterate = accelerate and accelerate(state, game, Scheduling())
+        terms = list(train(state, game, batches(images, 16, 0, CPU), steps=STEPS, seed=0, iterate=iterate))
+        assert iterate is None or iterate.mode != "eager"
+        return weights(state), [term["augmentation_probability"] for term in terms if led == "by the critic"]
+
+    expected, shares = finished()
+    assert len(set(map(float, shares))) > 3 or led == "by a schedule"
+    found = finished(compiling if how == "compiled" else request.getfixturevalue("graphs")[0])
+    torch.testing.assert_close(found, (expected, shares), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from gan_cli.runs import receipts
 from gan_cli.runs.run import Run
 from gan_cli.show.wording import setting
 
-NOT_METRICS = {"step", "images_seen", "seconds", "penalty", "critic_loss", "generator_loss", "images_per_second"}
+NOT_METRICS = {
+    *("step", "images_seen", "seconds", "images_per_second"),
+    *("penalty", "critic_loss", "generator_loss", "real_sign", "augmentation_probability"),
+}
 """Numbers that training logs about itself, as are gradient norms and learning rates."""
 
 ALWAYS = {"version", "target", "code_sha256"}
