@@ -1,5 +1,6 @@
-"""What a sweep leaves behind: a table of its runs."""
+"""What a sweep leaves behind: a table of its runs, and a page that compares them."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,3 +48,23 @@ def record_failure(folder: Path, error: Exception) -> None:
         RunFolder(folder).write_record(failure)
     elif known.get("error") != failure["error"]:
         RunFolder(folder).write_record(known | {"refused": failure["error"], "exit_code": failure["exit_code"]})
+
+
+def conclude(folder: Path, command: str) -> int:
+    """Print the table of a sweep, write the page that compares its runs, and return the exit code."""
+    print(f"\n{folder}\n{as_text(folder)}")
+    if not runs(folder):
+        print(f"{command}: the sweep has no runs: its overrides match no option", file=sys.stderr)
+        return 2
+    _write_report(folder)
+    return exit_code(folder)
+
+
+def _write_report(folder: Path) -> None:
+    """Write the page of a sweep; a failure is a warning and leaves the exit code of the sweep as it is."""
+    from gan_cli.commands.report import command
+
+    try:
+        print(command.write_page(folder))
+    except Exception as error:
+        print(f"warning: no report: {' '.join(str(error).split())}", file=sys.stderr)
