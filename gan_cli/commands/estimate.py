@@ -31,15 +31,15 @@ ENDLESS = 10**9
 """Steps of the job that is measured, so that a short run has enough of them."""
 
 
-def estimates(config: DictConfig, path: Path, compose: Compose, seconds: float) -> list[Estimate]:
+def estimates(config: DictConfig, path: Path, name: str, compose: Compose, seconds: float) -> list[Estimate]:
     """What is left of the run of a config in the folder `path`, or of each member of its study; writes nothing.
 
     Steps are timed for so many seconds a run. Raises `ConfigError` as `train.run` does.
     """
     if not config.get("study"):
-        return [_estimate(config, RunFolder(path), str(path), seconds)]
+        return [_estimate(config, RunFolder(path), name, seconds)]
     members = open_study(config, path, compose).members
-    return [_estimate(members.config(name), members.folder(name), f"{path}/{name}", seconds) for name in members]
+    return [_estimate(members.config(of), members.folder(of), f"{name}/{of}", seconds) for of in members]
 
 
 def _estimate(config: DictConfig, folder: RunFolder, name: str, seconds: float) -> Estimate:
@@ -62,14 +62,14 @@ def _measured(job: Job, seconds: float) -> Measured:
     job.steps = taken + ENDLESS
     with plan.placed():
         begun = time.perf_counter()
-        operations = _operations(job)
+        operations, line = _counted_step(job)
         is_slow = time.perf_counter() - begun >= seconds
         if job.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(job.device)
         take = partial(timed, job.terms(), job.device)
         settling = 0 if plan.mode == "eager" else WARM_UP + 2
         start = take(settling)
-        besides = _besides(job, taken, steps, None if is_slow else partial(take, 1))
+        besides = _besides(job, taken, steps, line, None if is_slow else partial(take, 1))
         begun, own = time.perf_counter(), time.thread_time()
         found = paces(take, seconds)
         own_share = (time.thread_time() - own) / (time.perf_counter() - begun)
@@ -90,21 +90,29 @@ def _measured(job: Job, seconds: float) -> Measured:
     )
 
 
-def _operations(job: Job) -> int:
-    """Those of the next step, which is taken as it stands, since compiled and captured ones do not tell."""
+def _counted_step(job: Job) -> tuple[int, dict[str, float]]:
+    """The operations of the next step, and its terms as a line of metrics.jsonl.
+
+    It is taken as it stands, since compiled and captured steps do not tell their operations.
+    """
     plan, job.plan = job.plan, replace(job.plan, mode="eager")
     with Operations() as counter:
-        next(job.terms())
+        terms = next(job.terms())
     job.plan = plan
-    return counter.total
+    return counter.total, {"step": job.state.step, **{name: float(term) for name, term in terms.items()}}
 
 
-def _besides(job: Job, taken: int, steps: int, take_a_step: Callable[[], float] | None) -> list[Besides]:
-    """What the rest of the run does beside its steps, each timed twice, a step apart, unless that takes long."""
+def _besides(
+    job: Job, taken: int, steps: int, line: dict[str, float], take_a_step: Callable[[], float] | None
+) -> list[Besides]:
+    """What the rest of the run does beside its steps, each timed twice, a step apart, unless that takes long.
+
+    `line` is one of metrics.jsonl, for the curves.
+    """
     every = job.every
     tasks: dict[str, tuple[Callable[[], object], int | None]] = {
         "evaluation": (job.numbers, every.evaluate),
-        "picture": (lambda: (job.picture(), job.curves([])), every.samples),
+        "picture": (lambda: (job.picture(), job.curves([line])), every.samples),
         "checkpoint": (lambda: torch.save(job.state.state_dict(), io.BytesIO()), every.checkpoint),
     }
     first = {what: _seconds_of(task, job.device) for what, (task, _) in tasks.items()}

@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -54,9 +54,8 @@ class Preview:
             from gan_cli.commands.estimate import estimates
 
             seconds = SECONDS_OF_EACH if is_one_of_several or config.get("study") else SECONDS_OF_ONE
-            for run in estimates(config, path, compose, seconds):
-                name = run.name.removeprefix(f"{path.parent}/") if is_one_of_several else run.name
-                self._found.append(replace(run, name=name))
+            name = path.name if is_one_of_several else str(path)
+            self._found += estimates(config, path, name, compose, seconds)
 
     def as_text(self) -> str:
         """What there is to be printed of all runs. Raises `ConfigError` if there were none."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from gan_cli.runs import find, read, record
 from gan_cli.runs.folder import RunFolder
-from gan_cli.show.tables import aligned
+from gan_cli.show.tables import aligned, told_apart
 
 
 def runs(folder: Path) -> list[tuple[str, dict[str, Any]]]:
@@ -22,12 +22,10 @@ COLUMNS = {"estimate": ".4f", "accuracy": ".4f", "seconds": ".1f", "images_per_s
 def as_text(folder: Path) -> str:
     """Status, final number and time of every run; a run goes by the overrides that not all of them have."""
     found = runs(folder)
-    shared = set.intersection(*(set(name.split(",")) for name, _ in found)) if len(found) > 1 else set()
     finals = [run.get("final", {}) for _, run in found]
     columns = [key for key in COLUMNS if key not in ("estimate", "accuracy") or any(key in final for final in finals)]
     rows = [("run", "status", "step", *(key.replace("_per_second", "/s") for key in columns))]
-    for name, run in found:
-        label = ",".join(part for part in name.split(",") if part not in shared)
+    for label, (_, run) in zip(told_apart([name for name, _ in found]), found, strict=True):
         final = run.get("final", {})
         numbers = [format(final[key], COLUMNS[key]) if key in final else "" for key in columns]
         rows.append((label, run.get("status", "unreadable"), str(run.get("step", "")), *numbers))

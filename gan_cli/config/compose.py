@@ -66,10 +66,10 @@ def classifier(overrides: Sequence[str], config_folder: Path | None = None) -> D
 
 @contextmanager
 def sweeps_unseen() -> Iterator[None]:
-    """Let Hydra make what it makes for a sweep where it is removed again, and end the sweep without a word."""
+    """Let Hydra make what it makes for a sweep where it is removed again, without a word of its own."""
     with TemporaryDirectory() as folder:
         if {"-m", "--multirun"} & set(sys.argv):
-            sys.argv += [f"hydra.sweep.dir={folder}", "~hydra.callbacks.summary"]
+            sys.argv += [f"hydra.sweep.dir={folder}", "~hydra.callbacks.summary", "hydra/hydra_logging=none"]
         yield
 
 

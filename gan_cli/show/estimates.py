@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gan_cli.show.tables import aligned
+from gan_cli.show.tables import aligned, told_apart
 from gan_cli.show.wording import duration
 
 PATIENCE = 10.0
@@ -130,12 +130,12 @@ def _where_time_goes(run: Estimate, measured: Measured) -> str:
 
 def _of_several(found: Sequence[Estimate]) -> str:
     rows = [("run", "steps", "a step", "images/s", "compute", "time")]
-    for run in found:
+    for name, run in zip(told_apart([run.name for run in found]), found, strict=True):
         if run.measured is None:
-            rows.append((run.name, "", "", "", "", "done"))
+            rows.append((name, "", "", "", "", "done"))
             continue
         step, rate = run.measured.step, f"{run.images_per_step / run.measured.step:,.0f}"
-        rows.append((run.name, f"{run.left:,}", duration(step), rate, _per_cent(run.measured.share), _time(run)))
+        rows.append((name, f"{run.left:,}", duration(step), rate, _per_cent(run.measured.share), _time(run)))
     rows.append(("all", f"{sum(run.left for run in found):,}", "", "", "", duration(sum(run.seconds for run in found))))
     known = [run.measured for run in found if run.measured is not None]
     lines = [aligned(rows)]
