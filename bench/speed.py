@@ -101,9 +101,7 @@ def other_costs(sections: Sequence[str], setting: Setting, quick: bool) -> Itera
 
 def machine(setting: Setting) -> Json:
     """The machine, the time and the versions."""
-    cpuinfo = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else None
-    processor = model[1] if model else platform.processor() or platform.machine()
+    processor = record.processor()
     on_cuda = setting.device == "cuda"
     return {
         "name": torch.cuda.get_device_name() if on_cuda else processor,

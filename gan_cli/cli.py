@@ -15,9 +15,10 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from gan_cli.commands.preview import Preview, add_flags
 from gan_cli.config import options, schema
 from gan_cli.config.compose import classifier as compose_classifier
-from gan_cli.config.compose import composition_error, members, resolve
+from gan_cli.config.compose import composition_error, members, resolve, sweeps_unseen
 from gan_cli.config.help import composed as composed_page
 from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
@@ -41,6 +42,7 @@ def classify() -> None:
 
 def _compose_and_run(kind: type[RunConfig]) -> None:
     with exit_codes(COMMANDS[kind]), _no_sweep_without_runs():
+        preview = _preview(COMMANDS[kind])
         # On any error Hydra exits with code 1; asked for the full error, it raises the exception instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         schema.register()
@@ -57,10 +59,18 @@ def _compose_and_run(kind: type[RunConfig]) -> None:
             if sys.argv[1:] and set(sys.argv[1:]) - set(overrides) <= {"--cfg", "-c"} and "job" in overrides:
                 print(composed_page(CONFIGS, kind, [word for word in overrides if word != "job"]))
                 return
-            hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=ROOTS[kind])(_job)()
+            main = hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name=ROOTS[kind])
+            if preview is None:
+                main(_job)()
+                return
+            with sweeps_unseen():
+                main(partial(_look, preview))()
         except (TypeError, ValueError) as error:
             # A job handles its own errors, so this one comes from a config that does not compose.
             raise composition_error(error) from error
+        if preview.estimate:
+            with printing():
+                print(preview.as_text())
 
 
 def sample() -> None:
@@ -205,13 +215,7 @@ class SweepSummary(Callback):
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         from gan_cli.commands import sweep
 
-        folder = Path(config.hydra.sweep.dir)
-        print(f"\n{folder}\n{sweep.as_text(folder)}")
-        if not sweep.runs(folder):
-            print(f"{COMMANDS[kind_of(config)]}: the sweep has no runs: its overrides match no option", file=sys.stderr)
-            raise SystemExit(2)
-        _write_report(folder)
-        if code := sweep.exit_code(folder):
+        if code := sweep.conclude(Path(config.hydra.sweep.dir), COMMANDS[kind_of(config)]):
             raise SystemExit(code)
 
 
@@ -276,11 +280,21 @@ def _run(config: DictConfig, folder: Path) -> None:
         print(newest)
 
 
-def _write_report(folder: Path) -> None:
-    """Write the page of a sweep; a failure is a warning and leaves the exit code of the sweep as it is."""
-    from gan_cli.commands.report import command
+def _preview(command: str) -> Preview | None:
+    """What the command line asks of its runs in place of training them, by flags that Hydra does not know."""
+    parser = Parser(prog=command, add_help=False, allow_abbrev=False)
+    add_flags(parser)
+    asked, sys.argv[1:] = parser.parse_known_args()
+    return Preview(**vars(asked)) if any(vars(asked).values()) else None
 
-    try:
-        print(command.write_page(folder))
-    except Exception as error:
-        print(f"warning: no report: {' '.join(str(error).split())}", file=sys.stderr)
+
+def _look(preview: Preview, config: DictConfig) -> None:
+    """Answer what is asked of one run; a mistake ends the command."""
+    log_to_terminal()
+    hydra_config = HydraConfig.get()
+    with exit_codes(COMMANDS[kind_of(config)]):
+        resolve(config)
+        is_alone = hydra_config.mode is RunMode.RUN
+        path = Path(config.outputs, config.name) if is_alone else Path(hydra_config.runtime.output_dir)
+        compose = partial(members, list(hydra_config.overrides.task))
+        preview.look_at(taken(config), path, compose, is_one_of_several=not is_alone)

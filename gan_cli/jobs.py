@@ -17,13 +17,14 @@ from gan_cli.metrics.base import Metric, flat
 from gan_cli.metrics.guard import NAME, Guard
 from gan_cli.metrics.samples import RealSamples
 from gan_cli.metrics.subject import Players
+from gan_cli.schedules import Schedule, named, varies
 from gan_cli.show import classification, pictures, samples
 from gan_cli.trackers import Tracker
 from gan_cli.training.batches import Batches
 from gan_cli.training.classifying import ClassifierState, Lesson, Pace, learn
 from gan_cli.training.execution import Plan
 from gan_cli.training.loop import Game, Iteration, Terms, train
-from gan_cli.training.scheduling import Scheduling, depends_on_steps
+from gan_cli.training.scheduling import Scheduling, depends_on_steps, with_rate
 from gan_cli.training.state import State, TrainState
 
 
@@ -103,6 +104,14 @@ class Job(ABC):
     @abstractmethod
     def learning_rates(self) -> dict[str, float]:
         """The rate of each optimizer at the last step, by the name in metrics.jsonl."""
+
+    def schedules(self) -> Mapping[str, Schedule]:
+        """Every number that may change over the run, learning rates among them, by the name in metrics.jsonl."""
+        return {}
+
+    def changing(self) -> dict[str, Schedule]:
+        """Those of them that do."""
+        return {name: of for name, of in self.schedules().items() if varies(of, self.steps, self.images_per_step)}
 
 
 @dataclass(kw_only=True)
@@ -187,6 +196,18 @@ class GameJob(Job):
         optimizers = {"generator": self.state.generator_optimizer, "critic": self.state.critic_optimizer}
         return {f"{name}_learning_rate": float(of.param_groups[0]["lr"]) for name, of in optimizers.items()}
 
+    def schedules(self) -> Mapping[str, Schedule]:
+        of = self.scheduling
+        return named(
+            {
+                "average_decay": of.average_decay,
+                "generator": with_rate(self.state.generator_optimizer, of.generator, of.rates),
+                "critic": with_rate(self.state.critic_optimizer, of.critic, of.rates),
+                "divergence": self.divergence,
+                "augmentation": self.game.augmentation,
+            }
+        )
+
 
 @dataclass(kw_only=True)
 class ClassifierJob(Job):
@@ -254,6 +275,10 @@ class ClassifierJob(Job):
 
     def learning_rates(self) -> dict[str, float]:
         return {"learning_rate": float(self.state.optimizer.param_groups[0]["lr"])}
+
+    def schedules(self) -> Mapping[str, Schedule]:
+        of_optimizer = with_rate(self.state.optimizer, self.pace.options, self.pace.rates)
+        return named({**of_optimizer, "augmentation": self.lesson.augmentation})
 
     def _confusion(self) -> Tensor:
         """The counts at this step, shape `(classes, classes)`, which are counted once."""

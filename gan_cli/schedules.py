@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -82,20 +83,60 @@ def now(number: float | Schedule) -> float | Tensor:
 
 def schedules_in(part: object) -> list[Schedule]:
     """Every schedule among the attributes of a part and of the parts in it, each once."""
-    found: dict[int, object] = {}
-    ahead = [part]
-    while ahead:
-        item = ahead.pop()
-        if id(item) in found or isinstance(item, type | Tensor):
+    return [schedule for _, schedule in _found_in(part)]
+
+
+def named(parts: Mapping[str, object]) -> dict[str, Schedule]:
+    """The schedules among parts and within them, by the last two names on the shortest way to each.
+
+    The weight of a divergence's penalty is `penalty_weight`, the second of the critic's `betas` is `critic_beta2`. If
+    two schedules would have one name, theirs are those of the whole ways.
+    """
+    found = _found_in(parts)
+    short = Counter(way[-2:] for way, _ in found)
+    return {"_".join(way[-2:] if short[way[-2:]] == 1 else way): schedule for way, schedule in found}
+
+
+def _found_in(part: object) -> list[tuple[tuple[str, ...], Schedule]]:
+    """Every schedule in a part, nearer ones first, each once with the names on the way to it."""
+    seen: dict[int, object] = {}
+    ahead: list[tuple[tuple[str, ...], object]] = [((), part)]
+    found = []
+    for way, item in ahead:  # which grows meanwhile
+        if id(item) in seen or isinstance(item, type | Tensor):
             continue
-        found[id(item)] = item
-        if isinstance(item, Mapping):
-            ahead += item.values()
+        seen[id(item)] = item
+        if isinstance(item, Schedule):
+            found.append((way, item))
         elif isinstance(item, list | tuple | set):
-            ahead += item
-        elif not isinstance(item, Schedule):
-            ahead += getattr(item, "__dict__", {}).values()
-    return [item for item in found.values() if isinstance(item, Schedule)]
+            *before, last = way or ("",)
+            ahead += [((*before, f"{last.removesuffix('s')}{index}"), of) for index, of in enumerate(item, start=1)]
+        else:
+            inside = item if isinstance(item, Mapping) else getattr(item, "__dict__", {})
+            ahead += [((*way, str(name).lstrip("_")), of) for name, of in inside.items()]
+    return found
+
+
+def moments(steps: int, most: int = 1000) -> list[int]:
+    """Up to so many of the steps 0 to `steps` − 1, evenly spaced, with the first and the last of them."""
+    number = min(steps, most)
+    return [round(index * (steps - 1) / max(1, number - 1)) for index in range(number)]
+
+
+def varies(schedule: Schedule, steps: int, images_per_step: int) -> bool:
+    """Whether the number is not the same all over a run, as far as a thousand of its steps tell."""
+    return len({schedule.at(Progress(step, steps, images_per_step)) for step in moments(steps)}) > 1
+
+
+class Scaled(Schedule):
+    """A number times another schedule, as a learning rate is scaled by the factor on all of them."""
+
+    def __init__(self, number: float | Schedule, factor: Schedule) -> None:
+        self.number, self.factor = number, factor
+
+    def at(self, progress: Progress) -> float:
+        number = self.number.at(progress) if isinstance(self.number, Schedule) else self.number
+        return number * self.factor.at(progress)
 
 
 class Constant(Schedule):
@@ -150,6 +191,7 @@ class OneCycle(Schedule):
         return self.peak * (share / self.rise if share < self.rise else (1 - share) / (1 - self.rise))
 
 
+@dataclass(frozen=True)
 class WarmUp(Schedule):
     """The decay of an average after t steps, min(decay, (1 + t)/(10 + t)), which lets an early average move fast.
 
@@ -157,8 +199,7 @@ class WarmUp(Schedule):
     8,990 steps only: before, the average has a memory of about t/9 steps.
     """
 
-    def __init__(self, decay: Annotated[float, Ge(0), Lt(1)]) -> None:
-        self.decay = decay
+    decay: Annotated[float, Ge(0), Lt(1)]
 
     def at(self, progress: Progress) -> float:
         return min(self.decay, (1 + progress.step) / (10 + progress.step))

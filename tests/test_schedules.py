@@ -6,8 +6,11 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from gan_cli.assembly.classifiers import assemble as assemble_classifier
 from gan_cli.assembly.games import assemble
 from gan_cli.augmentations.base import NoAugmentation
+from gan_cli.config import options
+from gan_cli.config.build import build
 from gan_cli.datasets.base import Batch
 from gan_cli.divergences.penalties import R1, Interpolate
 from gan_cli.divergences.wasserstein import Wasserstein
@@ -21,11 +24,14 @@ from gan_cli.schedules import (
     Progress,
     Schedule,
     WarmUp,
+    moments,
+    named,
     now,
     schedules_in,
+    varies,
 )
 from gan_cli.training.scheduling import OptimizerNumbers, depends_on_steps, keep_on_device, keep_on_host
-from tests.helpers.configs import TINY, compose
+from tests.helpers.configs import TINY, compose, compose_classifier
 
 
 def at(schedule: Schedule, step: int, steps: int = 100, images_per_step: int = 32) -> float:
@@ -90,6 +96,65 @@ def test_schedules_are_found_in_a_part_and_in_the_parts_of_it():
     network = torch.nn.Linear(1, 1)
     vars(network).update(probability={"flip": weight}, itself=[network])
     assert schedules_in(network) == [weight]
+
+
+@pytest.mark.parametrize("name", options.names("schedule"))
+@pytest.mark.parametrize("images_per_step", [1, 64])
+def test_every_schedule_is_the_same_number_to_eager_and_to_compiled_steps(name, images_per_step):
+    """At the beginning, where its images are over, and at the end of the run; also of a run that goes on from there."""
+    node = options.option("schedule", name)
+    if node.get("images", 1) is None:
+        node.images = 3000
+    steps = 2 * math.ceil(node.get("images", 9000) / images_per_step)
+    reads = torch.compile(lambda x: x * now(schedule), fullgraph=True, dynamic=False, backend="eager")
+    one = torch.ones(())
+    schedule = build(node, Schedule, name)
+    schedule.keep_on(torch.device("cpu"))
+    for step in (0, steps // 2 - 1, steps // 2, steps - 1):
+        progress = Progress(step, steps, images_per_step)
+        on_host, again = (build(node, Schedule, name) for _ in range(2))
+        on_host.write(progress)
+        schedule.write(progress)
+        again.write(progress)
+        assert isinstance(now(on_host), float)
+        assert math.isfinite(now(on_host))
+        assert float(reads(one)) == pytest.approx(now(on_host), rel=1e-6, abs=1e-9)
+        assert now(again) == now(on_host) == on_host.at(progress)
+
+
+def test_numbers_go_by_the_last_two_names_on_the_way_to_them():
+    weight, decay, rate, other = (Linear(1.0, float(end), None) for end in range(4))
+    parts = {
+        "average_decay": decay,
+        "critic": {"betas": [0.5, rate]},
+        "divergence": Wasserstein(penalty=R1(weight)),
+        "augmentation": {"first": {"place": {"shift": other}}, "second": {"place": {"shift": Constant(1.0)}}},
+        "frozen": 0.9,
+    }
+    found = named(parts)
+    assert {name: found[name] for name in ("average_decay", "critic_beta2", "penalty_weight")} == {
+        "average_decay": decay,
+        "critic_beta2": rate,
+        "penalty_weight": weight,
+    }
+    assert found["augmentation_first_place_shift"] is other
+    assert "augmentation_second_place_shift" in found
+    assert len(found) == 5
+
+
+def test_what_varies_is_known():
+    assert [varies(schedule, 100, 32) for schedule in (Linear(1.0, 0.0, None), WarmUp(0.999), HalfLife(640, 0.05))] == [
+        True
+    ] * 3
+    assert [varies(schedule, 100, 32) for schedule in (Constant(0.3), Linear(2.0, 2.0, 64), HalfLife(640, None))] == [
+        False
+    ] * 3
+    assert not varies(Linear(1.0, 0.0, None), 1, 32)
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(1, [0]), (3, [0, 1, 2]), (1001, [0, 250, 500, 750, 1000])])
+def test_moments_are_spread_over_all_steps(steps, expected):
+    assert moments(steps, most=5) == expected
 
 
 @dataclass(frozen=True)
@@ -219,6 +284,14 @@ def test_a_schedule_stands_in_the_place_of_a_number(override):
         (f"train.schedule={node('Linear', start=1, end=-2, images='null')}", "train.schedule=-2.0 must be at least 0"),
         (f"optimizer.generator.lr={node('Linear', start=0.1, end=-1, images='null')}", "Invalid learning rate: -1"),
         ("optimizer.critic.betas=[0.5," + node("Linear", start=0.9, end=2, images=10) + "]", "Invalid beta parameter"),
+        (f"train.schedule={node('Linear', start=1, end=0, images=-5)}", "train.schedule.images=-5 must be at least 1"),
+        (f"train.schedule={node('Cosine', start=1, end=0, images=0)}", "train.schedule.images=0 must be at least 1"),
+        (f"train.schedule={node('OneCycle', peak=1, rise=1, images=9)}", "train.schedule.rise=1.0 must be below 1"),
+        (
+            f"train.schedule={node('OneCycle', peak=1, rise=-1, images=9)}",
+            "train.schedule.rise=-1.0 must be at least 0",
+        ),
+        (f"train.average_decay={node('HalfLife', images=-1, warm_up='null')}", "images=-1.0 must be above 0"),
         ("train.schedule=sinus", "train.schedule=sinus is not a schedule"),
         (f"train.schedule={node('Linear', start=1.0)}", "train.schedule.end is missing"),
         ("train.average_decay=2", "train.average_decay=2 must be"),
@@ -233,6 +306,38 @@ def test_a_wrong_schedule_is_refused_by_its_key(override, said):
         assemble(compose(*TINY, "divergence=wgan_gp", override))
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_the_numbers_of_a_game_that_change_have_plain_names():
+    overrides = [
+        "train.schedule=cosine",
+        "train.average_decay=half_life",
+        "+schedule@divergence.penalty.weight=linear",
+        "optimizer.generator.betas=[0.0," + node("Linear", start=0.9, end=0.99, images=64) + "]",
+        f"optimizer.critic.lr={node('Linear', start=0.2, end=0.4, images='null')}",
+    ]
+    job = assemble(compose(*TINY, "divergence=wgan_gp", "train.steps=11", *overrides))
+    half_way = Progress(5, 10, job.images_per_step)
+    assert {name: of.at(half_way) for name, of in job.changing().items()} == pytest.approx(
+        {
+            "average_decay": 0.5 ** (80 / (0.05 * 400)),
+            "generator_learning_rate": 0.5 * job.learning_rates()["generator_learning_rate"],
+            "generator_beta2": 0.99,
+            "critic_learning_rate": 0.5 * 0.3,
+            "penalty_weight": 0.5,
+        }
+    )
+    assert list(assemble(compose(*TINY, "train.steps=11")).changing()) == ["average_decay"]
+    assert list(assemble(compose(*TINY, "train.steps=11", "train.average_decay=0.5")).changing()) == []
+
+
+def test_the_numbers_of_a_classifier_that_change_have_plain_names():
+    images = ("dataset=mnist5k", "dataset.per_class=40", "dataset.resolution=8", "classifier=softmax")
+    chosen = [*images, "augmentation=affine", f"augmentation.degrees={node('Linear', start=0, end=9, images='null')}"]
+    job = assemble_classifier(compose_classifier(*chosen, "train.batch_size=40", "train.steps=11"))
+    assert {name: of.at(Progress(5, 10, 40)) for name, of in job.changing().items()} == pytest.approx(
+        {"learning_rate": 0.5 * job.learning_rates()["learning_rate"], "augmentation_degrees": 4.5}
+    )
 
 
 def test_real_samples_seen_are_counted_over_all_critic_steps():

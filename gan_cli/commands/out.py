@@ -1,4 +1,4 @@
-"""`--out`: the file or folder that a command was told to write."""
+"""`--out` and the like: the file or folder that a command was told to write."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,17 +8,19 @@ from gan_cli.errors import ConfigError
 from gan_cli.runs.folder import is_own
 
 
-def refuse_own(out: Path) -> None:
+def refuse_own(out: Path, option: str = "--out") -> None:
     """Raise `ConfigError` for the place of a run's own files."""
     if is_own(out.resolve()):
-        raise ConfigError(f"--out {out} is where a run keeps its own files: choose another place")
+        raise ConfigError(f"{option} {out} is where a run keeps its own files: choose another place")
 
 
 @contextmanager
-def writing(out: Path) -> Iterator[None]:
+def writing(out: Path, option: str = "--out") -> Iterator[None]:
     """Refuse the places of a run's own files, and say in one line what the disk refuses."""
     try:
-        refuse_own(out)
+        refuse_own(out, option)
         yield
     except OSError as error:
-        raise ConfigError(f"--out {out} cannot be written ({error.strerror or error}): choose another place") from error
+        raise ConfigError(
+            f"{option} {out} cannot be written ({error.strerror or error}): choose another place"
+        ) from error

@@ -12,11 +12,16 @@ from gan_cli.errors import DivergedError, OverfittedError
 from gan_cli.jobs import Job
 from gan_cli.runs import read
 from gan_cli.runs.folder import RunFolder
+from gan_cli.schedules import Progress
 from gan_cli.training.loop import Terms
+from gan_cli.training.scheduling import Scheduling
 
 logger = logging.getLogger(__name__)
 
 Numbers = dict[str, float]
+
+USUAL_DECAY = Scheduling().average_decay
+"""That of the average where a run is told nothing else: it is not reported, since the step tells it."""
 
 
 class Reporter:
@@ -32,6 +37,9 @@ class Reporter:
         self._seconds = metrics[-1].get("seconds", 0.0) if metrics else 0.0
         self._interval_seconds = 0.0
         self._pending: list[Terms] = []
+        rates = job.learning_rates()
+        followed = job.changing().items()
+        self._changing = {name: of for name, of in followed if name not in rates and of != USUAL_DECAY}
 
     def __enter__(self) -> "Reporter":
         step = self._job.state.step
@@ -89,6 +97,7 @@ class Reporter:
             "seconds": round(self._seconds, 3),
             **dict(zip(names, values.mean(0).tolist(), strict=True)),
             **self._job.learning_rates(),
+            **self._numbers_that_change(),
             "images_per_second": round(len(self._pending) * images_per_step / self._interval_seconds, 1),
             **evaluation,
         }
@@ -99,6 +108,11 @@ class Reporter:
         self._job.tracker.log(step, numbers)
         self._show(numbers, evaluation)
         return numbers
+
+    def _numbers_that_change(self) -> Numbers:
+        """The numbers that the last step was computed with, of those that follow a schedule."""
+        last = Progress(self._job.state.step - 1, self._job.steps, self._job.images_per_step)
+        return {name: schedule.at(last) for name, schedule in self._changing.items()}
 
     def _find_non_finite(self) -> tuple[list[str], torch.Tensor]:
         """The names and values of the pending terms, shape `(steps, terms)`, once all are known to be finite."""

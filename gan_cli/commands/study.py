@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,10 @@ class MemberRuns(Members):
     def __len__(self) -> int:
         return len(self._configs)
 
+    def config(self, name: str) -> DictConfig:
+        """What a member is composed of."""
+        return self._configs[name]
+
     def folder(self, name: str) -> RunFolder:
         """The folder that a member is trained in."""
         return RunFolder(self._path / MEMBERS / name)
@@ -80,13 +85,18 @@ class MemberRuns(Members):
         return MemberRuns(left, self._path, trained=True), diverged
 
 
-def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], compose: Compose) -> None:
-    """Carry out the study of `config` in the folder `path`, or continue it there: members that are done stay.
+@dataclass(frozen=True)
+class Opened:
+    """A study whose members may be trained."""
 
-    Raises as `run` does; `DivergedError` only after all members had their turn and the others were concluded from.
-    """
-    folder = RunFolder(path)
-    refuse_changes(folder, config)
+    study: Study
+    members: MemberRuns
+    device: torch.device
+
+
+def open_study(config: DictConfig, path: Path, compose: Compose) -> Opened:
+    """The study of `config` in the folder `path`, with each member built and checked once. Raises `ConfigError`."""
+    refuse_changes(RunFolder(path), config)
     validate(config)
     study: Study = build(config.study, Study, "study")
     members = MemberRuns(compose(study.members), path)
@@ -94,15 +104,25 @@ def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], c
         if study.needs_members and not members:
             raise ValueError("members= must hold at least one run")
         study.check(members)
-        # Each is built and checked before the first is trained.
         devices = [_checked(study, name, member).device for name, member in members.items()]
+    return Opened(study, members, devices[0] if devices else torch.device("cpu"))
+
+
+def run_study(config: DictConfig, path: Path, config_files: Mapping[str, str], compose: Compose) -> None:
+    """Carry out the study of `config` in the folder `path`, or continue it there: members that are done stay.
+
+    Raises as `run` does; `DivergedError` only after all members had their turn and the others were concluded from.
+    """
+    folder = RunFolder(path)
+    opened = open_study(config, path, compose)
+    study, members = opened.study, opened.members
     with folder.claimed():
         folder.write_config(config_files)
         summary: dict[str, Any] = {
             "status": "running",
             "seed": config.seed,
             "members": list(members),
-            **record.circumstances(devices[0] if devices else torch.device("cpu")),
+            **record.circumstances(opened.device),
             "started": read.record(path).get("started", record.now()),
         }
         with recorded(folder, summary):

@@ -38,11 +38,16 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> Path
     Returns the newest picture. Raises as `carry_out` does.
     """
     folder = RunFolder(path)
-    refuse_changes(folder, config)
-    before = Plan.recorded(read.record(path).get("execution"))
-    job = ASSEMBLERS[kind_of(config)](config, before, read.edition(path))
+    job = assembled(config, folder)
     carry_out(job, folder, config_files)
     return path / f"{job.pictured}.png"
+
+
+def assembled(config: DictConfig, folder: RunFolder) -> Job:
+    """The job of a config, computed as the folder's run was begun, if there is one. Raises `ConfigError`."""
+    refuse_changes(folder, config)
+    before = Plan.recorded(read.record(folder.path).get("execution"))
+    return ASSEMBLERS[kind_of(config)](config, before, read.edition(folder.path))
 
 
 def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> None:
@@ -52,7 +57,7 @@ def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> N
     longer finite, and `InterruptedRunError` when a signal stopped the run.
     """
     with folder.claimed():
-        _resume(job, folder)
+        resume(job, folder)
         if job.state.step == job.steps and read.record(folder.path).get("status") == "done":
             logger.info("%s is done; train.steps=… beyond %d continues it", folder.path, job.state.step)
             return
@@ -84,8 +89,8 @@ def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
         )
 
 
-def _resume(job: Job, folder: RunFolder) -> None:
-    """Bring the state to that of the newest good checkpoint."""
+def resume(job: Job, folder: RunFolder) -> None:
+    """Bring the state to that of the newest good checkpoint. Raises `ConfigError` where that is not the job's."""
     state = job.state
     before = read.record(folder.path)
     if before.get("dataset") not in (None, job.dataset.fingerprint()):

@@ -4,8 +4,10 @@ import itertools
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -60,6 +62,15 @@ def classifier(overrides: Sequence[str], config_folder: Path | None = None) -> D
         config = compose(ROOTS[ClassifierConfig], [*searched, *overrides])
     resolve(config)
     return taken(config)
+
+
+@contextmanager
+def sweeps_unseen() -> Iterator[None]:
+    """Let Hydra make what it makes for a sweep where it is removed again, without a word of its own."""
+    with TemporaryDirectory() as folder:
+        if {"-m", "--multirun"} & set(sys.argv):
+            sys.argv += [f"hydra.sweep.dir={folder}", "~hydra.callbacks.summary", "hydra/hydra_logging=none"]
+        yield
 
 
 def resolve(config: DictConfig) -> None:

@@ -21,6 +21,8 @@ The same command continues a run that was stopped.
   gan-train -m divergence=kl,js,wgan_gp seed=0,1,2     sweep: every combination
   gan-train experiment=ring                            a recipe
   gan-train --cfg job                                  show the composed config and stop
+  gan-train --estimate                                 say how long the run will take here, and stop
+  gan-train --schedules FILE.png                       draw the numbers that change over the run, and stop
   gan-train --config-dir DIR                           find more options in a folder of yours
   gan-train --hydra-help                               Hydra's own flags, shell completion among them
 """
@@ -35,6 +37,8 @@ outputs/classifiers/<name>/. The same command continues one that was stopped.
   gan-classify dataset=folder dataset.path=photos      one sub-folder a class
   gan-classify experiment=mnist_classifier             a recipe
   gan-classify --cfg job                               show the composed config and stop
+  gan-classify --estimate                              say how long the run will take here, and stop
+  gan-classify --schedules FILE.png                    draw the numbers that change over the run, and stop
   gan-classify --config-dir DIR                        find more options in a folder of yours
 """
 

@@ -58,11 +58,8 @@ class RunFolder:
         Raises `ConfigError` when another process holds it, when it holds something other than a run, or when it
         cannot be written.
         """
-        ours = {".hydra", ".lock", "train.log"}  # what is there before the config, should a run be killed so early
         try:
-            if self.path.is_dir() and read.config(self.path) is None and {p.name for p in self.path.iterdir()} - ours:
-                raise ConfigError(f"{self.path} holds files that are not a run's: choose another name=…")
-            self._refuse_strange_places()
+            self.refuse_others()
             files.make_folder(self.path)
             lock = FileLock(self.path / ".lock", timeout=0)
             lock.acquire()
@@ -81,8 +78,14 @@ class RunFolder:
         finally:
             lock.release()
 
-    def _refuse_strange_places(self) -> None:
-        """Raise `ConfigError` for a link or a file in the place of a folder, and for a folder in that of a file."""
+    def refuse_others(self) -> None:
+        """Raise `ConfigError` where the folder holds something other than a run.
+
+        That is also a link or a file in the place of a folder of a run, and a folder in that of a file.
+        """
+        ours = {".hydra", ".lock", "train.log"}  # what is there before the config, should a run be killed so early
+        if self.path.is_dir() and read.config(self.path) is None and {p.name for p in self.path.iterdir()} - ours:
+            raise ConfigError(f"{self.path} holds files that are not a run's: choose another name=…")
         for name in (read.CONFIG.parent, read.CHECKPOINTS, *map(Path, read.PICTURED)):
             path = self.path / name
             if path.is_symlink() or path.is_file():

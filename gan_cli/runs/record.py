@@ -1,6 +1,7 @@
 """What run.json says about a run: how it stands, and the circumstances of its numbers."""
 
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -39,6 +40,13 @@ def device_name(device: "torch.device") -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"cpu ({platform.machine()})"
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    about = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: (.*)", about.read_text()) if about.exists() else None
+    return model[1] if model else platform.processor() or platform.machine()
 
 
 def git_commit() -> str | None:

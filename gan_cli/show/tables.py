@@ -20,6 +20,13 @@ def aligned(rows: Sequence[Sequence[object]], words: int = 1, digits: int = 4) -
     return "\n".join(line.rstrip() for line in lines)
 
 
+def told_apart(names: Sequence[str]) -> list[str]:
+    """Names without those of their parts, between commas, that all of them have."""
+    parts = [name.split(",") for name in names]
+    shared = set.intersection(*map(set, parts)) if len(names) > 1 else set()
+    return [",".join(part for part in of if part not in shared) for of in parts]
+
+
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table of cells in which the signs of Markdown are already escaped."""
     lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]

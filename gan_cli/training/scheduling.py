@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gan_cli.schedules import Constant, Progress, Schedule, WarmUp
+from gan_cli.schedules import Constant, Progress, Scaled, Schedule, WarmUp
 
 Option = float | Schedule | Sequence[float | Schedule]
 """A number of an optimizer, or several such as Adam's β, some of which may change."""
@@ -78,6 +78,13 @@ class OptimizerNumbers:
 def configured_rates(optimizer: Optimizer) -> list[float]:
     """The configured rate of each parameter group, which loading a checkpoint does not change."""
     return [float(group.setdefault("initial_lr", group["lr"])) for group in optimizer.param_groups]
+
+
+def with_rate(optimizer: Optimizer, options: Mapping[str, Option], factor: Schedule) -> dict[str, Option]:
+    """The options of an optimizer that may change; in the place of `lr` its learning rate, scaled by the factor."""
+    rate = options.get("lr", configured_rates(optimizer)[0])
+    assert not isinstance(rate, Sequence)
+    return {"learning_rate": Scaled(rate, factor), **{name: of for name, of in options.items() if name != "lr"}}
 
 
 def _put(group: dict[str, Any], name: str, value: Any) -> None:

@@ -152,3 +152,26 @@ def test_the_lines_of_a_game_are_the_means_of_its_steps(tmp_path, critic_steps):
     # Linearly to 0: the last of five steps is taken at a fifth of the rate.
     assert lines[-1]["critic_learning_rate"] == pytest.approx(0.002 / 5)
     assert job.images_per_step == 16 * critic_steps
+
+
+def test_numbers_that_change_are_those_of_the_last_step_and_no_others_are_reported(tmp_path):
+    """A constant is none, and the usual decay of the average is what the step tells."""
+    plain = [*TINY, "divergence=wgan_gp", "train.steps=6", "every.log=3"]
+    changing = [
+        "+schedule@divergence.penalty.weight=linear",
+        "+schedule@optimizer.critic.weight_decay=constant",
+        "train.average_decay=warm_up:decay=0.15",
+    ]
+    before, after = (metrics(train(tmp_path / name, *plain, *of)) for name, of in (("a", []), ("b", changing)))
+    added = [{name: line[name] for name in line.keys() - before[0].keys()} for line in after]
+    # The third step is the one after two, (1 + 2)/(10 + 2) of the way, and at most 0.15.
+    assert added == [
+        {"penalty_weight": pytest.approx(4 / 6), "average_decay": 0.15},
+        {"penalty_weight": pytest.approx(1 / 6), "average_decay": 0.15},
+    ]
+    assert before[0].keys() == before[1].keys()
+    assert not {"average_decay", "penalty_weight"} & before[0].keys()
+
+
+def test_the_usual_decay_is_that_of_the_config():
+    assert assemble(compose(*TINY)).scheduling.average_decay == module.USUAL_DECAY

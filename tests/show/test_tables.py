@@ -1,6 +1,6 @@
 """Tables of text."""
 
-from gan_cli.show.tables import aligned, markdown
+from gan_cli.show.tables import aligned, markdown, told_apart
 
 
 def test_words_stand_to_the_left_and_numbers_to_the_right():
@@ -30,3 +30,9 @@ def test_markdown_has_a_rule_below_its_head():
         "| a | 1 |",
         "| b |  |",
     ]
+
+
+def test_names_are_told_apart_by_what_not_all_of_them_have():
+    assert told_apart(["a=1,b=2,c=3", "a=1,b=3,c=3", "a=1,c=3,d=4"]) == ["b=2", "b=3", "d=4"]
+    assert told_apart(["a=1,b=2"]) == ["a=1,b=2"]
+    assert told_apart([]) == []
