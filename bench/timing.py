@@ -20,12 +20,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader
-from torch.utils.flop_counter import flop_registry
 
 from bench import tutorial
 from bench.workloads import GAMES, WORKLOADS, Game, Workload, config_of, pictures
+from gan_cli.training.cost import Operations
 
 TIMEOUT = 900
 """Seconds after which a contender is given up; compilation is the slowest of what is waited for."""
@@ -143,7 +142,7 @@ class Contender:
 
     def operations(self) -> int:
         """Floating-point operations of one step, counted where it runs operation by operation."""
-        with _Operations() as counted:
+        with Operations() as counted:
             self.step()
         return counted.total
 
@@ -239,20 +238,6 @@ class Peak:
             synchronize(self._device)
             times.append(time.perf_counter() - start)
         return min(times)
-
-
-class _Operations(TorchDispatchMode):
-    """Counts as torch's FlopCounterMode does, which stumbles over gradients with respect to a network's input."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if formula := flop_registry.get(func._overloadpacket):
-            self.total += formula(*args, **(kwargs or {}), out_val=result)
-        return result
 
 
 class _Warnings(logging.Handler):
