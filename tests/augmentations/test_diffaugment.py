@@ -11,11 +11,11 @@ from gan_cli.augmentations.base import Augmentation
 from gan_cli.augmentations.diffaugment import DiffAugment
 from gan_cli.config.build import build
 from gan_cli.config.options import option
-from gan_cli.datasets.base import Images, to_unit_range
-from gan_cli.datasets.images import Mnist5k
+from gan_cli.datasets.base import Batch, Images, to_unit_range
 from gan_cli.errors import ConfigError
 from gan_cli.jobs import GameJob
 from gan_cli.schedules import Linear, Progress, Schedule, schedules_in
+from gan_cli.training.loop import critic_step
 from tests.helpers.configs import compose
 
 SHAPES = [(4, 1, 16, 16), (4, 3, 12, 20), (4, 2, 9, 5)]
@@ -248,28 +248,30 @@ def test_pictures_and_numbers_of_a_run_are_of_samples_as_they_are(monkeypatch):
 
 # What it is for
 
-FEW = ("dataset=mnist5k", "dataset.resolution=16", "dataset.per_class=50", "divergence/penalty=none")
-
 
 def held_out_gap(augmentation: str, seed: int) -> float:
-    """How much higher the critic scores the images that it learned of than others, in deviations of the scores."""
-    job: GameJob = assemble(
-        compose(*FEW, f"augmentation={augmentation}", f"seed={seed}", "train.steps=600", "train.batch_size=32")
-    )
-    for _ in job.terms():
-        pass
+    """How much higher a critic scores the 500 digits that it learned of than 500 others, in deviations of the scores.
+
+    The generated samples are digits too, 4,000 others, as a perfect generator's are: only by heart can the critic tell.
+    """
+    few = ["dataset=mnist5k", "dataset.resolution=16", "model=mlp", "divergence/penalty=none", "optimizer=adam"]
+    plain = ["optimizer.critic.lr=1e-3", "device.precision=float32", f"seed={seed}"]
+    job: GameJob = assemble(compose(*few, *plain, f"augmentation={augmentation}"))
     assert isinstance(job.dataset, Images)
-    known = {image.numpy().tobytes() for image in job.dataset.images}
-    everything = Mnist5k(16, None, None).images
-    other = torch.stack([image for image in everything if image.numpy().tobytes() not in known][::9])
-    critic = job.state.critic.eval()
+    torch.manual_seed(seed)
+    images = to_unit_range(job.dataset.images[torch.randperm(len(job.dataset))])
+    known, generated, other = images.split([500, 4000, 500])
+    for _ in range(600):
+        real, fake = (of[torch.randint(len(of), (32,))] for of in (known, generated))
+        critic_step(job.state, job.game, Batch(real), fake)
     with torch.no_grad():
-        seen, unseen = (critic(to_unit_range(images)) for images in (job.dataset.images, other))
-    return ((seen.mean() - unseen.mean()) / unseen.std()).item()
+        of_known, of_other = (job.state.critic(digits) for digits in (known, other))
+    return ((of_known.mean() - of_other.mean()) / of_other.std()).item()
 
 
 @pytest.mark.slow
 def test_a_critic_of_few_pictures_learns_less_of_them_by_heart():
-    """Of 500 digits, each seen 38 times, beside 500 that were never seen."""
+    """Each digit was seen 38 times; by chance the gap is 0 ± 0.06."""
     plain, augmented = ([held_out_gap(of, seed) for seed in range(3)] for of in ("none", "diffaugment"))
-    assert min(plain) > 2 * max(max(augmented), 0.05)
+    assert min(plain) > 2 * max(augmented)
+    assert min(plain) > 0.2
