@@ -159,12 +159,12 @@ def test_numbers_that_change_are_those_of_the_last_step_and_no_others_are_report
     plain = [*TINY, "divergence=wgan_gp", "train.steps=6", "every.log=3"]
     changing = [
         "+schedule@divergence.penalty.weight=linear",
-        "+schedule@optimizer.critic.weight_decay=constant",
-        "train.average_decay=warm_up:decay=0.15",
+        "optimizer.critic.weight_decay={_target_:gan_cli.schedules.Constant,number:0.0}",
+        "train.average_decay='warm_up:decay=0.15'",
     ]
     before, after = (metrics(train(tmp_path / name, *plain, *of)) for name, of in (("a", []), ("b", changing)))
     added = [{name: line[name] for name in line.keys() - before[0].keys()} for line in after]
-    # The third step is the one after two, (1 + 2)/(10 + 2) of the way, and at most 0.15.
+    # The third step begins after two of six; its decay would be (1 + 2)/(10 + 2), if that were not above 0.15.
     assert added == [
         {"penalty_weight": pytest.approx(4 / 6), "average_decay": 0.15},
         {"penalty_weight": pytest.approx(1 / 6), "average_decay": 0.15},
