@@ -341,9 +341,10 @@ def test_an_augmentation_whose_probability_changes_is_followed(how, led, request
         torch.manual_seed(0)
         generator = mlp.Generator((3, 8, 8), 4, "normal", [16], "tanh", "none")
         critic = mlp.Critic((3, 8, 8), [16], "tanh", "none")
-        rates = [torch.optim.SGD(player.parameters(), 0.02, fused=True) for player in (generator, critic)]
+        sgd = partial(torch.optim.SGD, lr=0.02, fused=True)
+        of_generator, of_critic = sgd(generator.parameters()), sgd(critic.parameters())
         adaptive = Adaptive(target=0.1, images=64)
-        state = TrainState(generator, critic, averaged_copy(generator), *rates, augmentation=adaptive)
+        state = TrainState(generator, critic, averaged_copy(generator), of_generator, of_critic, augmentation=adaptive)
         changing = DiffAugment(Linear(0.0, 1.0, None) if led == "by a schedule" else adaptive, True, True, True, 0.0)
         game = Game(generator, critic, Wasserstein(penalty=Interpolate(1.0)), changing)
         images = Images(torch.randint(256, (32, 3, 8, 8), dtype=torch.uint8))
