@@ -172,9 +172,9 @@ def direction(divergence: Divergence) -> float:
     fake, real = torch.combinations(torch.linspace(0.1, 0.9, 9, dtype=torch.float64)).unbind(1)
     forms = [_with(divergence, "minimax"), _with(divergence, "non_saturating")]
     gains = [
-        slope(lambda raised: _of_alike(divergence.estimate, raised, fake), real),
-        -slope(lambda raised: _of_alike(divergence.estimate, real, raised), fake),
-        *(-slope(lambda raised, form=form: _of_alike(form.generator_objective, raised, real), -fake) for form in forms),
+        slope(partial(_of_alike, divergence.estimate, b=fake), real),
+        -slope(partial(_of_alike, divergence.estimate, real), fake),
+        *(-slope(partial(_of_alike, form.generator_objective, b=real), -fake) for form in forms),
     ]
     return share(torch.stack([(gain >= 0) & (gain > 0).any() for gain in gains]))
 
