@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,13 @@ def carry_out(part: Part, name: str, folder: Path, seconds: float) -> Json:
     limit, start = min(part.limit, seconds), time.monotonic()
     with log.open("w") as stream:
         process = subprocess.Popen(
-            [sys.executable, *command], cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+            [sys.executable, *command],
+            cwd=ROOT,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # A shell that runs this script in the background has its children ignore the request to end.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         try:
             outcome = _ended(process.wait(limit))
