@@ -106,9 +106,9 @@ def test_every_schedule_is_the_same_number_to_eager_and_to_compiled_steps(name, 
     if node.get("images", 1) is None:
         node.images = 3000
     steps = 2 * math.ceil(node.get("images", 9000) / images_per_step)
+    schedule = build(node, Schedule, name)
     reads = torch.compile(lambda x: x * now(schedule), fullgraph=True, dynamic=False, backend="eager")
     one = torch.ones(())
-    schedule = build(node, Schedule, name)
     schedule.keep_on(torch.device("cpu"))
     for step in (0, steps // 2 - 1, steps // 2, steps - 1):
         progress = Progress(step, steps, images_per_step)

@@ -29,7 +29,9 @@ class Operations(TorchDispatchMode):
     torch's own `FlopCounterMode` also follows the modules, by hooks that the gradient within a penalty does not bear.
     """
 
-    total = 0
+    def __init__(self) -> None:
+        TorchDispatchMode.__init__(self)
+        self.total = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
