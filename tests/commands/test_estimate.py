@@ -335,6 +335,9 @@ def test_a_classifier_is_estimated_as_well(inside, tmp_path, monkeypatch):
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning"
+)  # torch's compiler's
 @pytest.mark.slow
 def test_compiled_steps_are_those_that_are_timed(asked):
     finished = asked(*RUN, "train.steps=40", "device.accelerate=compile")
