@@ -52,20 +52,16 @@ def parts(device: str, quick: bool) -> Mapping[str, Part]:
     suite = ["-m", "pytest", *(["tests/test_schedules.py"] if quick else []), "-n", processes, "--dist", "worksteal"]
     suite += ["-o", "addopts=--strict-markers -m 'not slow'", "-p", "no:cacheprovider", "--tb=short", "-v"]
     workloads = ["mlp-28"] if quick else ["resnet-32-w128", "dcgan-32", "mlp-28"]
-    ways = ["eager bf16"] if device == "cpu" else ["graph bf16", "compile bf16", "compile tf32"]
+    ways = ["eager float32"] if device == "cpu" else ["graph bf16", "compile bf16", "compile tf32"]
     speed = ["bench/speed.py", "--device", device, "--sections", "speed", "--json", "{json}", "--contender", *ways]
     few = ["--processes", "1", "--rounds", "2" if quick else "3", *(["--window", "0.1"] if quick else [])]
     r3gan = "r3gan-32-w16-b8" if quick else "r3gan-32-w768-b256"
     profiled = ["bench/operations.py", "--only", "mlp-28" if quick else "resnet-32-w128"]
-    fast = [
-        f"device={device}",
-        "device.precision=bf16",
-        f"device.accelerate={'eager' if device == 'cpu' else 'compile'}",
-    ]
+    fast = [] if device == "cpu" else ["device.precision=bf16", "device.accelerate=compile"]
     return {
         "r3gan": Part(150, [*speed, *few, "--only", r3gan, "--penalty", "r1_r2"], _written),
         "speed": Part(240, [*speed, *few, "--only", *workloads, "--penalty", "interpolate"], _written),
-        "profile": Part(60, [*profiled, "--", *fast], _printed),
+        "profile": Part(60, [*profiled, "--", f"device={device}", *fast], _printed),
         "suite": Part(320, suite, _outcomes),
     }
 

@@ -31,7 +31,8 @@ def alive(*networks: nn.Module) -> None:
     for network in networks:
         for block in network.modules():
             if isinstance(block, Block):
-                nn.init.normal_(block.residual[-1].weight, std=0.3 / block.residual[-1].in_channels ** 0.5)
+                last: Any = block.residual[-1]
+                nn.init.normal_(last.weight, std=0.3 / last.in_channels**0.5)
 
 
 @pytest.mark.parametrize(
@@ -175,8 +176,11 @@ def test_the_first_step_moves_what_ends_the_blocks():
     torch.manual_seed(0)
     block = Block(8, 2, 8, depth=4)
     block(torch.randn(2, 8, 4, 4)).square().sum().backward()
-    assert block.residual[-1].weight.grad.any()
-    assert not block.residual[0].weight.grad.any()
+    first, last = (next(block.residual[index].parameters()).grad for index in (0, -1))
+    assert first is not None
+    assert last is not None
+    assert last.any()
+    assert not first.any()
 
 
 def test_labels_change_what_is_drawn_and_how_it_is_judged():
@@ -240,7 +244,8 @@ def test_a_step_in_float32_is_that_of_float64(conditional):
     divergence = Relativistic(penalty=R1R2(1.0))
 
     def gradients(dtype: torch.dtype) -> Tensor:
-        generator, critic = (copy.deepcopy(network).to(dtype) for network in networks)
+        generator, critic = copy.deepcopy(networks)
+        generator, critic = generator.to(dtype), critic.to(dtype)
         game = Game(generator, critic, divergence)
         real = Batch(samples.to(dtype), labels if conditional else None)
         fake = game.fake(latent.to(dtype), real.labels)
