@@ -82,7 +82,8 @@ def contest(workload: str, game: str, names: Sequence[str], setting: Setting, pl
         first_step = call_all("start", plan.jobs)
         for name in names:
             call(name, "warm_up", plan.warm_up, plan.warm_up_steps, plan.window, plan.steps)
-        seconds, peaks = _rounds(call, names, setting, plan, peak)
+        formats = sorted({number_format(name, workload, setting) for name in names})
+        seconds, peaks = _rounds(call, names, formats, plan, peak)
         reports = {name: call(name, "report") for name in names}
         operations = {name: call(name, "operations") for name in names if name in (BASELINE, PLAIN)}
     finally:
@@ -92,10 +93,9 @@ def contest(workload: str, game: str, names: Sequence[str], setting: Setting, pl
 
 
 def _rounds(
-    call: Callable[..., Any], names: Sequence[str], setting: Setting, plan: Plan, peak: Remote
+    call: Callable[..., Any], names: Sequence[str], formats: Sequence[str], plan: Plan, peak: Remote
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Seconds a step of each contender and operations a second of each number format, a window of each a round."""
-    formats = dict.fromkeys(name.split()[1] for name in contenders(setting.device) if not name.startswith(BASELINE))
     seconds: dict[str, list[float]] = {name: [] for name in names}
     peaks: dict[str, list[float]] = {name: [] for name in formats}
     for index in range(plan.rounds):

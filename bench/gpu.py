@@ -49,7 +49,7 @@ class Part:
 def parts(device: str, quick: bool) -> Mapping[str, Part]:
     """The parts in the order of their worth, the JSON of a command being `{json}`."""
     processes = "1" if quick else str(min(10, os.cpu_count() or 1))
-    suite = ["-m", "pytest", *(["tests/test_schedules.py"] if quick else []), "-n", processes, "--dist", "worksteal"]
+    suite = ["-m", "pytest", *(["tests/test_randomness.py"] if quick else []), "-n", processes, "--dist", "worksteal"]
     suite += ["-o", "addopts=--strict-markers -m 'not slow'", "-p", "no:cacheprovider", "--tb=short", "-v"]
     workloads = ["mlp-28"] if quick else ["resnet-32-w128", "dcgan-32", "mlp-28"]
     ways = ["eager float32"] if device == "cpu" else ["graph bf16", "compile bf16", "compile tf32"]
