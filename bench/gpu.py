@@ -61,7 +61,7 @@ def parts(device: str, quick: bool) -> Mapping[str, Part]:
     return {
         "r3gan": Part(150, [*speed, *few, "--only", r3gan, "--penalty", "r1_r2"], _written),
         "speed": Part(240, [*speed, *few, "--only", *workloads, "--penalty", "interpolate"], _written),
-        "profile": Part(60, [*profiled, "--", f"device={device}", *fast], _printed),
+        "profile": Part(120, [*profiled, "--", f"device={device}", *fast], _printed),
         "suite": Part(320, suite, _outcomes),
     }
 
