@@ -71,5 +71,5 @@ def test_the_script_for_a_gpu_runs_to_its_end_on_a_cpu(tmp_path):
     assert {name: part["outcome"] for name, part in found.items()} == dict.fromkeys(gpu.parts("cpu", True), "done")
     assert all(row["images_per_second"] > 0 for name in ("r3gan", "speed") for row in found[name]["rows"])
     assert found["profile"]["profile"][0].startswith("mlp-28, interpolate: ")
-    assert found["suite"]["tests"]["passed"] > 10
+    assert found["suite"]["tests"]["passed"] > 5
     assert found["suite"]["failures"] == []
