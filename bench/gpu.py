@@ -1,6 +1,6 @@
 """Ten minutes with a GPU: the test suite, the speed table, the step of R3GAN at the paper's width, a profile.
 
-    python bench/gpu.py                                    # all parts: about twelve minutes on an H100, no network
+    python bench/gpu.py                                    # all parts: fourteen minutes at most, no network
     python bench/gpu.py --parts suite r3gan --minutes 6    # some of them
     python bench/gpu.py --device cpu --quick               # the same script on tiny sizes, to see that it works
 
