@@ -16,7 +16,7 @@ from gan_cli.runs.classifiers import open_classifier
 def main(run: str, name: str) -> None:
     """Write the network of a run to the package, and print what the extractor's yaml pins."""
     network = open_classifier(run).network
-    # What layers multiply by is stored in half precision, which halves the file; the statistics of norms need their range.
+    # What layers multiply by is stored in half precision, for half of the bytes; statistics of norms need their range.
     weights = {
         key: (value.half() if value.dim() > 1 else value).contiguous()
         for key, value in network.state_dict().items()
