@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from bench import tutorial
-from gan_cli.config import options, schema
+from gan_cli.config import options, resolvers
 from gan_cli.datasets.base import Images
 
 PICTURES = 51_200
@@ -105,7 +105,7 @@ def pictures(channels: int, side: int) -> Tensor:
 
 def compose(*overrides: str) -> DictConfig:
     """A config as `gan-train` composes it."""
-    schema.register()
+    resolvers.register()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         composed = hydra.compose("config", ["name=bench", *overrides])
     OmegaConf.resolve(composed)

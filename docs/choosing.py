@@ -25,7 +25,7 @@ from docs.recipes import (
     rows_before,
     spliced,
 )
-from gan_cli.config import options, schema
+from gan_cli.config import options, resolvers
 from gan_cli.runs import read
 
 PAGE = Path(__file__).with_name("choosing.md")
@@ -59,7 +59,7 @@ def main() -> None:
     parser = parser_of(__doc__)
     parser.add_argument("--only", choices=TRIALS, nargs="+", default=list(TRIALS))
     arguments = parser.parse_args()
-    schema.register()
+    resolvers.register()
     if not arguments.tables:
         recipes = [
             Recipe(folder(name, divergence, seed), overrides(name, divergence, seed), trial.metrics)

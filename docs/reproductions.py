@@ -28,7 +28,7 @@ from docs.recipes import (
     rows_before,
     spliced,
 )
-from gan_cli.config import schema
+from gan_cli.config import resolvers
 from gan_cli.runs import read
 from gan_cli.show import wording
 
@@ -152,7 +152,7 @@ def main() -> None:
     parser.add_argument("--only", choices=TABLES, nargs="+", default=list(TABLES))
     parser.add_argument("--rows", nargs="+", help="these rows of the tables only")
     arguments = parser.parse_args()
-    schema.register()
+    resolvers.register()
     if not arguments.tables:
         recipes = [
             Recipe(folder(table, row, seed), overrides(table, row, seed), TABLES[table].metrics)

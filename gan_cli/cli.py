@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from gan_cli.commands.preview import Preview, add_flags
-from gan_cli.config import options, schema
+from gan_cli.config import options, resolvers
 from gan_cli.config.compose import classifier as compose_classifier
 from gan_cli.config.compose import composition_error, members, resolve, sweeps_unseen
 from gan_cli.config.help import composed as composed_page
@@ -45,7 +45,7 @@ def _compose_and_run(kind: type[RunConfig]) -> None:
         preview = _preview(COMMANDS[kind])
         # On any error Hydra exits with code 1; asked for the full error, it raises the exception instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
-        schema.register()
+        resolvers.register()
         # Hydra reads overrides on one side of -m only.
         sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))
         overrides = [word for word in sys.argv[1:] if not word.startswith("-")]
@@ -101,7 +101,7 @@ def sample() -> None:
     add_allow(parser)
     arguments = parser.parse_args()
     with exit_codes("gan-sample"):
-        schema.register()
+        resolvers.register()
         log_to_terminal()
         from gan_cli.commands.sample import write_samples
 
@@ -146,7 +146,7 @@ def cas() -> None:
     )
     arguments.add_to(parser)
     with exit_codes("gan-cas"):
-        schema.register()
+        resolvers.register()
         # An option may stand between the overrides.
         asked = parser.parse_intermixed_args()
         options.check_folder(asked.config_dir)

@@ -115,7 +115,7 @@ def data(tmp_path, monkeypatch) -> Path:
 
 
 def test_every_group_of_the_config_has_options():
-    beside = {"cas", "experiment", "schedule"}
+    beside = {"cas", "experiment", "scale", "schedule"}
     assert {path.name for path in CONFIGS.iterdir() if path.is_dir()} == {*GROUPS, *beside}
     assert all(options(group) for group in GROUPS)
 
@@ -164,6 +164,63 @@ def test_the_user_chooses_the_penalty_then_the_recipe_the_divergence_and_the_dat
 def test_the_recipe_of_a_data_set_gives_way_to_every_other_choice(chosen, expected):
     config = compose(*chosen)
     assert {key: OmegaConf.select(config, key) for key in expected} == expected
+
+
+SCALES = options("scale")
+
+
+def without_numbers(node: Any) -> Any:
+    """The keys of a yaml, and the groups that it chooses an option of."""
+    if isinstance(node, dict):
+        return {key: without_numbers(value) for key, value in node.items()}
+    return [without_numbers(item) for item in node] if isinstance(node, list) else None
+
+
+def test_every_scale_sets_what_the_others_set_so_that_the_last_decides():
+    assert {"cpu", "small", "base", "paper"} <= set(SCALES)
+    first, *others = (
+        without_numbers(OmegaConf.to_container(OmegaConf.load(YAMLS[f"scale/{name}"]))) for name in SCALES
+    )
+    assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize("recipe", ["cifar10", "cifar10_conditional", "folder"])
+@pytest.mark.parametrize("scale", SCALES)
+def test_a_recipe_takes_a_step_at_every_scale(scale, recipe, data):
+    chosen = [f"experiment={recipe}", f"scale={scale}", "train.batch_size=4", "model.generator.width=8"]
+    if recipe == "folder":
+        chosen += [f"dataset.path={data / 'paths' / 'folder'}", "dataset.resolution=32"]
+    assert_takes_a_step(*chosen)
+
+
+CPU, BASE = "gan_cli.models.dcgan.Generator", "gan_cli.models.r3gan.Generator"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ([], {"model.generator._target_": CPU, "train.schedule": "cosine", "divergence.penalty.weight": 0.1}),
+        (["scale=base"], {"model.generator._target_": BASE, "train.schedule": "constant"}),
+        (["model=dcgan"], {"model.generator.width": 16, "train.schedule": "cosine"}),
+        (["scale=paper", "model=dcgan"], {"model.generator.width": 16, "train.batch_size": 512}),
+        (["divergence=wgan_gp"], {"divergence.penalty.weight": 10.0, "train.schedule": "cosine"}),
+        (["divergence/penalty=r1"], {"divergence.penalty.weight": 1.0}),
+        (["augmentation=diffaugment"], {"augmentation.probability": 1.0}),
+        (["experiment=cifar10", "scale=cpu"], {"model.generator._target_": CPU, "dataset.resolution": 64}),
+        (["experiment=mnist"], {"train.batch_size": 64, "device.threads": 1}),
+    ],
+    ids=str,
+)
+def test_what_a_bare_folder_brings_gives_way_to_every_other_choice(chosen, expected):
+    config = compose("dataset=folder", "dataset.path=.", *chosen)
+    assert {key: OmegaConf.select(config, key) for key in expected} == expected
+
+
+def test_a_bare_folder_is_trained_on_under_the_relativistic_loss_with_augmentation_where_it_overfits():
+    config = compose("dataset=folder", "dataset.path=.")
+    assert config.divergence._target_ == "gan_cli.divergences.relativistic.Relativistic"
+    assert config.augmentation.probability._target_ == "gan_cli.augmentations.adaptive.Adaptive"
+    assert compose("dataset=mnist").augmentation._target_ == "gan_cli.augmentations.base.NoAugmentation"
 
 
 @pytest.mark.parametrize("model", options("model"))

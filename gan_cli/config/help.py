@@ -48,7 +48,7 @@ INTRODUCTIONS = {Config: OF_GAMES, ClassifierConfig: OF_CLASSIFIERS}
 def page(configs: Path, kind: type[RunConfig], overrides: Sequence[str]) -> str:
     """The introduction, every group of a kind of run with its options, and the config that the overrides compose."""
     groups = defaultdict(list)
-    taken_groups = {*schema_groups(kind), "experiment", "schedule"}
+    taken_groups = {*schema_groups(kind), "experiment", "schedule", *(["scale"] if kind is Config else [])}
     for path in sorted(configs.glob("*/**/*.yaml")):
         group = path.parent.relative_to(configs)
         is_of_others = group.name == "experiment" and kind_of_recipe(OmegaConf.load(path)) is not kind

@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Annotated, Any
 
 from annotated_types import Ge, Gt, Le, Lt
-from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from gan_cli.config.values import checked
@@ -38,6 +37,8 @@ class TrainConfig:
     reuse_samples: bool = False
     packing: int = 1
     """The number of samples that the critic judges together."""
+    burn_in: int | None = None
+    """Real samples seen until schedules that refer to it are at their ends; None: those of the whole run."""
 
 
 @dataclass
@@ -157,6 +158,7 @@ RANGES = {
     "train.steps": Count,
     "train.batch_size": Count,
     "train.packing": Count,
+    "train.burn_in": Count | None,
     "train.average_decay": Annotated[float, Ge(0), Lt(1)],
     "train.clean_weight": Annotated[float, Ge(0), Le(1)],
     "train.label_smoothing": Annotated[float, Ge(0), Lt(1)],
@@ -164,13 +166,6 @@ RANGES = {
     **{f"every.{option.name}": Count | None for option in fields(EveryConfig)},
 }
 """What numbers the spine takes: OmegaConf knows types only."""
-
-
-def register() -> None:
-    """Make the schema and the resolvers of names known to Hydra and OmegaConf."""
-    ConfigStore.instance().store(name="schema", node=Config)
-    OmegaConf.register_new_resolver("run_name", run_name, replace=True)
-    OmegaConf.register_new_resolver("member_name", member_name, replace=True)
 
 
 def run_name(overrides: Sequence[str]) -> str:

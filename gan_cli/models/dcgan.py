@@ -1,4 +1,4 @@
-"""The DCGAN of Radford, Metz and Chintala (2016, arXiv 1511.06434), for square images of 8 to 128 pixels.
+"""The DCGAN of Radford, Metz and Chintala (2016, arXiv 1511.06434), for square images of 8 to 256 pixels.
 
 The side is halved, rounding up, until it is 4 or less: 28 goes 28, 14, 7, 4 and 64 goes 64, 32, 16, 8, 4.
 """
@@ -32,9 +32,9 @@ def _pyramid(sample_shape: tuple[int, ...], width: int) -> list[tuple[int, int]]
     if len(sample_shape) != 3 or sample_shape[1] != sample_shape[2]:
         raise ValueError(f"takes square images, not samples of shape {sample_shape}: choose model=mlp")
     channels, side, _ = sample_shape
-    if side % 4 or not 8 <= side <= 128:
+    if side % 4 or not 8 <= side <= 256:
         raise ValueError(
-            f"takes sides divisible by 4 from 8 to 128, not {side}: choose another dataset.resolution, or model=mlp"
+            f"takes sides divisible by 4 from 8 to 256, not {side}: choose another dataset.resolution, or model=mlp"
         )
     levels = [(channels, side)]
     while side > 4:

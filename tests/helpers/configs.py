@@ -8,7 +8,7 @@ import hydra
 import torch
 from omegaconf import DictConfig
 
-from gan_cli.config import options, schema
+from gan_cli.config import options, resolvers
 from gan_cli.config.build import build
 from gan_cli.config.compose import classifier, resolve
 from gan_cli.config.taken import taken
@@ -35,7 +35,7 @@ def toys() -> dict[str, Density]:
 
 def compose(*overrides: str) -> DictConfig:
     """The config of a run called "test", as `gan-train` composes it."""
-    schema.register()
+    resolvers.register()
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(options.CONFIGS)):
         composed = hydra.compose("config", ["name=test", *_on_the_cpu(overrides)])
     resolve(composed)
@@ -44,7 +44,7 @@ def compose(*overrides: str) -> DictConfig:
 
 def compose_classifier(*overrides: str) -> DictConfig:
     """The config of a classifier's run called "test", as `gan-classify` composes it."""
-    schema.register()
+    resolvers.register()
     return classifier(["name=test", *_on_the_cpu(overrides)])
 
 
