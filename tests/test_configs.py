@@ -365,7 +365,7 @@ def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monke
         "non_saturating": only("non_saturating", "kl"),
         "divergence_matrix": [*MATRIX, *only("divergence_matrix", "kl", "wgan_gp")],
         "fgan_mnist": ["train.batch_size=8"],
-        "cifar10_classifier": ["train.batch_size=8"],
+        **dict.fromkeys(["cifar10", "cifar10_conditional", "folder", "cifar10_classifier"], ["train.batch_size=8"]),
     }
     arguments = [f"experiment={experiment}", "train.steps=1", *shorter.get(experiment, [])]
     if "dataset.path" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():
@@ -400,7 +400,7 @@ def test_every_knob_of_a_part_stands_in_its_yaml(name):
         study = node.pop("study", {})
         assert not leaves(node)
         node = {"study": study}
-    assert leaves(node) or name.startswith(("experiment/", "cas/")) or begins_as_another
+    assert leaves(node) or name.startswith(("experiment/", "scale/", "cas/")) or begins_as_another
     for leaf in leaves(node):
         part: Any = locate(leaf["_target_"])
         knobs = inspect.signature(part).parameters.keys() - INJECTED - nested
