@@ -365,7 +365,7 @@ def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monke
         "non_saturating": only("non_saturating", "kl"),
         "divergence_matrix": [*MATRIX, *only("divergence_matrix", "kl", "wgan_gp")],
         "fgan_mnist": ["train.batch_size=8"],
-        **dict.fromkeys(["cifar10", "cifar10_conditional", "folder", "cifar10_classifier"], ["train.batch_size=8"]),
+        **{name: ["train.batch_size=8"] for name in ("cifar10", "cifar10_conditional", "folder", "cifar10_classifier")},
     }
     arguments = [f"experiment={experiment}", "train.steps=1", *shorter.get(experiment, [])]
     if "dataset.path" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():

@@ -9,7 +9,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from gan_cli.config import weights
 from gan_cli.errors import ConfigError, did_you_mean
+
+weights.register()  # for whatever reads an option
 
 PACKAGE = Path(__file__).parent.parent
 

@@ -1,8 +1,9 @@
-"""What yaml files compute: the scale of a machine, and R3GAN's weights between the sides of its table."""
+"""What configs compute: the scale of a machine, and R3GAN's weights between the sides of its table."""
 
 import pytest
 
-from gan_cli.config.resolvers import r3gan_weight, scale_here
+from gan_cli.config.resolvers import scale_here
+from gan_cli.config.weights import r3gan_weight
 
 
 @pytest.mark.parametrize(
