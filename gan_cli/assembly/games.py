@@ -72,12 +72,13 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         generator_trained=config.train.generator is GeneratorTraining.trained,
         reuse_samples=config.train.reuse_samples,
     )
+    few = first.first(2 * config.train.packing)  # a forward pass of a whole batch can take a minute
     with naming("model"), FlopCounterMode(display=False) as counter:
-        _dry_pass(game, first)
+        _dry_pass(game, few)
     planned = plan(
         settings,
         device,
-        operations=counter.get_total_flops(),
+        operations=counter.get_total_flops() * len(first.samples) // len(few.samples),
         steps=config.train.steps,
         before=before,
         data=source.description,

@@ -29,6 +29,10 @@ class Batch:
             return [Batch(samples) for samples in self.samples.unbind()]
         return [Batch(*both) for both in zip(self.samples.unbind(), self.labels.unbind(), strict=True)]
 
+    def first(self, n: int) -> "Batch":
+        """The first n samples, or all if there are fewer."""
+        return Batch(self.samples[:n], None if self.labels is None else self.labels[:n])
+
 
 class Dataset(ABC):
     """Real samples, each of shape `sample_shape`."""
