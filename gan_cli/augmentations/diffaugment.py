@@ -1,6 +1,7 @@
 """Colours, places and a part of images changed at random, so that a critic of few images cannot learn them by heart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,12 @@ REACH = 1 / 8
 
 HOLE = 1 / 2
 """The side of the square that is hidden, as a share of that of the image."""
+
+Draw = Callable[[int, Sequence[int], torch.device], tuple[Tensor, ...]]
+"""The random numbers of so many images of given sides, each tensor with an entry an image."""
+
+Change = Callable[..., Tensor]
+"""Images and their numbers ↦ images."""
 
 
 class DiffAugment(Augmentation):
@@ -47,71 +54,102 @@ class DiffAugment(Augmentation):
         check_images(samples, "diffaugment")
         probability = self.probability.value if isinstance(self.probability, Adaptive) else now(self.probability)
         images = samples.float() if samples.dtype in (torch.bfloat16, torch.float16) else samples
-        for changed in self._changes():
-            # Chosen and not mixed: an image that is left alone keeps its bits.
-            is_changed = torch.rand(len(images), 1, 1, 1, device=images.device) < probability
-            images = torch.where(is_changed, changed(images), images)
+        n, _, *sides = images.shape
+        for draw, change in self._changes():
+            is_changed = torch.rand(n, 1, 1, 1, device=images.device).flatten() < probability
+            images = changed(change, images, draw(n, sides, images.device), is_changed)
         return images.to(samples.dtype)
 
-    def _changes(self) -> list[Callable[[Tensor], Tensor]]:
-        changes: list[Callable[[Tensor], Tensor]] = []
+    def _changes(self) -> list[tuple[Draw, Change]]:
+        changes: list[tuple[Draw, Change]] = []
         if self.colour:
-            changes += [brightened, saturated, contrasted]
+            changes += [
+                (_uniform(-0.5, 0.5), brightened),
+                (_uniform(0, 2), saturated),
+                (_uniform(0.5, 1.5), contrasted),
+            ]
         if self.translation:
-            changes.append(self._moved)
+            changes.append((_places, partial(moved, background=self.background)))
         if self.cutout:
-            changes.append(self._with_hole)
+            changes.append((_hidden, partial(with_hole, background=self.background)))
         return changes
 
-    def _moved(self, images: Tensor) -> Tensor:
-        n, _, height, width = images.shape
-        rows, columns = (_places(n, side, images.device) for side in (height, width))
-        # Read around the borders: each pixel is read once, so that no order of sums can change a gradient.
-        around = images.gather(2, (rows % height)[:, None, :, None].expand_as(images))
-        around = around.gather(3, (columns % width)[:, None, None, :].expand_as(images))
-        is_inside = _within(rows, 0, height)[:, :, None] & _within(columns, 0, width)[:, None, :]
-        return around.masked_fill(~is_inside[:, None], self.background)
 
-    def _with_hole(self, images: Tensor) -> Tensor:
-        n, _, height, width = images.shape
-        in_row, in_column = (_hidden(n, side, images.device) for side in (height, width))
-        return images.masked_fill((in_row[:, :, None] & in_column[:, None, :])[:, None], self.background)
+def changed(change: Change, images: Tensor, numbers: Sequence[Tensor], which: Tensor) -> Tensor:
+    """The images, those changed that are chosen; the others keep their bits. `which` are bools, shape `(n,)`."""
+    if images.device.type != "cpu" or torch.compiler.is_compiling():
+        return torch.where(which[:, None, None, None], change(images, *numbers), images)
+    # Where a number can be asked for without waiting, only what is chosen is computed.
+    (chosen,) = which.nonzero(as_tuple=True)
+    if not len(chosen):
+        return images
+    return images.index_copy(0, chosen, change(images[chosen], *(each[chosen] for each in numbers)))
 
 
-def brightened(images: Tensor) -> Tensor:
-    """Each image with a number on [−0.5, 0.5) added to it."""
-    return images + _uniform(images, -0.5, 0.5)
+def brightened(images: Tensor, by: Tensor) -> Tensor:
+    """Each image with a number added to it; numbers have the shape `(n,)`, here and below."""
+    return images + _each(by, images)
 
 
-def saturated(images: Tensor) -> Tensor:
-    """Each image with its differences from the mean of its channels, pixel by pixel, 0 to 2 times as large."""
+def saturated(images: Tensor, factor: Tensor) -> Tensor:
+    """Each image with its differences from the mean of its channels, pixel by pixel, so many times as large."""
     grey = images.mean(1, keepdim=True)
-    return grey + (images - grey) * _uniform(images, 0, 2)
+    return grey + (images - grey) * _each(factor, images)
 
 
-def contrasted(images: Tensor) -> Tensor:
-    """Each image with its differences from its mean 0.5 to 1.5 times as large."""
+def contrasted(images: Tensor, factor: Tensor) -> Tensor:
+    """Each image with its differences from its mean so many times as large."""
     mean = images.mean((1, 2, 3), keepdim=True)
-    return mean + (images - mean) * _uniform(images, 0.5, 1.5)
+    return mean + (images - mean) * _each(factor, images)
 
 
-def _uniform(images: Tensor, low: float, high: float) -> Tensor:
+def moved(images: Tensor, rows: Tensor, columns: Tensor, background: float) -> Tensor:
+    """Each pixel from the row and the column that are told for its place, shape `(n, side)`, or from outside."""
+    _, _, height, width = images.shape
+    # Read around the borders: each pixel is read once, so that no order of sums can change a gradient.
+    around = images.gather(2, (rows % height)[:, None, :, None].expand_as(images))
+    around = around.gather(3, (columns % width)[:, None, None, :].expand_as(images))
+    is_inside = _within(rows, 0, height)[:, :, None] & _within(columns, 0, width)[:, None, :]
+    return around.masked_fill(~is_inside[:, None], background)
+
+
+def with_hole(images: Tensor, in_row: Tensor, in_column: Tensor, background: float) -> Tensor:
+    """Each image without the pixels that lie in the rows and the columns of its hole, bools of shape `(n, side)`."""
+    return images.masked_fill((in_row[:, :, None] & in_column[:, None, :])[:, None], background)
+
+
+def _each(numbers: Tensor, images: Tensor) -> Tensor:
+    return numbers.to(images.dtype)[:, None, None, None]
+
+
+def _uniform(low: float, high: float) -> Draw:
     """A number for each image, drawn in float32 so that other precisions take the same."""
-    return (torch.rand(len(images), 1, 1, 1, device=images.device) * (high - low) + low).to(images.dtype)
+
+    def draw(n: int, sides: Sequence[int], device: torch.device) -> tuple[Tensor]:
+        return ((torch.rand(n, 1, 1, 1, device=device) * (high - low) + low).flatten(),)
+
+    return draw
 
 
-def _places(n: int, side: int, device: torch.device) -> Tensor:
-    """Where along an axis each pixel comes from, shape `(n, side)`; below 0 or from `side` on it is outside."""
-    reach = _share_of(side, REACH)
-    return torch.randint(-reach, reach + 1, (n, 1), device=device) + torch.arange(side, device=device)
+def _places(n: int, sides: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
+    """Where along each axis the pixels come from, shape `(n, side)`; below 0 or from `side` on it is outside."""
+    places = []
+    for side in sides:
+        reach = _share_of(side, REACH)
+        first = torch.randint(-reach, reach + 1, (n, 1), device=device)
+        places.append(first + torch.arange(side, device=device))
+    return tuple(places)
 
 
-def _hidden(n: int, side: int, device: torch.device) -> Tensor:
-    """Which pixels of an axis the hole of each image covers, bools of shape `(n, side)`."""
-    hole = _share_of(side, HOLE)
-    # The middle of an even number of pixels lies between two of them, or at a border.
-    first = torch.randint(side + 1 - hole % 2, (n, 1), device=device) - hole // 2
-    return _within(torch.arange(side, device=device), first, first + hole)
+def _hidden(n: int, sides: Sequence[int], device: torch.device) -> tuple[Tensor, ...]:
+    """Which pixels of each axis the hole of an image covers, bools of shape `(n, side)`."""
+    hidden = []
+    for side in sides:
+        hole = _share_of(side, HOLE)
+        # The middle of an even number of pixels lies between two of them, or at a border.
+        first = torch.randint(side + 1 - hole % 2, (n, 1), device=device) - hole // 2
+        hidden.append(_within(torch.arange(side, device=device), first, first + hole))
+    return tuple(hidden)
 
 
 def _within(places: Tensor, first: int | Tensor, end: int | Tensor) -> Tensor:

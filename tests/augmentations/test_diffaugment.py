@@ -1,6 +1,7 @@
 """DiffAugment: each change beside slow loops, how often it comes, gradients twice over, and what it is for."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from gan_cli.assembly.games import assemble
 from gan_cli.augmentations.base import Augmentation
-from gan_cli.augmentations.diffaugment import DiffAugment
+from gan_cli.augmentations.diffaugment import Change, DiffAugment, Draw, changed
 from gan_cli.config.build import build
 from gan_cli.config.options import option
 from gan_cli.datasets.base import Batch, Images, to_unit_range
@@ -115,10 +116,15 @@ def test_every_change_is_that_of_slow_loops_on_the_same_random_numbers(switches,
     assert (changed - images).abs().max() > 0.1
 
 
+def all_changed(images: Tensor, change: tuple[Draw, Change]) -> Tensor:
+    draw, of_numbers = change
+    return of_numbers(images, *draw(len(images), images.shape[2:], images.device))
+
+
 def test_a_grey_picture_has_no_saturation_and_a_colourful_one_keeps_its_lightness():
     torch.manual_seed(0)
     grey, colourful = pictures(8, 1, 6, 6), pictures(8, 3, 6, 6)
-    saturated, *_ = changing("colour")._changes()[1:]
+    saturated = partial(all_changed, change=changing("colour")._changes()[1])
     assert torch.equal(saturated(grey), grey)
     torch.testing.assert_close(saturated(colourful).mean(1), colourful.mean(1))
     assert (saturated(colourful) - colourful).abs().max() > 0.1
@@ -127,7 +133,8 @@ def test_a_grey_picture_has_no_saturation_and_a_colourful_one_keeps_its_lightnes
 def test_changes_fill_the_papers_ranges():
     torch.manual_seed(0)
     n = 20_000
-    brightened, saturated, contrasted, moved, with_hole = changing()._changes()
+    changes = [partial(all_changed, change=change) for change in changing()._changes()]
+    brightened, saturated, contrasted, moved, with_hole = changes
     spread = torch.tensor([1.0, -1.0, 0.0]).view(1, 3, 1, 1).expand(n, 3, 1, 1)
     for change, low, high in ((brightened, 0.5, 1.5), (saturated, 0, 2), (contrasted, 0.5, 1.5)):
         numbers = change(spread)[:, 0].flatten()  # 1 at no change
@@ -145,6 +152,21 @@ def test_changes_fill_the_papers_ranges():
     assert hidden.min() == 16  # a quarter of it, where its middle is a corner
 
 
+def test_on_a_cpu_the_pictures_that_are_chosen_change_as_all_would():
+    """There the others are not computed; elsewhere, and in a compiled step, all are and the chosen ones are taken."""
+    images = pictures(8, 3, 6, 6, dtype=torch.float64).requires_grad_()
+    torch.manual_seed(0)
+    for draw, change in changing()._changes():
+        numbers = draw(8, (6, 6), images.device)
+        for chosen in ([], [0, 3, 7], range(8)):
+            which = torch.tensor([index in chosen for index in range(8)])
+            found = changed(change, images, numbers, which)
+            expected = torch.where(which[:, None, None, None], change(images, *numbers), images)
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-15)
+            gradients = [torch.autograd.grad(x.square().sum(), images)[0] for x in (found, expected)]
+            torch.testing.assert_close(*gradients, rtol=0, atol=1e-14)
+
+
 # How often, and on what the random numbers depend
 
 
@@ -152,7 +174,9 @@ def test_changes_fill_the_papers_ranges():
 def test_each_change_comes_as_often_as_told_whatever_the_others_do(probability, monkeypatch):
     """Change k adds 2ᵏ, so that the sum tells which of them an image underwent."""
     torch.manual_seed(0)
-    monkeypatch.setattr(DiffAugment, "_changes", lambda self: [lambda x, k=k: x + 2**k for k in range(5)])
+    monkeypatch.setattr(
+        DiffAugment, "_changes", lambda self: [(lambda *_: (), lambda x, k=k: x + 2**k) for k in range(5)]
+    )
     n = 20_000
     sums = changing(probability=probability)(torch.zeros(n, 1, 1, 1)).flatten().long()
     shares = sums.bincount(minlength=32).double() / n
