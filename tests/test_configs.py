@@ -199,11 +199,11 @@ CPU, BASE = "gan_cli.models.dcgan.Generator", "gan_cli.models.r3gan.Generator"
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
-        ([], {"model.generator._target_": CPU, "train.schedule": "cosine", "divergence.penalty.weight": 0.1}),
+        ([], {"model.generator._target_": CPU, "train.schedule": "cosine:start=0.5", "divergence.penalty.weight": 0.1}),
         (["scale=base"], {"model.generator._target_": BASE, "train.schedule": "constant"}),
-        (["model=dcgan"], {"model.generator.width": 16, "train.schedule": "cosine"}),
+        (["model=dcgan"], {"model.generator.width": 16, "train.schedule": "cosine:start=0.5"}),
         (["scale=paper", "model=dcgan"], {"model.generator.width": 16, "train.batch_size": 512}),
-        (["divergence=wgan_gp"], {"divergence.penalty.weight": 10.0, "train.schedule": "cosine"}),
+        (["divergence=wgan_gp"], {"divergence.penalty.weight": 10.0, "train.schedule": "cosine:start=0.5"}),
         (["divergence/penalty=r1"], {"divergence.penalty.weight": 1.0}),
         (["augmentation=diffaugment"], {"augmentation.probability": 1.0}),
         (["experiment=cifar10", "scale=cpu"], {"model.generator._target_": CPU, "dataset.resolution": 64}),

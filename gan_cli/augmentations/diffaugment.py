@@ -56,7 +56,7 @@ class DiffAugment(Augmentation):
         images = samples.float() if samples.dtype in (torch.bfloat16, torch.float16) else samples
         n, _, *sides = images.shape
         for draw, change in self._changes():
-            is_changed = torch.rand(n, 1, 1, 1, device=images.device).flatten() < probability
+            is_changed = torch.rand(n, device=images.device) < probability
             images = changed(change, images, draw(n, sides, images.device), is_changed)
         return images.to(samples.dtype)
 
@@ -126,7 +126,7 @@ def _uniform(low: float, high: float) -> Draw:
     """A number for each image, drawn in float32 so that other precisions take the same."""
 
     def draw(n: int, sides: Sequence[int], device: torch.device) -> tuple[Tensor]:
-        return ((torch.rand(n, 1, 1, 1, device=device) * (high - low) + low).flatten(),)
+        return (torch.rand(n, device=device) * (high - low) + low,)
 
     return draw
 
