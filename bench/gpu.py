@@ -1,6 +1,7 @@
-"""Ten minutes with a GPU: the test suite, the speed table, the step of R3GAN at the paper's width, a profile.
+"""A quarter of an hour with a GPU: the step of R3GAN at the paper's width, the speed table, CIFAR-10, a profile, tests.
 
-    python bench/gpu.py                                    # all parts: fourteen minutes at most, no network
+    python bench/gpu.py --photographs cifar10.tar.xz       # all parts, no network
+    python bench/gpu.py                                    # CIFAR-10 where torchvision has it
     python bench/gpu.py --parts suite r3gan --minutes 6    # some of them
     python bench/gpu.py --device cpu --quick               # the same script on tiny sizes, to see that it works
 
@@ -12,6 +13,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,8 +48,8 @@ class Part:
     read: Callable[[str, Path], Json]
 
 
-def parts(device: str, quick: bool) -> Mapping[str, Part]:
-    """The parts in the order of their worth, the JSON of a command being `{json}`."""
+def parts(device: str, quick: bool, photographs: Path | None = None) -> Mapping[str, Part]:
+    """The parts in the order of their worth; `{json}` is what a command writes, `{folder}` a place for all of them."""
     processes = "1" if quick else str(min(10, os.cpu_count() or 1))
     suite = ["-m", "pytest", *(["tests/test_randomness.py"] if quick else []), "-n", processes, "--dist", "worksteal"]
     suite += ["-o", "addopts=--strict-markers -m 'not slow'", "-p", "no:cacheprovider", "--tb=short", "-v"]
@@ -58,9 +60,21 @@ def parts(device: str, quick: bool) -> Mapping[str, Part]:
     r3gan = "r3gan-32-w16-b8" if quick else "r3gan-32-w768-b256"
     profiled = ["bench/operations.py", "--only", "mlp-28" if quick else "resnet-32-w128"]
     fast = [] if device == "cpu" else ["device.precision=bf16", "device.accelerate=compile"]
+    recipe = ["-m", "gan_cli", "experiment=cifar10", "scale=small", f"device={device}", "outputs={folder}", "name=run"]
+    if quick:
+        recipe += ["dataset=mnist5k", "dataset.resolution=32", "model.generator.width=8", "metric/extractor=raw"]
+        recipe += ["train.steps=2", "train.batch_size=8"]
+    else:
+        recipe += ["train.steps=10000", *fast]  # 1.3 million pictures
+        recipe += (
+            ["dataset=folder", f"dataset.path={photographs.resolve()}", "dataset.resolution=32"] if photographs else []
+        )
+    evaluation = ["-c", "from gan_cli.cli import evaluate; evaluate()", "{folder}/run", "--metric", "frechet"]
     return {
         "r3gan": Part(150, [*speed, *few, "--only", r3gan, "--penalty", "r1_r2"], _written),
         "speed": Part(240, [*speed, *few, "--only", *workloads, "--penalty", "interpolate"], _written),
+        "cifar10": Part(180, recipe, partial(_lines, last="step ")),
+        "frechet": Part(60, [*evaluation, *(["--n", "200"] if quick else [])], partial(_lines, last="frechet_")),
         "profile": Part(120, [*profiled, "--", f"device={device}", *fast], _printed),
         "suite": Part(320, suite, _outcomes),
     }
@@ -70,6 +84,11 @@ def _written(_: str, path: Path) -> Json:
     """The rows of a speed table, without the seconds of each round."""
     rows = json.loads(path.read_text())["rows"] if path.exists() else []
     return {"rows": [{key: value for key, value in row.items() if key != "seconds_per_step"} for row in rows]}
+
+
+def _lines(log: str, _: Path, last: str) -> Json:
+    """The last line that begins so, of the progress or of the answer of a command."""
+    return {"last": [" ".join(line.split()) for line in log.splitlines() if line.startswith(last)][-1:]}
 
 
 def _printed(log: str, _: Path) -> Json:
@@ -88,7 +107,7 @@ def carry_out(part: Part, name: str, folder: Path, seconds: float) -> Json:
     """Run a part for so many seconds or for its own limit, and say how it ended and what it found."""
     log, found = folder / f"{name}.log", folder / f"{name}.json"
     found.unlink(missing_ok=True)
-    command = [str(found) if word == "{json}" else word for word in part.command]
+    command = [word.format(json=found, folder=folder) for word in part.command]
     limit, start = min(part.limit, seconds), time.monotonic()
     with log.open("w") as stream:
         process = subprocess.Popen(
@@ -129,6 +148,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, to see that it works")
+    parser.add_argument("--photographs", type=Path, help="CIFAR-10 as a folder of pictures or an archive of one")
     parser.add_argument("--parts", nargs="+", choices=parts("cuda", quick=False), help="(default: all)")
     parser.add_argument("--minutes", type=float, default=15, help="for all parts together (default: 15)")
     parser.add_argument("--json", type=Path, help="(default: bench/results/<device>-gpu.json)")
@@ -140,9 +160,10 @@ def main() -> None:
     path = arguments.json or path_of(f"{about['name']} gpu", arguments.quick)
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "run", ignore_errors=True)  # a run that is there already would go on
     end = time.monotonic() + 60 * arguments.minutes
     result: Json = {"machine": about, "parts": {}}
-    for name, part in parts(arguments.device, arguments.quick).items():
+    for name, part in parts(arguments.device, arguments.quick, arguments.photographs).items():
         left = end - time.monotonic()
         if name not in (arguments.parts or [name]) or left < GRACE:
             continue

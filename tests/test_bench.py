@@ -71,5 +71,7 @@ def test_the_script_for_a_gpu_runs_to_its_end_on_a_cpu(tmp_path):
     assert {name: part["outcome"] for name, part in found.items()} == dict.fromkeys(gpu.parts("cpu", True), "done")
     assert all(row["images_per_second"] > 0 for name in ("r3gan", "speed") for row in found[name]["rows"])
     assert found["profile"]["profile"][0].startswith("mlp-28, interpolate: ")
+    assert found["cifar10"]["last"][0].startswith("step 2 of 2: ")
+    assert found["frechet"]["last"][0].startswith("frechet_")
     assert found["suite"]["tests"]["passed"] > 5
     assert found["suite"]["failures"] == []
