@@ -73,6 +73,9 @@ TRAINING = [
         for key in ("train", "train.steps", "train.batch_size", "train.generator", "seed", "name", "every.log")
     ),
     ("train.schedule=sinus", "train.schedule=sinus", "choose one of constant, cosine"),
+    ("scale=huge", "scale=huge is not an option", "choose one of auto, base, cpu, paper, small"),
+    ("train.burn_in=0", "train.burn_in=0", "at least 1 or null"),
+    ("optimizer=adam_r3gan optimizer.critic.lr.images=-1", "optimizer.critic.lr.images=-1", "at least 1 or null"),
     ("train.reuse_samples=maybe", "train.reuse_samples", "not a valid bool"),
     ("train.generator=stuck", "train.generator", "one of [trained, frozen]"),
     ("dataset.modes=eight", "dataset.modes=eight", "must be a whole number"),

@@ -10,5 +10,6 @@ def side_of(sample_shape: tuple[int, ...], sides: Sequence[int]) -> int:
     side = sample_shape[1]
     if side not in sides:
         listed = f"{', '.join(map(str, sides[:-1]))} or {sides[-1]}"
-        raise ValueError(f"takes sides of {listed}, not {side}: choose dataset.resolution=32, or model=dcgan")
+        nearest = min(sides, key=lambda taken: abs(taken - side))
+        raise ValueError(f"takes sides of {listed}, not {side}: choose dataset.resolution={nearest}, or model=dcgan")
     return side

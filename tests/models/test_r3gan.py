@@ -221,6 +221,7 @@ def test_channels_last_is_kept_through_a_whole_network():
     [
         ((2,), {}, "takes square images, not samples of shape .*: choose model=mlp"),
         ((1, 28, 28), {}, "takes sides of 8, 16, 32, 64, 128 or 256, not 28: choose dataset.resolution=32"),
+        ((3, 120, 120), {}, "not 120: choose dataset.resolution=128"),
         ((1, 4, 4), {}, "not 4: choose"),
         ((1, 512, 512), {}, "not 512: choose"),
         ((3, 32, 32), {"group_size": 12}, "group_size=12 does not divide the (16|32) channels .*, such as 4$"),
