@@ -74,6 +74,14 @@ TRAINING = [
     ),
     ("train.schedule=sinus", "train.schedule=sinus", "choose one of constant, cosine"),
     ("scale=huge", "scale=huge is not an option", "choose one of auto, base, cpu, paper, small"),
+    *(
+        (
+            f"dataset=folder dataset.path=texts scale=base dataset.resolution={side}",
+            f"dataset.resolution={side} does not tell a penalty the side of the pictures",
+            "set it in pixels",
+        )
+        for side in ("null", "abc")
+    ),
     ("train.burn_in=0", "train.burn_in=0", "at least 1 or null"),
     ("optimizer=adam_r3gan optimizer.critic.lr.images=-1", "optimizer.critic.lr.images=-1", "at least 1 or null"),
     ("train.reuse_samples=maybe", "train.reuse_samples", "not a valid bool"),

@@ -128,6 +128,8 @@ def composition_error(error: HydraException | OmegaConfBaseException | TypeError
             return ConfigError(_wrong_type(cause))
         case MissingMandatoryValue(), _:
             return ConfigError(f"{error.full_key} has no value: set {error.full_key}=…")
+        case InterpolationResolutionError(), _ if refusal := _refusal(error):
+            return refusal
         case InterpolationResolutionError(), _:
             words = " ".join(word for word in sys.argv if "${" in word)
             return ConfigError(f"{words or error.full_key} refers to nothing: {_first_line(error)}")
@@ -140,6 +142,13 @@ def composition_error(error: HydraException | OmegaConfBaseException | TypeError
                 if re.fullmatch(rf"({'|'.join(GROUPS)})=(?!\[\]$)[^a-z]*(null|true|false)?", word)
             ]
             return ConfigError(f"{' '.join(given)} names no option of a group: {error}" if given else str(error))
+
+
+def _refusal(error: BaseException | None) -> ConfigError | None:
+    """The complaint of what computes a value, which OmegaConf wraps."""
+    while error is not None and not isinstance(error, ConfigError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _unknown_option(error: MissingConfigException) -> str:

@@ -54,6 +54,8 @@ def page(configs: Path, kind: type[RunConfig], overrides: Sequence[str]) -> str:
         is_of_others = group.name == "experiment" and kind_of_recipe(OmegaConf.load(path)) is not kind
         if group.parts[0] in taken_groups and not is_of_others:
             groups[group.as_posix()].append(path.stem)
+    if "scale" in groups:
+        groups["scale"].insert(0, "auto")  # which is in no file
     options = "\n".join(f"{group}: {', '.join(names)}" for group, names in sorted(groups.items()))
     config = composed(configs, kind, overrides)
     introduction = INTRODUCTIONS[kind]
