@@ -206,7 +206,7 @@ CPU, BASE = "gan_cli.models.dcgan.Generator", "gan_cli.models.r3gan.Generator"
         (["divergence=wgan_gp"], {"divergence.penalty.weight": 10.0, "train.schedule": "cosine:start=0.5"}),
         (["divergence/penalty=r1"], {"divergence.penalty.weight": 1.0}),
         (["augmentation=diffaugment"], {"augmentation.probability": 1.0}),
-        (["experiment=cifar10", "scale=cpu"], {"model.generator._target_": CPU, "dataset.resolution": 64}),
+        (["experiment=cifar10", "scale=cpu"], {"model.generator._target_": CPU, "dataset.resolution": 32}),
         (["experiment=mnist"], {"train.batch_size": 64, "device.threads": 1}),
     ],
     ids=str,
@@ -214,6 +214,15 @@ CPU, BASE = "gan_cli.models.dcgan.Generator", "gan_cli.models.r3gan.Generator"
 def test_what_a_bare_folder_brings_gives_way_to_every_other_choice(chosen, expected):
     config = compose("dataset=folder", "dataset.path=.", *chosen)
     assert {key: OmegaConf.select(config, key) for key in expected} == expected
+
+
+def test_a_folder_can_have_what_other_pictures_of_ones_own_have():
+    """The changelog's command."""
+    choices = ["model=dcgan", "divergence=gan", "divergence/penalty=none", "augmentation=none", "optimizer=adam"]
+    choices += ["train.steps=7000", "train.batch_size=32", "train.schedule=constant", "train.reuse_samples=false"]
+    folder, array = compose("dataset=folder", "dataset.path=.", *choices), compose("dataset=array", "dataset.path=.")
+    folder.dataset = array.dataset = None
+    assert folder == array
 
 
 def test_a_bare_folder_is_trained_on_under_the_relativistic_loss_with_augmentation_where_it_overfits():
