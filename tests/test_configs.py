@@ -16,7 +16,7 @@ from PIL import Image
 
 from gan_cli.assembly.games import assemble
 from gan_cli.config.build import build
-from gan_cli.config.options import CONFIGS
+from gan_cli.config.options import CONFIGS, option
 from gan_cli.config.options import names as options
 from gan_cli.config.schema import GROUPS
 from gan_cli.config.taken import COMMANDS, kind_of_recipe
@@ -254,6 +254,12 @@ def test_nothing_in_a_frozen_generator_moves(model, normalization):
         after = advance(job, 2).state.generator.state_dict()
         moved = [name for name in before if not torch.equal(before[name], after[name])]
         assert bool(moved) == (edition == 1), moved
+
+
+@pytest.mark.parametrize("augmentation", options("augmentation"))
+def test_an_option_by_its_name_is_what_a_composition_has(augmentation):
+    """One that begins as another of its group among them."""
+    assert option("augmentation", augmentation) == compose(f"augmentation={augmentation}").augmentation
 
 
 @pytest.mark.parametrize("augmentation", options("augmentation"))

@@ -81,9 +81,11 @@ def path(group: str, name: str, folders: Sequence[Path] = (CONFIGS,)) -> Path:
 
 def _load(group: str, name: str, folders: Sequence[Path]) -> DictConfig:
     node = cast(DictConfig, OmegaConf.load(path(group, name, folders)))
-    for key, choice in choices(group, node.pop("defaults", [])).items():
+    defaults = node.pop("defaults", [])
+    for key, choice in choices(group, defaults).items():
         node[key] = _load(f"{group}/{key}", choice, folders)
-    return node
+    begins_as = [_load(group, of, folders) for of in defaults if isinstance(of, str) and of != "_self_"]
+    return cast(DictConfig, OmegaConf.merge(*begins_as, node))
 
 
 def choices(group: str, defaults: Iterable[object]) -> dict[str, str]:
