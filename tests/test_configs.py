@@ -383,7 +383,7 @@ def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monke
         **{name: ["train.batch_size=8"] for name in ("cifar10", "cifar10_conditional", "folder", "cifar10_classifier")},
     }
     arguments = [f"experiment={experiment}", "train.steps=1", *shorter.get(experiment, [])]
-    if "dataset.path" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():
+    if f"experiment={experiment} dataset.path=" in (CONFIGS / "experiment" / f"{experiment}.yaml").read_text():
         arguments += [f"dataset.path={data / 'paths' / 'folder'}"]
     finished = inside(command_of(experiment), *arguments)
     assert finished.code == 0, finished.err
