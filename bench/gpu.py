@@ -62,13 +62,11 @@ def parts(device: str, quick: bool, photographs: Path | None = None) -> Mapping[
     fast = [] if device == "cpu" else ["device.precision=bf16", "device.accelerate=compile"]
     recipe = ["-m", "gan_cli", "experiment=cifar10", "scale=small", f"device={device}", "outputs={folder}", "name=run"]
     if quick:
-        recipe += ["dataset=mnist5k", "dataset.resolution=32", "model.generator.width=8", "metric/extractor=raw"]
+        recipe += ["dataset=mnist5k", "model.generator.width=8", "metric/extractor=raw"]
         recipe += ["train.steps=2", "train.batch_size=8"]
     else:
         recipe += ["train.steps=10000", *fast]  # 1.3 million pictures
-        recipe += (
-            ["dataset=folder", f"dataset.path={photographs.resolve()}", "dataset.resolution=32"] if photographs else []
-        )
+        recipe += ["dataset=folder", f"dataset.path={photographs.resolve()}"] if photographs else []
     evaluation = ["-c", "from gan_cli.cli import evaluate; evaluate()", "{folder}/run", "--metric", "frechet"]
     return {
         "r3gan": Part(150, [*speed, *few, "--only", r3gan, "--penalty", "r1_r2"], _written),

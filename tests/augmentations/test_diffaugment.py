@@ -174,9 +174,8 @@ def test_on_a_cpu_the_pictures_that_are_chosen_change_as_all_would():
 def test_each_change_comes_as_often_as_told_whatever_the_others_do(probability, monkeypatch):
     """Change k adds 2ᵏ, so that the sum tells which of them an image underwent."""
     torch.manual_seed(0)
-    monkeypatch.setattr(
-        DiffAugment, "_changes", lambda self: [(lambda *_: (), lambda x, k=k: x + 2**k) for k in range(5)]
-    )
+    changes = [(lambda *_: (), lambda x, k=k: x + 2**k) for k in range(5)]
+    monkeypatch.setattr(DiffAugment, "_changes", lambda self: changes)
     n = 20_000
     sums = changing(probability=probability)(torch.zeros(n, 1, 1, 1)).flatten().long()
     shares = sums.bincount(minlength=32).double() / n
