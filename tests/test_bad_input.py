@@ -33,7 +33,11 @@ TRAINING = [
     # Unknown options and keys
     ("divergence=wgan_pg", "divergence=wgan_pg is not an option", "did you mean wgan_lp?"),
     ("divergence/penalty=zz", "divergence/penalty=zz is not an option", choices("divergence/penalty")),
-    ("device=[1]", "device=[1] names no option of a group", "int"),
+    ("device=[1]", "device=[1] names no option of device", choices("device")),
+    ("model=[null]", "model=[null] names no option of model", choices("model")),
+    ("+scale=null", "+scale=null names no option of scale", choices("scale")),
+    ("experiment=cifar10 scale=true", "scale=true names no option of scale", choices("scale")),
+    ("divergence/penalty=null", "divergence/penalty=null names no option", choices("divergence/penalty")),
     ("dataset=zz", "dataset=zz is not an option", choices("dataset")),
     ("divergance=kl", "divergance is not a key", "did you mean divergence?"),
     ("sede=1", "sede is not a key", "did you mean seed?"),

@@ -24,7 +24,7 @@ from omegaconf.errors import (
 
 from gan_cli.config import options
 from gan_cli.config.paths import MEMBERS, make_absolute
-from gan_cli.config.schema import GROUPS, ClassifierConfig, folder_name
+from gan_cli.config.schema import ClassifierConfig, folder_name
 from gan_cli.config.taken import ROOTS, refuse_of_games, taken
 from gan_cli.errors import ConfigError, did_you_mean
 
@@ -134,14 +134,9 @@ def composition_error(error: HydraException | OmegaConfBaseException | TypeError
             words = " ".join(word for word in sys.argv if "${" in word)
             return ConfigError(f"{words or error.full_key} refers to nothing: {_first_line(error)}")
         case HydraException() | OmegaConfBaseException(), _:
-            return ConfigError(_chosen_twice(error) or " ".join(str(error).split()))
+            return ConfigError(_chosen_twice(error) or _no_name() or " ".join(str(error).split()))
         case _:
-            given = [
-                word
-                for word in sys.argv
-                if re.fullmatch(rf"({'|'.join(GROUPS)})=(?!\[\]$)[^a-z]*(null|true|false)?", word)
-            ]
-            return ConfigError(f"{' '.join(given)} names no option of a group: {error}" if given else str(error))
+            return ConfigError(_no_name() or str(error))
 
 
 def _refusal(error: BaseException | None) -> ConfigError | None:
@@ -200,6 +195,15 @@ def _in_quotes(override: str) -> str | None:
     except HydraException:
         return None
     return shlex.quote(quoted)
+
+
+def _no_name() -> str | None:
+    """The complaint about a group that is given something else than the name of an option, if one is."""
+    for word in sys.argv:
+        match = re.fullmatch(r"\+?([\w/]+)(?:@[\w.]+)?=(?!\[\]$)([^a-z]*(?:null|true|false)?[^a-z]*)", word)
+        if match and (known := options.names(match[1])):
+            return f"{word} names no option of {match[1]}: {did_you_mean(match[2], known)}"
+    return None
 
 
 def _chosen_twice(error: Exception) -> str | None:
