@@ -24,6 +24,10 @@ train: $(READY) ## train the default run: digits on the CPU in minutes
 test: lint $(READY) ## check style and types, then run the default tests
 	$(PYTHON) -m pytest -n auto --maxprocesses 8
 
+.PHONY: test-thorough
+test-thorough: $(READY) ## run the tests of every combination
+	$(PYTHON) -m pytest -n auto --maxprocesses 8 -m "thorough and not slow"
+
 .PHONY: test-slow
 test-slow: $(READY) ## run the tests that take minutes: wheel, kill -9, downloads
 	$(PYTHON) -m pytest -m slow

@@ -120,6 +120,7 @@ def test_every_group_of_the_config_has_options():
     assert all(options(group) for group in GROUPS)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("divergence", options("divergence"))
 def test_every_divergence_takes_a_step(divergence):
     assert_takes_a_step(*TINY, f"divergence={divergence}")
@@ -184,6 +185,7 @@ def test_every_scale_sets_what_the_others_set_so_that_the_last_decides():
     assert all(other == first for other in others)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("recipe", ["cifar10", "cifar10_conditional", "folder"])
 @pytest.mark.parametrize("scale", SCALES)
 def test_a_recipe_takes_a_step_at_every_scale(scale, recipe, data):
@@ -196,6 +198,7 @@ def test_a_recipe_takes_a_step_at_every_scale(scale, recipe, data):
 CPU, BASE = "gan_cli.models.dcgan.Generator", "gan_cli.models.r3gan.Generator"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("chosen", "expected"),
     [
@@ -232,6 +235,7 @@ def test_a_bare_folder_is_trained_on_under_the_relativistic_loss_with_augmentati
     assert compose("dataset=mnist").augmentation._target_ == "gan_cli.augmentations.base.NoAugmentation"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", options("model"))
 def test_every_model_takes_a_step_on_images_or_on_a_toy_that_it_is_for(model):
     images = ["dataset=mnist5k", "dataset.resolution=16"]
@@ -242,6 +246,7 @@ def test_every_model_takes_a_step_on_images_or_on_a_toy_that_it_is_for(model):
 NORMALIZING = [name for name in options("model") if "normalization" in OmegaConf.load(YAMLS[f"model/{name}"]).generator]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("normalization", ["batch", "spectral"])
 @pytest.mark.parametrize("model", NORMALIZING)
 def test_nothing_in_a_frozen_generator_moves(model, normalization):
@@ -262,18 +267,21 @@ def test_an_option_by_its_name_is_what_a_composition_has(augmentation):
     assert option("augmentation", augmentation) == compose(f"augmentation={augmentation}").augmentation
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("augmentation", options("augmentation"))
 def test_every_augmentation_takes_a_step_on_images_or_on_a_toy_that_it_is_for(augmentation, data):
     candidates = [little(name, data) for name in (*IMAGES, *TOYS)]
     assert_takes_a_step(*first_that_fits(candidates, f"augmentation={augmentation}"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("schedule", options("schedule"))
 def test_every_schedule_takes_a_step_as_a_factor_on_rates_or_as_a_decay(schedule):
     places = [[f"train.schedule={schedule}"], [f"train.average_decay={schedule}"]]
     assert_takes_a_step(*first_that_fits(places, *TINY))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("optimizer", options("optimizer"))
 def test_every_optimizer_takes_a_step(optimizer):
     assert_takes_a_step(*TINY, f"optimizer={optimizer}")
@@ -286,6 +294,7 @@ def test_every_device_takes_a_step(device):
     assert_takes_a_step(*TINY, f"device={device}")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dataset", options("dataset"))
 def test_every_data_set_makes_a_run_with_pictures(dataset, data):
     train(data / "run", *little(dataset, data), pictures=True)
@@ -308,6 +317,7 @@ def unmeasured(tmp_path_factory) -> set[str]:
     return set(record(train(tmp_path_factory.mktemp("unmeasured") / "run", *TINY, "train.steps=1"))["final"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("metric", options("metric"))
 def test_every_metric_is_reported_and_says_truly_whether_it_needs_an_extractor(metric, data, monkeypatch, unmeasured):
     asked = []
@@ -355,6 +365,7 @@ MATRIX = ("dataset=mixture1d", "metric=[]")
 MATRIX_MEMBERS = OmegaConf.load(YAMLS["experiment/divergence_matrix"]).study.members
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("member", MATRIX_MEMBERS)
 def test_every_row_of_the_matrix_takes_a_step(member):
     assert_takes_a_step("experiment=divergence_matrix", *MATRIX, *MATRIX_MEMBERS[member])
@@ -370,6 +381,7 @@ def command_of(experiment: str) -> str:
     return COMMANDS[kind_of_recipe(OmegaConf.load(YAMLS[f"experiment/{experiment}"]))]
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", options("experiment"))
 def test_every_recipe_runs_a_step_by_its_command(experiment, data, inside, monkeypatch):

@@ -56,6 +56,7 @@ def test_what_only_reads_a_run_imports_no_torch() -> None:
     assert {name: found for name, found in imported(READERS, "torch", "torchvision").items() if found} == {}
 
 
+@pytest.mark.thorough
 def test_metrics_import_nothing_that_draws_or_decodes_pictures() -> None:
     assert len(METRICS) > 15
     found = imported(METRICS, "matplotlib", "torchvision", "PIL")
@@ -79,6 +80,7 @@ print(sorted({{"torch", "matplotlib", "scipy"}} & set(sys.modules)))
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+@pytest.mark.thorough
 def test_the_search_would_find_an_import() -> None:
     """So that the tests above mean something."""
     assert imported(["gan_cli.runs.load", "gan_cli.show.pictures"], "torch", "matplotlib") == {

@@ -231,6 +231,7 @@ def node(name: str, **numbers: object) -> str:
     return "{_target_:gan_cli.schedules." + name + "".join(f",{key}:{value}" for key, value in numbers.items()) + "}"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "override",
     [
@@ -266,6 +267,7 @@ def test_a_schedule_stands_in_the_place_of_a_number(override):
     assert fingerprint(*chosen, pause=True) == fingerprint(*chosen)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("override", "said"),
     [

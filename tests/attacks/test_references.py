@@ -114,6 +114,7 @@ def untrained() -> Victim:
     return network, (to_unit_range(data.images) + 1) / 2, data.labels
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("reference", REFERENCES)
 def test_the_fast_gradient_is_that_of_the_reference_pixel_by_pixel(reference, norm, untrained):

@@ -207,6 +207,7 @@ def test_the_type_of_the_pictures_is_kept_and_only_the_result_is_rounded(dtype):
     torch.testing.assert_close(changed.float(), expected, rtol=1 / 256 if dtype == torch.bfloat16 else 0, atol=1e-5)
 
 
+@pytest.mark.thorough
 def test_gradients_pass_once_and_twice_as_penalties_need():
     def seeded(images: Tensor) -> Tensor:
         torch.manual_seed(5)

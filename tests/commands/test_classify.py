@@ -78,6 +78,7 @@ def needs_a_critic(augmentation: str) -> bool:
     return built.adaptive is not None
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("augmentation", [of for of in options.names("augmentation") if not needs_a_critic(of)])
 def test_a_resumed_run_equals_one_that_went_through_bit_for_bit(tmp_path, augmentation):
     chosen = (f"augmentation={augmentation}", "classifier=small_cnn", "train.schedule=constant")
@@ -91,6 +92,7 @@ def test_a_resumed_run_equals_one_that_went_through_bit_for_bit(tmp_path, augmen
     )
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("classifier", options.names("classifier"))
 @pytest.mark.parametrize("optimizer", options.names("optimizer"))
 def test_every_classifier_takes_a_step_under_every_optimizer(classifier, optimizer):
@@ -164,6 +166,7 @@ def test_test_data_of_ones_own_are_matched_by_the_names_of_the_classes():
 # Errors
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("override", "words"),
     [
@@ -210,6 +213,7 @@ def test_a_classifiers_recipe_is_not_for_gan_train(inside, tmp_path, monkeypatch
     ]
 
 
+@pytest.mark.thorough
 def test_a_sweep_of_classifiers_ends_in_a_table_of_accuracies(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     finished = inside("gan-classify", "-m", *SMALL, *FAST, "train.steps=2", "seed=0,1")
@@ -297,6 +301,7 @@ def test_a_classifier_of_a_folder_serves_as_extractor_with_its_digest(inside, tm
     assert inside("gan-eval", *asked).out == measured.out
 
 
+@pytest.mark.thorough
 def test_the_folder_of_a_game_and_other_test_images_are_refused(inside, tmp_path, monkeypatch, trained):
     monkeypatch.chdir(tmp_path)
     game = inside("gan-train", *TINY, "train.steps=1", "name=game")

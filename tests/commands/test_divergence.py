@@ -397,6 +397,7 @@ def workspace(tmp_path_factory) -> Path:
     return root
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("words", "wrong", "remedy"), BAD, ids=[words for words, _, _ in BAD])
 def test_bad_input_ends_in_one_line_with_nothing_written(inside, monkeypatch, workspace, words, wrong, remedy):
     monkeypatch.chdir(workspace)

@@ -276,6 +276,7 @@ def test_what_is_left_of_a_run_is_estimated_and_the_run_stays_as_it_is(asked, tm
     assert tree(tmp_path) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -303,6 +304,7 @@ def test_a_folder_of_other_things_is_refused(asked, tmp_path):
     assert "holds files that are not a run's" in finished.err
 
 
+@pytest.mark.thorough
 def test_the_runs_of_a_sweep_are_added_up(asked, tmp_path):
     finished = asked(*RUN[:-1], "train.steps=4,8", "-m")
     assert finished.code == 0, finished.err
@@ -312,6 +314,7 @@ def test_the_runs_of_a_sweep_are_added_up(asked, tmp_path):
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.thorough
 def test_the_members_of_a_study_are_added_up(asked, tmp_path):
     members = [
         f"study.members.{name}=['divergence={name}', 'model.generator.position=0.5']" for name in ("gan", "wgan_gp")

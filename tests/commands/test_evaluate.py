@@ -70,6 +70,7 @@ def shown(table: str) -> set[str]:
 # What it measures
 
 
+@pytest.mark.thorough
 def test_all_metrics_that_apply_are_measured_and_leave_receipts(ring: Path, inside: Command) -> None:
     finished = inside("gan-eval", str(ring), "--n", "2000")
     assert finished.code == 0, finished.err
@@ -89,6 +90,7 @@ def test_all_metrics_that_apply_are_measured_and_leave_receipts(ring: Path, insi
     assert {"gan-cli", "torch", "python"} <= receipt["versions"].keys()
 
 
+@pytest.mark.thorough
 def test_images_are_measured_by_the_classifier_of_their_data_set(digits: Path, inside: Command) -> None:
     finished = inside("gan-eval", str(digits), "--n", "200")
     assert finished.code == 0, finished.err
@@ -121,6 +123,7 @@ def numbers_of(folder: Path, tmp_path: Path, inside: Command, *more: str) -> dic
     return {name: number["value"] for receipt in read.receipts(copy) for name, number in receipt["numbers"].items()}
 
 
+@pytest.mark.thorough
 def test_the_numbers_do_not_depend_on_the_batch_size(
     digits: Path, tmp_path: Path, inside: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +150,7 @@ def test_the_numbers_do_not_depend_on_the_device(digits: Path, tmp_path: Path, i
 # Receipts
 
 
+@pytest.mark.thorough
 def test_the_same_question_is_answered_from_its_receipt_without_torch(ring: Path, inside: Command) -> None:
     first = inside("gan-eval", str(ring), "-n", "1000")
     before = tree(ring)
@@ -163,6 +167,7 @@ assert "torch" not in sys.modules
     assert tree(ring) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "other", [["--seed=1"], ["--n=999"], ["--weights=raw"], ["--step=1"], ["--extractor=fashion_mnist"]]
 )
@@ -180,6 +185,7 @@ def test_another_question_is_a_new_receipt(other: list[str], asked: Path, tmp_pa
     assert unlike == (other != ["--step=1"])
 
 
+@pytest.mark.thorough
 def test_features_that_were_made_for_other_data_are_warned_of(digits: Path, inside: Command) -> None:
     warned = "metric.extractor was made for clothes, and the data show digits"
     for metric, told in (("frechet", True), ("neighbours", False)):
@@ -187,6 +193,7 @@ def test_features_that_were_made_for_other_data_are_warned_of(digits: Path, insi
         assert (finished.code, warned in finished.err) == (0, told)
 
 
+@pytest.mark.thorough
 def test_no_extractor_is_asked_where_none_is_used(digits: Path, inside: Command) -> None:
     for extractor in ("mnist", "raw"):
         assert inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", f"--extractor={extractor}").code == 0
@@ -223,6 +230,7 @@ def test_the_checkpoint_before_a_damaged_one_is_measured_and_named(ring: Path, i
     assert [receipt["step"] for receipt in read.receipts(ring)] == [1]
 
 
+@pytest.mark.thorough
 def test_without_the_weights_of_an_extractor_the_other_numbers_still_come(
     digits: Path, inside: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -259,6 +267,7 @@ BAD = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_refused_in_one_line_and_nothing_is_written(case: str, digits: Path, inside: Command) -> None:
     arguments, message = BAD[case]
@@ -296,6 +305,7 @@ def measured(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_question_that_cannot_be_asked_is_refused_though_there_are_receipts(
     case: str, measured: Path, inside: Command
@@ -322,6 +332,7 @@ def test_a_damaged_checkpoint_is_not_vouched_for_by_receipts(ring: Path, inside:
     assert "step-0000002.pt is damaged" in finished.err
 
 
+@pytest.mark.thorough
 def test_what_a_question_says_beside_a_number_costs_no_new_measurement(digits: Path, inside: Command) -> None:
     assert inside("gan-eval", str(digits), "--n=200", "--metric=neighbours", "--device=cpu").code == 0
     (receipt,) = read.receipts(digits)

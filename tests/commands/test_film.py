@@ -44,6 +44,7 @@ def kept(run: Path) -> list[np.ndarray]:
     return [np.asarray(Image.open(path).convert("L"), dtype=float) for path in pictures]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("flag", [["--film"], []])
 def test_points_have_their_pictures_for_frames_with_or_without_being_asked(flag, points_run, inside, tmp_path):
     finished = inside("gan-sample", str(points_run), *flag, "--out", str(tmp_path / "film.gif"))
@@ -66,6 +67,7 @@ def test_images_have_a_heading_above_each_grid(images_run, inside, tmp_path):
     assert not np.array_equal(headings[0], headings[1])  # the step is another
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("override", "drawn"), [("seed=0", "averaged"), ("train.average_decay=0", "raw"), ("train.generator=frozen", "raw")]
 )

@@ -50,6 +50,7 @@ def test_a_run_is_measured_from_another_folder(trained: Path, monkeypatch: pytes
     assert receipt["metric"] == "frechet"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("split", [None, "train"])
 def test_numbers_are_of_a_split_only_if_the_folder_has_splits(
     trained: Path, inside: Command, split: str | None
@@ -83,6 +84,7 @@ def test_a_receipt_of_before_that_names_a_split_of_a_folder_without_any_is_an_an
     assert again.err == ""
 
 
+@pytest.mark.thorough
 def test_a_run_goes_on_whether_its_path_was_recorded_from_the_root_or_not(trained: Path, inside: Command) -> None:
     with undrawn():
         assert inside("gan-train", *WORDS, *SMALL, "train.steps=2").code == 0
@@ -114,6 +116,7 @@ def test_data_that_moved_are_pointed_at(trained: Path, inside: Command) -> None:
     assert receipt["dataset_sha256"] == record(trained / "outputs/run")["dataset"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

@@ -52,6 +52,7 @@ def test_every_divergence_resumes_bit_for_bit(divergence, tmp_path):
     assert_resumes_exactly(20, tmp_path, *TINY, f"divergence={divergence}")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("optimizer", sorted(path.stem for path in (CONFIGS / "optimizer").glob("*.yaml")))
 def test_every_optimizer_resumes_bit_for_bit(optimizer, tmp_path):
     changes = ["train.schedule=linear", "divergence=relativistic", "divergence/penalty=r1_r2"]
@@ -121,6 +122,7 @@ def test_a_run_without_a_checkpoint_begins_by_the_newest_edition(tmp_path):
     assert read.edition(tmp_path / "run") == NEWEST
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("edition", [NEWEST + 1, 0, "2", None, 1.5])
 def test_a_run_of_an_unknown_edition_is_refused(edition, tmp_path):
     train(tmp_path / "run", "train.steps=1")
@@ -186,6 +188,7 @@ def test_metrics_beyond_the_checkpoint_are_taken_back(tmp_path):
     assert [line["step"] for line in metrics(tmp_path / "crashed")] == [2, 4, 6, 8, 10]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("damage", ["flipped bit", "cut short", "no digest"])
 def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(damage, tmp_path, inside, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -346,6 +349,7 @@ def test_changed_data_are_refused(tmp_path, inside, monkeypatch):
     assert line.startswith("gan-train: outputs/run was trained on other data: ")
 
 
+@pytest.mark.thorough
 def test_a_schedule_that_steps_have_changed_is_said(tmp_path, inside, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for schedule, warned in (("linear", True), ("constant", False)):

@@ -52,6 +52,7 @@ def done(carried_out, tmp_path) -> Path:
     return Path(shutil.copytree(carried_out / "outputs" / "study", tmp_path / "outputs" / "study"))
 
 
+@pytest.mark.thorough
 def test_a_study_ends_in_members_numbers_and_a_figure(carried_out):
     folder = carried_out / "outputs" / "study"
     assert sorted(path.name for path in (folder / "members").iterdir()) == MEMBERS
@@ -61,6 +62,7 @@ def test_a_study_ends_in_members_numbers_and_a_figure(carried_out):
     assert (folder / "js_saturation.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.thorough
 def test_the_same_command_keeps_members_that_are_done_and_makes_up_for_the_others(study, done):
     folder = done
     numbers = record(folder)["final"]
@@ -91,6 +93,7 @@ def test_a_changed_study_is_refused(study):
     assert "model.critic.hidden" in finished.err
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("undrawn")
 def test_a_member_that_diverges_is_named_and_the_others_are_concluded_from(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -113,6 +116,7 @@ def test_a_matrix_is_refused_before_training_where_it_could_not_be_measured(insi
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -139,6 +143,7 @@ def test_a_wrong_member_is_refused_before_anything_is_written(study, tmp_path, c
     assert tree(tmp_path) == {}
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("undrawn")
 def test_a_sweep_of_studies_is_a_sweep_of_runs(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

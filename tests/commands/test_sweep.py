@@ -29,6 +29,7 @@ def test_members_that_differ_in_steps_alone_have_folders_of_their_own(swept):
     assert [run["step"] for _, run in sweep.runs(folder)] == [1, 2]
 
 
+@pytest.mark.thorough
 def test_overrides_may_stand_on_both_sides_of_the_flag(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert inside("gan-train", *TINY, "train.steps=1", "-m", "seed=0,1", "hydra.sweep.dir=sweep").code == 0

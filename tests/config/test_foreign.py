@@ -107,6 +107,7 @@ READING = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [("gan-eval", ["--metric=modes"]), ("gan-sample", ["--out=new.png"]), ("gan-report", ["--out=report.html"])],

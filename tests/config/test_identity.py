@@ -132,6 +132,7 @@ def test_the_spine_has_defaults_too() -> None:
     assert differences(old, now) == ["train.reuse_samples=False (now True)"]
 
 
+@pytest.mark.thorough
 def test_every_key_but_those_that_are_free_is_told() -> None:
     config = plain()
     keys = leaves(OmegaConf.to_container(config))

@@ -235,6 +235,7 @@ def test_a_file_that_was_cut_short_is_refused(saved, tmp_path, name):
 SMALL = ("dataset=array", "train.batch_size=4", "train.steps=2", "model.generator.width=4", "model.critic.width=4")
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("undrawn")
 def test_a_conditional_game_learns_labelled_images_and_refuses_others_at_resume(
     inside: Command, saved, tmp_path, monkeypatch

@@ -192,6 +192,7 @@ decoding.decode = slow
 """
 
 
+@pytest.mark.thorough
 def test_a_folder_that_two_processes_open_at_once_is_decoded_by_one(
     folder: Path, decoded: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -206,6 +207,7 @@ def test_a_folder_that_two_processes_open_at_once_is_decoded_by_one(
     assert {path.suffix for path in pixels_of(folder).parent.iterdir()} == {".npy", ".json"}
 
 
+@pytest.mark.thorough
 def test_a_process_that_was_killed_leaves_nothing_that_stays(folder: Path, decoded: list[str]) -> None:
     killed = start(folder, SLOW)
     assert killed.stdout.readline() == "decoding\n"

@@ -41,6 +41,7 @@ def test_samples_have_the_stated_shape_and_depend_on_the_generator_alone(toy):
     assert not torch.equal(points, draw(toy, 100, seed=1))
 
 
+@pytest.mark.thorough
 @with_density
 def test_density_integrates_to_one(name):
     """By importance sampling from Gaussians about samples, each as wide as the tenth nearest of them is far."""

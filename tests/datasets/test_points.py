@@ -266,6 +266,7 @@ def test_a_run_resumes_bit_for_bit(table, tmp_path):
     assert_resumes_exactly(3, tmp_path, *TINY, *chosen)
 
 
+@pytest.mark.thorough
 def test_a_game_of_labelled_points_is_drawn_measured_and_sampled(inside: Command, table, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = Path(table("x,y,kind\n" + rows(POINTS, ",", NAMES)))

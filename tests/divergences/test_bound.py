@@ -26,6 +26,7 @@ def excesses(folder) -> list[float]:
     ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", F_DIVERGENCES)
 def test_the_estimate_comes_near_the_exact_value_from_below(name, tmp_path):
     """Against a known density, the exact value has no error, and a critic with a head start comes near it."""

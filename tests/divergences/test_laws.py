@@ -375,6 +375,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("mutant", "values", "caught_by"), WRONG, ids=lambda value: getattr(value, "__name__", None))
 def test_the_command_catches_a_wrong_formula(inside, tmp_path, mutant, values, caught_by):
     (tmp_path / "divergence").mkdir()

@@ -30,6 +30,7 @@ def fits(name, data):
 QUICK = ("kl",)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in BEST]
 )
@@ -41,6 +42,7 @@ def test_the_best_gaussian_and_its_divergence_are_those_of_another_quadrature(na
     assert fit.deviation == pytest.approx(deviation, abs=2e-4)
 
 
+@pytest.mark.thorough
 def test_reverse_kl_sits_on_either_of_two_separate_modes():
     left, right = fits("reverse_kl", APART)
     for fit, mean in ((left, -4), (right, 4)):
@@ -49,18 +51,21 @@ def test_reverse_kl_sits_on_either_of_two_separate_modes():
         assert fit.deviation == pytest.approx(1, abs=2e-3)
 
 
+@pytest.mark.thorough
 def test_kl_covers_two_separate_modes_by_their_moments():
     (fit,) = fits("kl", APART)
     assert fit.mean == pytest.approx(0, abs=1e-4)
     assert fit.deviation == pytest.approx(math.sqrt(17), abs=1e-4)
 
 
+@pytest.mark.thorough
 def test_the_heavier_of_two_modes_is_best_alone():
     (fit,) = fits("reverse_kl", Mixture1d([-4.0, 4.0], [1.0, 1.0], [0.6, 0.4]))
     assert fit.mean == pytest.approx(-4, abs=1e-2)
     assert fit.value == pytest.approx(-math.log(0.6), abs=2e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("mean", "deviation"), [pytest.param(0.0, 1.0, marks=pytest.mark.slow), (1e4, 1e-3), (-3.0, 500.0)]
 )

@@ -64,6 +64,7 @@ def disc(mean: tuple[float, float], deviation: float) -> float:
     return inside - ncx2.cdf((radius / deviation) ** 2, 2, (middle / deviation) ** 2 + 1e-300)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("p", "q", "stated"),
     [
@@ -91,6 +92,7 @@ def test_a_kink_has_a_larger_error_than_a_smooth_f():
     assert 0 < pair.divergence(divergence("js")).error < 1e-8
 
 
+@pytest.mark.thorough
 def test_ridges_between_modes_are_resolved_to_within_the_error():
     """log p has a kink on both axes, where Q lies; both densities are products, so the plane is twice the line."""
     reverse_kl = divergence("reverse_kl")
@@ -160,6 +162,7 @@ def test_other_divergences_agree_with_adaptive_quadrature(name):
     assert value == pytest.approx(scale * integral(BY_QUAD[name]), rel=1e-6)
 
 
+@pytest.mark.thorough
 def test_a_fine_density_beside_a_coarse_one_is_integrated_over_both():
     ring, wide = Ring(modes=8, radius=2.0, deviation=0.02), Gaussian([0.0, 0.0], 1.0)
     entropy = math.log(8) + math.log(2 * math.pi * math.e * 0.02**2)
@@ -214,6 +217,7 @@ def test_the_box_of_a_density_holds_all_of_it(density: Density):
     assert mass == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("density", [*DENSITIES, ParallelLines(0.3)], ids=lambda density: type(density).__name__)
 def test_nothing_is_between_a_density_and_itself(density):
     assert between(divergence("js"), density, density) == pytest.approx(0, abs=1e-12)
@@ -249,6 +253,7 @@ def test_what_has_no_closed_form_says_so():
         between(divergence("relativistic"), on_the_line(0.0, 1.0), on_the_line(1.0, 1.0))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("toy", toys().values(), ids=toys())
 def test_every_toy_can_be_compared_with_itself_or_says_that_it_cannot(toy):
     if toy.terms > 100:

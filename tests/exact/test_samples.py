@@ -23,6 +23,7 @@ def samples(density, n=60_000, seed=0):
     return density.sample(n, torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("p", "q", "names"),
     [
@@ -40,6 +41,7 @@ def test_the_value_is_right_within_its_error(p, q, names):
         assert found.error < 0.05 + 0.2 * abs(true), name
 
 
+@pytest.mark.thorough
 def test_the_part_of_the_samples_is_how_much_the_value_varies():
     p, q = LINE, Gaussian([1.0], 1.83)
     found = [SampledDensity(p, samples(q, 10_000, seed)) for seed in range(60)]
@@ -72,11 +74,13 @@ def test_an_exact_divergence_has_a_gradient_in_q(name):
     torch.testing.assert_close(slopes[:4], expected, rtol=1e-4, atol=1e-8)
 
 
+@pytest.mark.thorough
 def test_more_samples_have_a_smaller_error():
     few, many = (SampledDensity(RING, samples(RING, n)).divergence(divergence("js")).error for n in (2_000, 200_000))
     assert many < few / 5
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("deviation", [1e-4, 0.01, 0.1, 0.3, 0.45, 0.7])
 def test_a_generator_narrower_than_the_data_is_not_blurred(deviation):
     """Collapse is what a divergence is to tell of."""

@@ -79,6 +79,7 @@ def test_points_in_the_plane_have_no_closed_form():
         plane.cdf(torch.zeros(1, 2))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("p", "q", "stated"),
     [

@@ -114,6 +114,7 @@ def test_the_largest_difference_of_shares_is_of_any_class():
     assert 0.003 < alone.error < 0.03
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "shares",
     [[0.2, *[0.8 / 9] * 9], [0.1] * 10, [0.12] * 5 + [0.08] * 5, [1.0, *[0.0] * 199]],

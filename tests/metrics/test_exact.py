@@ -121,6 +121,7 @@ def test_numbers_that_are_not_finite_are_written_as_text_and_read_again(tmp_path
     assert math.isnan(line["error"])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dataset", ["ring", "grid", "mixture1d", "gaussian"])
 def test_toys_are_measured_without_being_asked(dataset, tmp_path):
     tiny = [word for word in TINY if not word.startswith(("dataset", "metric"))]

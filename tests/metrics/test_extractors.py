@@ -151,6 +151,7 @@ def test_the_channels_of_a_stack_are_pictures_of_their_own(name: str) -> None:
     assert not Images.is_stacked
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("kind", "extractor", "doubt"),
     [
@@ -176,6 +177,7 @@ def test_it_is_told_that_an_extractor_was_made_for_other_data(
     assert told == ([] if doubt is None else [f"metric.extractor {doubt}: its features may miss what matters"])
 
 
+@pytest.mark.thorough
 def test_a_folder_of_digits_is_measured_by_their_features_and_colours_are_refused_before_training(
     tmp_path: Path, inside: Command, monkeypatch: pytest.MonkeyPatch, digits: tuple[Tensor, Tensor]
 ) -> None:

@@ -14,6 +14,7 @@ from scripts.intervals import EVERY, Case, cases, held
 CASES = cases()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CASES)
 def test_a_case_measures_the_same_at_every_call_with_one_seed(name):
     measured = CASES[name].measured

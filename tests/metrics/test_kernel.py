@@ -76,6 +76,7 @@ def between_gaussians(d, shift):
     return 3 * a / d + 3 * a**2 / d**2 + (a**3 + 6 * a**2 + 3 * a * d + 6 * a) / d**3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("n", "m", "d", "shift"), [(80, 80, 64, 0.0), (60, 120, 256, 0.0), (100, 100, 16, 0.4)])
 def test_its_error_covers_the_truth_as_often_as_it_should(n, m, d, shift):
     truth = between_gaussians(d, shift)

@@ -83,6 +83,7 @@ def test_a_tie_is_one_in_blocks_of_any_size(monkeypatch):
     assert neighbourhoods(real, fake, 3) == whole
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("n", "m", "d", "scale"), [(400, 400, 8, 0.9), (800, 400, 16, 1.0)])
 def test_an_error_is_how_much_the_number_varies(n, m, d, scale):
     pairs = [pair(n, m, d, seed, scale) for seed in range(60)]

@@ -59,6 +59,7 @@ def test_blocks_do_not_change_it(monkeypatch):
     assert sliced_wasserstein(x, y, onto).value == pytest.approx(whole.value, rel=1e-12)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("shift", "most"), [(0.0, 1.8), (0.5, 1.35)], ids=["P = Q, too wide", "P ≠ Q"])
 def test_its_error_is_how_much_it_varies(shift, most):
     onto = directions(200, 2, seed=0)  # so many that their part of the error is small

@@ -49,6 +49,7 @@ MODELS = {
 # The players
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("labels", ["latent", "normalization"])
 @pytest.mark.parametrize("normalization", ["batch", "layer"])
 @pytest.mark.parametrize("model", MODELS)
@@ -124,6 +125,7 @@ def test_generators_of_theorems_take_no_labels():
         assemble(compose("dataset=ring", "model=gaussian", "model.conditional=true", "metric=[]"))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", options.names("model"))
 def test_a_run_without_the_keys_of_labels_goes_on(model):
     """As one of an earlier version, to which each key has the default of its class."""
@@ -162,6 +164,7 @@ def test_packs_have_no_one_label():
 # Games
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_every_divergence_takes_steps_with_labels_and_resumes_bit_for_bit(name, tmp_path):
     assert_resumes_exactly(5, tmp_path, *CONDITIONAL, f"divergence={name}")
@@ -173,6 +176,7 @@ def test_every_penalty_takes_steps_with_labels(penalty):
     assert all(math.isfinite(value) for value in terms.values())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_resumes_bit_for_bit_with_labels(model, tmp_path):
     assert_resumes_exactly(2, tmp_path, *SMALL[:-2], SMALL[-1], *MODELS[model])
@@ -234,6 +238,7 @@ def measured(dataset: Density, generator: Generator, name: str, samples: int, *,
     return flat(ExactDivergence(samples)(Players(real, 0, generator, generator, critic, divergence(name))))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["gan", "kl", "squared_hellinger", "wgan_gp"])
 def test_labels_that_say_nothing_leave_the_divergence_what_it_is(name):
     data, generator = Uninformed(4), Ignores(1.5)
@@ -266,6 +271,7 @@ def test_labels_that_say_all_add_what_the_generator_does_not_know():
     assert measured(RING, Blind(), "gan", 80_000, conditional=False)["exact"] == pytest.approx(-math.log(4), abs=0.05)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["kl", "mmd"])
 def test_exact_is_the_mean_within_classes_by_their_shares(name):
     """Of `mmd`, which is 2·TV², it is total variation that has a mean."""
@@ -351,6 +357,7 @@ def test_shares_of_classes_are_those_of_the_labels():
     assert images.class_shares().tolist() == [0.25, 0, 0.75]
 
 
+@pytest.mark.thorough
 def test_a_run_with_labels_tells_its_classes_and_the_ring_is_learned_by_class(tmp_path):
     changes = ["dataset=ring", "model.conditional=true", "train.steps=1500", "optimizer=adam_fast"]
     folder = train(tmp_path / "run", *changes, "metric.exact.samples=20000", "every.evaluate=null")

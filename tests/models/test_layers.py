@@ -172,6 +172,7 @@ def test_channels_last_comes_in_and_goes_out_in_both_directions(kind):
     assert gradient.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", FUSED)
 def test_a_fused_layer_compiles_into_one_graph(kind):
     layer, x = example(kind, SHAPES[0])
@@ -207,6 +208,7 @@ def test_a_strided_layer_is_the_plain_convolution_with_all_its_derivatives(kind,
     assert layer(x).is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("kind", "side", "inputs", "outputs"), STRIDED)
 def test_a_strided_layer_has_the_dtype_of_the_plain_one_under_autocast_and_compiles(kind, side, inputs, outputs):
     layer, plain, x = (part.float() for part in strided(kind, side, inputs, outputs))

@@ -159,6 +159,7 @@ def takes_a_step(*overrides: str) -> None:
     assert all(math.isfinite(value) for value in terms.values())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("model", options("model"))
 def test_every_model_judges_packs(model):
     """Its critic, beside a generator that fits any data."""
@@ -170,6 +171,7 @@ def test_every_model_judges_packs(model):
     assert all(math.isfinite(value) for value in terms.values())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("penalty", options("divergence/penalty"))
 @pytest.mark.parametrize("divergence", ["gan", "kl", "wgan_clip", "hinge", "relativistic", "mmd"])
 def test_every_penalty_and_every_family_of_divergences_judge_packs(penalty, divergence):

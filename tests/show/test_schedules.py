@@ -55,6 +55,7 @@ def test_the_picture_is_all_that_is_written(drawn, tmp_path):
         assert min(image.size) >= 400
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -117,6 +117,7 @@ def test_the_study_is_of_images():
         study().check({"ring": assemble(compose(*TINY))})
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("undrawn")
 def test_the_study_runs_by_its_command(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -82,6 +82,7 @@ def test_a_circle_widens_under_simultaneous_steps_and_stays_under_alternating_on
     assert found.measured == pytest.approx(expected, abs=2e-4)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("row", STUDY.games)
 def test_near_the_equilibrium_updates_do_what_their_eigenvalues_say(row):
     start, steps = (NEAR / 10, NEAR / 20), 30
@@ -145,6 +146,7 @@ def test_the_one_sided_penalty_is_not_felt_near_the_equilibrium():
     assert bound.field((0.0, 1.5)) == pytest.approx((1.5, -0.3))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("penalty", [NoPenalty(), R1(0.3)])
 def test_labels_that_a_line_through_the_origin_cannot_meet_leave_the_generator_adrift(penalty):
     labels = {"real_label": 1.0, "generator_label": 1.0, "penalty": penalty}

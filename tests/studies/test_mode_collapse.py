@@ -91,6 +91,7 @@ def test_hops_are_those_of_most_of_the_samples():
     assert hops(Course(fullest=[1, 2, 1, 2], fullest_share=[0.13, 0.9, 0.5, 0.9])) == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("undrawn")
 def test_the_command_looks_at_every_checkpoint_that_is_kept(inside, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -107,6 +108,7 @@ def test_the_command_looks_at_every_checkpoint_that_is_kept(inside, tmp_path, mo
     assert raw == averaged
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("overrides", "complaint"),
     [

@@ -19,6 +19,7 @@ def job(*overrides: str, form: str = "non_saturating") -> GameJob:
     return assemble(compose(*toy, f"divergence.generator_loss={form}", *overrides))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "descended", "named"),
     [

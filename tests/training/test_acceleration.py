@@ -123,6 +123,7 @@ def assert_near(reference, divergence, tolerance, device=CPU, reuse_samples=Fals
     assert 0 < (found - expected).norm().item() < tolerance * way + rounding
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("penalty", PENALTIES)
 @pytest.mark.parametrize("divergence", DIVERGENCES)
 def test_float32_and_bfloat16_take_the_steps_of_float64(divergence, penalty):
@@ -133,6 +134,7 @@ def test_float32_and_bfloat16_take_the_steps_of_float64(divergence, penalty):
         assert_near(reference, divergence, TOLERANCE["bf16"], reuse_samples=reuse_samples, bf16=True)
 
 
+@pytest.mark.thorough
 @hidden_by_the_compiler
 @pytest.mark.parametrize("bf16", [pytest.param(False, marks=pytest.mark.slow), True], ids=["float32", "bf16"])
 @pytest.mark.parametrize("reuse_samples", [False, True], ids=["fresh", "reused"])
@@ -178,6 +180,7 @@ def test_a_captured_run_resumes_bit_for_bit(tmp_path):
         assert_resumes_exactly(10, tmp_path / optimizer, *TINY, *changes, f"optimizer={optimizer}")
 
 
+@pytest.mark.thorough
 @hidden_by_the_compiler
 @pytest.mark.parametrize("precision", [pytest.param("float32", marks=pytest.mark.slow), "bf16"])
 def test_a_compiled_run_resumes_bit_for_bit(precision, tmp_path):
@@ -331,6 +334,7 @@ def test_a_penalty_whose_weight_changes_is_followed(how, request):
     torch.testing.assert_close(weights(state), weights(expected), rtol=0, atol=0 if how == "eager" else 1e-5)
 
 
+@pytest.mark.thorough
 @hidden_by_the_compiler
 @pytest.mark.parametrize("how", ["compiled", "captured"])
 @pytest.mark.parametrize("led", ["by a schedule", "by the critic"])

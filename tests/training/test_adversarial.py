@@ -90,6 +90,7 @@ def test_without_an_attack_images_are_seen_once():
     assert len(seen) == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -113,6 +114,7 @@ def test_what_nothing_is_learned_of_is_refused(words, said):
         assemble(compose_classifier("dataset=mnist5k", "dataset.resolution=8", "classifier=softmax", *words))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["fgsm", "pgd", "noise"])
 def test_a_run_against_an_attack_resumes_bit_for_bit(name, tmp_path: Path):
     plain = ["classifier=small_cnn", "classifier.dropout=0.3", "train.schedule=constant"]
@@ -150,6 +152,7 @@ def test_the_guard_attacks_images_that_are_trained_on_and_changes_no_step(tmp_pa
     assert seen[0.5] < 0.05 < 0.2 < seen[0]
 
 
+@pytest.mark.thorough
 def test_training_against_an_attack_withstands_it(tmp_path: Path):
     def error(run: Path) -> float:
         from gan_cli.metrics.attacked import attacked

@@ -63,6 +63,7 @@ def _entered(monkeypatch) -> list[int]:
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "numbers",
     [(ALL,), (ALL, ALL + 1, ALL), *(pytest.param(of, marks=SLOW) for of in ((1, ALL), (ALL + 1, ALL)))],
@@ -74,12 +75,14 @@ def test_as_many_threads_as_processors_have_one_each_and_only_inside(numbers):
     assert all(place == PROCESSORS for place in after)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("numbers", [(ALL, 1), *(pytest.param(of, marks=SLOW) for of in ((1,), (ALL + 1,)))], ids=str)
 def test_other_numbers_of_threads_go_where_they_like(numbers):
     inside, after = places(*numbers)
     assert all(place == PROCESSORS for place in [*inside, *after])
 
 
+@pytest.mark.thorough
 def test_the_environment_says_where_threads_run():
     inside, after = places(ALL, OMP_PLACES="cores")
     assert inside == after
@@ -120,6 +123,7 @@ with affinity.on_processors({ALL}):
 """
 
 
+@pytest.mark.thorough
 def test_a_thread_that_starts_inside_may_go_anywhere():
     environment = {name: value for name, value in os.environ.items() if name not in ("OMP_NUM_THREADS", *PLACED)}
     ended = subprocess.run(

@@ -257,6 +257,7 @@ def test_threads_end_with_the_run():
         assert not thread.is_alive()
 
 
+@pytest.mark.thorough
 def test_a_program_that_still_holds_its_batches_ends():
     program = """
 import torch

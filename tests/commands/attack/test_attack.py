@@ -44,6 +44,7 @@ def numbers(run: Path) -> dict[str, float]:
 # What is measured
 
 
+@pytest.mark.thorough
 def test_errors_grow_with_the_budget_and_have_receipts_that_answer_the_next_time(inside, run):
     command = [
         "gan-attack",

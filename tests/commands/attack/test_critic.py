@@ -55,6 +55,7 @@ def numbers(run: Path) -> dict[str, float]:
 # What is measured
 
 
+@pytest.mark.thorough
 def test_scores_move_further_with_the_budget_and_receipts_answer_the_next_time(inside, run):
     command = ["gan-attack", str(run), "--attack=fgsm:epsilon=[0,0.05,0.2]", "--attack=noise:epsilon=0.2"]
     before = tree(run / "checkpoints")
@@ -109,6 +110,7 @@ def test_runs_are_compared_each_beside_the_promise_of_its_penalty(inside, run, t
     ]
 
 
+@pytest.mark.thorough
 def test_images_are_written_by_side_and_read_back(inside, run, tmp_path):
     out = tmp_path / "made"
     finished = inside("gan-attack", str(run), "--attack=fgsm:epsilon=0.1", LIMIT, "--out", str(out))

@@ -76,6 +76,7 @@ def test_it_ends_in_a_table_pictures_a_page_and_a_verdict(root):
     assert found["verdict"] in (folder / "cas.html").read_text()
 
 
+@pytest.mark.thorough
 def test_the_same_command_keeps_what_is_done_and_more_seeds_add_to_it(root):
     with pytest.raises(DivergedError):
         run(root)
@@ -127,6 +128,7 @@ def test_a_member_that_fails_ends_it_in_its_own_words(root):
     assert trained(root) == {}
 
 
+@pytest.mark.thorough
 def test_members_are_trained_in_processes_of_their_own(root):
     with pytest.raises(DivergedError):
         compare(root / "made", words(root, "cas.workers=2"), compose, TRAINER)

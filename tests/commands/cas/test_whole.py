@@ -32,6 +32,7 @@ def _there(root, monkeypatch):
     monkeypatch.setenv("GAN_CLI_DATA", str(root / "data"))
 
 
+@pytest.mark.thorough
 def test_a_run_is_compared_to_its_own_data_and_the_same_command_keeps_what_is_done(inside, root):
     game = inside("gan-train", *OF_FOLDER, *LITTLE, "model.conditional=true", "metric/extractor=raw", "name=g")
     assert game.code == 0, game.err

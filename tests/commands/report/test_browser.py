@@ -127,6 +127,7 @@ def browser(driver, report) -> Browser:
     return opened
 
 
+@pytest.mark.thorough
 def test_it_opens_without_an_error_and_without_the_network(browser):
     for index in range(len(browser.all(".plot"))):
         browser.shown_plot(index)

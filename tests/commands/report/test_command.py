@@ -196,6 +196,7 @@ def swept(inside, tmp_path, monkeypatch):
     return call
 
 
+@pytest.mark.thorough
 def test_a_sweep_ends_with_its_report(swept, tmp_path):
     finished = swept("train.steps=2", "seed=0,1")
     assert finished.code == 0

@@ -67,6 +67,7 @@ def test_pictures_of_any_size_are_embedded(tmp_path, size):
     assert run.problems == []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("draw", [synthetic.digits, synthetic.points])
 def test_twenty_runs_fit_in_five_megabytes(tmp_path, draw):
     pictures = {step: draw(step) for step in range(100, 900, 100)}
