@@ -25,7 +25,7 @@ test: lint $(READY) ## check style and types, then run the default tests
 	$(PYTHON) -m pytest -n auto --maxprocesses 8
 
 .PHONY: test-thorough
-test-thorough: $(READY) ## run the tests of every combination
+test-thorough: $(READY) ## run the tests of many combinations
 	$(PYTHON) -m pytest -n auto --maxprocesses 8 -m "thorough and not slow"
 
 .PHONY: test-slow
