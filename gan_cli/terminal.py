@@ -33,15 +33,19 @@ def printing() -> Iterator[None]:
 
 
 @contextmanager
-def exit_codes(command: str) -> Iterator[None]:
-    """End the process as README's table of exit codes says, with one line on stderr for a `CommandError`."""
+def exit_codes(command: str, *, silent: bool = False) -> Iterator[None]:
+    """End the process as README's table of exit codes says, with one line on stderr for a `CommandError`.
+
+    A `silent` one, where another process says the line, has the code alone, as an error without words has.
+    """
     try:
         yield
     except (CommandError, *COMPOSITION_ERRORS) as error:
         if SHOW_TRACEBACKS:
             traceback.print_exc()
         reported = error if isinstance(error, CommandError) else composition_error(error)
-        print(f"{command}: {reported}", file=sys.stderr)
+        if not silent and str(reported):
+            print(f"{command}: {reported}", file=sys.stderr)
         sys.exit(reported.exit_code)
     except BrokenPipeError:  # such as by `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
