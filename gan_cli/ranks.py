@@ -59,6 +59,8 @@ class Waited:
 
     def total(self) -> float:
         """Seconds in all; waits for the device."""
+        if self.events:
+            torch.cuda.synchronize()
         return self.seconds + sum(begin.elapsed_time(end) for begin, end in self.events) / 1000
 
 

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from typing import NoReturn
 
 from gan_cli.config.compose import COMPOSITION_ERRORS, composition_error
 from gan_cli.errors import CommandError
+
+TO_SPEAK = 5.0
+"""Seconds that another process has for a line, before a launcher that sees this one end stops that one."""
 
 SHOW_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -46,6 +50,8 @@ def exit_codes(command: str, *, silent: bool = False) -> Iterator[None]:
         reported = error if isinstance(error, CommandError) else composition_error(error)
         if not silent and str(reported):
             print(f"{command}: {reported}", file=sys.stderr)
+        else:
+            time.sleep(TO_SPEAK)
         sys.exit(reported.exit_code)
     except BrokenPipeError:  # such as by `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,6 +19,8 @@ from gan_cli.errors import CommandError, ConfigError
 from gan_cli.ranks import Place, losses_explained, place
 from gan_cli.training.state import State
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 TO_MEET = timedelta(minutes=5)
@@ -166,6 +168,36 @@ class StopAgreement:
                 assert work is not None
                 self._on_its_way = work, number
         return agreed or None
+
+
+class Communication:
+    """Says once which share of the time the sums over processes take."""
+
+    def __init__(self) -> None:
+        self._begun: float | None = None
+        self._is_told = _meeting is None
+        self._steps = 0
+
+    def after_step(self) -> None:
+        """Count the next step; the first one also warms up."""
+        if self._is_told:
+            return
+        if self._begun is None:
+            self._begun = time.perf_counter()
+            ranks.waited.is_counted = True
+        else:
+            self._steps += 1
+
+    def tell(self) -> None:
+        """Log the share, if some steps are counted; the device has taken them all."""
+        if self._is_told or self._begun is None or not self._steps:
+            return
+        share = ranks.waited.total() / (time.perf_counter() - self._begun)
+        ranks.waited.is_counted, self._is_told = False, True
+        logger.info(
+            "communication: %.0f %% of the time of %d steps on %d processes, with the waiting for one another",
+            *(100 * share, self._steps, place().size),
+        )
 
 
 def _exit_code(error: BaseException) -> int:

@@ -189,7 +189,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
     """The loop. A step is due for a report, a picture or a checkpoint at its interval, and when it is the last."""
     state, every = job.state, job.every
     reporter = Reporter(job, folder, metrics)
-    agreed = together.StopAgreement()
+    agreed, communication = together.StopAgreement(), together.Communication()
     with StopSignals() as stop, reporter, job.plan.placed():
         # A run may have ended between a checkpoint and its picture.
         if (
@@ -201,6 +201,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
         reporter.resume_clock()
         for terms in job.terms():
             reporter.add(terms)
+            communication.after_step()
             signal_number = agreed(stop.received, is_last=state.step == job.steps)
             is_last = state.step == job.steps or signal_number is not None
             due = partial(_due, state.step, is_last)
@@ -208,6 +209,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
 
             # Report: the first look at numbers that may still be on their way from the device.
             if due(every.log) or due(every.evaluate):
+                communication.tell()
                 summary["final"] = reporter.report(job.numbers if due(every.evaluate) else dict)
             if due(every.evaluate):
                 summary |= job.findings()
