@@ -5,7 +5,7 @@ sums and the scores of all; these are operations of torch's, so that compiled st
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -61,14 +61,15 @@ class Waited:
         """Seconds in all; waits for the device."""
         if self.events:
             torch.cuda.synchronize()
-        return self.seconds + sum(begin.elapsed_time(end) for begin, end in self.events) / 1000
+        milliseconds: float = sum(begin.elapsed_time(end) for begin, end in self.events)
+        return self.seconds + milliseconds / 1000
 
 
 waited = Waited()
 
 _place = Place()
 _shares = False
-"""Whether random numbers are those of a batch that all ranks have a part of."""
+"""Whether random numbers are drawn for the whole batch."""
 
 
 def place() -> Place:
@@ -84,7 +85,7 @@ def take(new: Place) -> None:
 
 @contextmanager
 def sharing_a_batch() -> Iterator[None]:
-    """Have `of_each` draw for the whole batch while a step is taken; pictures and metrics are drawn by one rank."""
+    """Have random numbers be those of the whole batch, as in a step; pictures and metrics are drawn by one rank."""
     global _shares
     _shares = True
     try:
@@ -108,15 +109,18 @@ def part(whole: Tensor, dim: int = 0, *, in_packs: bool = False) -> Tensor:
     return whole.unflatten(dim, (-1, _place.size, block)).select(dim + 1, _place.rank).flatten(dim, dim + 1)
 
 
-def of_each(draw: Callable[[int], Tensor], n: int, dim: int = 0, *, in_packs: bool = False) -> Tensor:
-    """Random numbers of each of `n` samples along `dim`, which `draw` makes of how many there are.
+def of_all(n: int) -> int:
+    """How many samples random numbers are drawn for where this rank has `n`: in a step those of the whole batch.
 
-    In a step every rank draws those of the whole batch, from the same stream, and has its part of them, so that a
-    sample has the same on however many ranks.
+    All ranks draw them from the same stream and keep their `own`, so that each sample has the same on however many
+    ranks.
     """
-    if _place.size == 1 or not _shares:
-        return draw(n)
-    return part(draw(n * _place.size), dim, in_packs=in_packs)
+    return n * _place.size if _shares else n
+
+
+def own(drawn: Tensor, dim: int = 0, *, in_packs: bool = False) -> Tensor:
+    """The random numbers of this rank's samples among those `of_all`, which lie along `dim`."""
+    return part(drawn, dim, in_packs=in_packs) if _shares else drawn
 
 
 # What ranks tell one another in a step
@@ -135,7 +139,12 @@ def _(x: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
-_summed.register_autograd(lambda _, gradient: _summed(gradient))
+def _summed_gradient(context: object, gradient: Tensor) -> Tensor:
+    summed: Tensor = _summed(gradient)
+    return summed
+
+
+_summed.register_autograd(_summed_gradient)
 
 
 def gathered(x: Tensor) -> Tensor:

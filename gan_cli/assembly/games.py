@@ -120,10 +120,10 @@ def _share_out(config: DictConfig) -> None:
     """See to it that the processes of a run have equal parts of a batch, in which what is judged together stays so."""
     size, packing = place().size, config.train.packing
     if config.train.batch_size % (size * packing):
-        packs = f" packs of train.packing={packing}" if packing > 1 else ""
+        packs = f" in packs of train.packing={packing}" if packing > 1 else ""
         raise ConfigError(
-            f"train.batch_size={config.train.batch_size} cannot be shared by {size} processes evenly{' in' * bool(packs)}"
-            f"{packs}: choose a multiple of {size * packing}"
+            f"train.batch_size={config.train.batch_size} cannot be shared by {size} processes evenly{packs}:"
+            f" choose a multiple of {size * packing}"
         )
     take(replace(place(), block=packing))
 

@@ -2,7 +2,6 @@
 
 import io
 import logging
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -47,10 +46,12 @@ class _Meeting:
     def __init__(self, launch: Launch) -> None:
         with _explained(launch):
             store, rank, size = next(rendezvous("env://", timeout=TO_MEET))
-            self._store = dist.PrefixStore(f"gan_cli/{launch.attempt}", store)
+            self._store = dist.PrefixStore(f"gan_cli/{launch.attempt}", store)  # type: ignore[attr-defined]
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
             dist.init_process_group(backend, store=self._store, rank=rank, world_size=size, timeout=TO_WAIT)
-            self.group = dist.new_group(backend="gloo", timeout=TO_WAIT)
+            group = dist.new_group(backend="gloo", timeout=TO_WAIT)
+            assert isinstance(group, dist.ProcessGroup)
+            self.group = group
         self._launch = launch
 
     def end(self, error: BaseException) -> BaseException:
@@ -164,9 +165,9 @@ class StopAgreement:
                 agreed = int(number)
             if not is_last and not agreed:
                 number = torch.tensor(received or 0)
-                work = dist.all_reduce(number, dist.ReduceOp.MAX, group=_meeting.group, async_op=True)
-                assert work is not None
-                self._on_its_way = work, number
+                started = dist.all_reduce(number, dist.ReduceOp.MAX, group=_meeting.group, async_op=True)
+                assert started is not None
+                self._on_its_way = started, number
         return agreed or None
 
 

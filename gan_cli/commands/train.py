@@ -50,7 +50,6 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> Path
 def assembled(config: DictConfig, folder: RunFolder) -> Job:
     """The job of a config, computed as the folder's run was begun, if there is one. Raises `ConfigError`."""
 
-
     def known() -> tuple[Plan | None, int]:
         refuse_changes(folder, config)
         return Plan.recorded(read.record(folder.path).get("execution")), read.edition(folder.path)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan_cli.models.base import Scoring
 from gan_cli.ranges import NonNegative, Portion
-from gan_cli.ranks import of_each, place
+from gan_cli.ranks import of_all, own, place
 from gan_cli.schedules import Schedule, now
 
 Score = Callable[[Tensor], Tensor]
@@ -57,11 +57,8 @@ def gradient_norm(critic: Score, x: Tensor) -> Tensor:
 def between(real: Tensor, fake: Tensor) -> Tensor:
     """One point on the line from each real sample to a fake one, uniform along it."""
     # Drawn in float32, so that other precisions take the same points.
-    position = of_each(
-        lambda n: torch.rand(n, *[1] * (real.dim() - 1), device=real.device, dtype=torch.float32),
-        len(real),
-        in_packs=True,
-    )
+    shape = (of_all(len(real)), *[1] * (real.dim() - 1))
+    position = own(torch.rand(shape, device=real.device, dtype=torch.float32), in_packs=True)
     return torch.lerp(real, fake, position.to(real.dtype))
 
 
@@ -117,8 +114,8 @@ class Weighted(Penalty):
         n = max(1, round(self.share * len(real) * ranks))
         if n % ranks:
             raise ValueError(
-                f"share={self.share} takes {n} of {len(real) * ranks} samples, which {ranks} processes cannot take evenly:"
-                " choose another share or train.batch_size"
+                f"share={self.share} takes {n} of {len(real) * ranks} samples, which {ranks} processes cannot share"
+                " evenly: choose another share or train.batch_size"
             )
         return n // ranks
 

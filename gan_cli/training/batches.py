@@ -22,7 +22,10 @@ class Batches(Protocol):
     """How the data come to the device, in words."""
 
     def __call__(self, first: int, count: int) -> Batch:
-        """This rank's part of the batches `first` to `first + count − 1`, shape `(count, batch / ranks, *sample_shape)`."""
+        """The batches `first` to `first + count − 1`, this rank's part of each, on the device.
+
+        Their shape is `(count, batch / ranks, *sample_shape)`.
+        """
 
 
 class EndlessBatches:

@@ -35,8 +35,8 @@ def torchrun(tmp_path, environment):
     def start(processes: int, *overrides: str) -> subprocess.Popen[str]:
         options = ("--standalone", f"--nproc-per-node={processes}")
         command = [sys.executable, "-m", "torch.distributed.run", *options, "-m", "gan_cli", *overrides]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **pipes)
+        pipe = subprocess.PIPE
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True)
 
     return start
 
@@ -112,9 +112,7 @@ def test_a_folder_in_use_is_said_once(torchrun, tmp_path):
     long = torchrun(2, *RUN, "train.steps=1000000", "name=one")
     wait_for_lines(tmp_path / "outputs" / "one", 1)
     said = ended(torchrun(2, *RUN, "train.steps=1000000", "name=one"))
-    assert said.err == [
-        "gan-train: outputs/one is in use by another process: wait for it, or choose another name=…"
-    ]
+    assert said.err == ["gan-train: outputs/one is in use by another process: wait for it, or choose another name=…"]
     long.send_signal(signal.SIGTERM)
     assert len(ended(long).err) == 1
     assert record(tmp_path / "outputs" / "one")["status"] == "interrupted"

@@ -18,6 +18,9 @@ from tests.helpers.configs import compose
 
 STEPS = 20
 
+Tasks = dict[str, tuple[Sequence[str], str]]
+"""The overrides and the number format of a run, by name."""
+
 Found = dict[str, Any]
 """The weights after some steps, how far they went, and the terms of the last step."""
 
@@ -50,7 +53,7 @@ def _weights(job: GameJob) -> torch.Tensor:
     return torch.cat([tensor.detach().double().flatten() for tensor in tensors])
 
 
-def on_ranks(size: int, tasks: dict[str, tuple[Sequence[str], str]], folder: Path) -> dict[str, Found]:
+def on_ranks(size: int, tasks: Tasks, folder: Path) -> dict[str, Found]:
     """What `trained` gives on so many ranks for each task, (overrides, dtype), by name; the ranks agree."""
     (folder / "tasks.json").write_text(json.dumps(tasks))
     command = [sys.executable, "-m", "tests.helpers.ranked", str(folder), str(size)]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY
-from tests.helpers.ranked import on_ranks, trained
+from tests.helpers.ranked import Tasks, on_ranks, trained
 
 IMAGES = (
     *("dataset=mnist5k", "model=dcgan", "model.generator.width=4", "model.critic.width=4", "train.batch_size=8"),
@@ -72,7 +72,7 @@ def test_two_ranks_take_the_steps_of_one(tmp_path):
 @pytest.fixture(scope="module", params=[2, 4])
 def on_several(request, tmp_path_factory):
     """What several ranks find, by name and number format."""
-    tasks = {f"{name} in {dtype}": (of, dtype) for name, of in TASKS.items() for dtype in ("float64", "float32")}
+    tasks: Tasks = {f"{name} in {dtype}": (of, dtype) for name, of in TASKS.items() for dtype in ("float64", "float32")}
     return on_ranks(request.param, tasks, tmp_path_factory.mktemp("ranks"))
 
 
