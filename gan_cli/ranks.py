@@ -106,7 +106,8 @@ def part(whole: Tensor, dim: int = 0, *, in_packs: bool = False) -> Tensor:
     if _place.size == 1:
         return whole
     block = 1 if in_packs else _place.block
-    return whole.unflatten(dim, (-1, _place.size, block)).select(dim + 1, _place.rank).flatten(dim, dim + 1)
+    by_rank: Tensor = whole.unflatten(dim, (-1, _place.size, block))
+    return by_rank.select(dim + 1, _place.rank).flatten(dim, dim + 1)
 
 
 def of_all(n: int) -> int:
