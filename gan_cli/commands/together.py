@@ -2,6 +2,9 @@
 
 import io
 import logging
+import os
+import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +31,9 @@ TO_MEET = timedelta(minutes=5)
 TO_WAIT = timedelta(hours=2)
 """How long it waits for the others in a run: the first one may be measuring."""
 
+ADDRESS_OF = 0x8915
+"""SIOCGIFADDR of Linux: the address of an interface."""
+
 TO_PART = 5.0
 """Seconds in which the others read why a run has ended."""
 
@@ -45,6 +51,8 @@ class _Meeting:
 
     def __init__(self, launch: Launch) -> None:
         with _explained(launch):
+            if interface := interface_to(os.environ["MASTER_ADDR"]):
+                os.environ.setdefault("GLOO_SOCKET_IFNAME", interface)
             store, rank, size = next(rendezvous("env://", timeout=TO_MEET))
             self._store = dist.PrefixStore(f"gan_cli/{launch.attempt}", store)  # type: ignore[attr-defined]
             backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -199,6 +207,26 @@ class Communication:
             "communication: %.0f %% of the time of %d steps on %d processes, with the waiting for one another",
             *(100 * share, self._steps, place().size),
         )
+
+
+def interface_to(address: str) -> str | None:
+    """The name of the network interface that leads to a host, on Linux; gloo takes that of this host's own name.
+
+    In many a cluster that is the loopback, by which no other machine is reached.
+    """
+    if sys.platform != "linux":
+        return None
+    import fcntl
+
+    with suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as to:
+        to.connect((address, 9))  # sends nothing
+        own = socket.inet_aton(to.getsockname()[0])
+        for _, name in socket.if_nameindex():
+            with suppress(OSError):  # an interface without an address
+                asked = fcntl.ioctl(to.fileno(), ADDRESS_OF, name.encode().ljust(256, b"\0"))
+                if asked[20:24] == own:
+                    return name
+    return None
 
 
 def _exit_code(error: BaseException) -> int:
