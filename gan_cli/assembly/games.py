@@ -198,6 +198,8 @@ def _dry_pass(game: Game, real: Batch) -> None:
             f"model.generator gives samples of shape {tuple(fake.shape[1:])}"
             f" where dataset has {tuple(real.samples.shape[1:])}"
         )
+    with naming("augmentation"):
+        game.augmentation(real.samples)
     critic = game.scoring(real.labels)
     packs = critic.packs(real.samples)
     scores, n = critic(packs), len(packs)

@@ -85,7 +85,8 @@ class Shuffled:
     ) -> None:
         if batch_size > len(images):
             raise ValueError(
-                f"batch_size={batch_size} is larger than the data set of {len(images)} images: choose a smaller one"
+                f"batch_size={batch_size} is larger than the data set of {len(images)} image{'s' * (len(images) > 1)}:"
+                f" choose {len(images)} or less"
             )
         self._images = images
         self._labels = labels
