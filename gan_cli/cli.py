@@ -15,8 +15,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.commands.launched import Launch, launch, speaks
-from gan_cli.commands.preview import Preview, add_flags
+from gan_cli.commands.launched import Launch, launch, refuse_sweeps, speaks
+from gan_cli.commands.preview import Preview, asked_of
 from gan_cli.config import options, resolvers
 from gan_cli.config.compose import classifier as compose_classifier
 from gan_cli.config.compose import composition_error, members, resolve, sweeps_unseen
@@ -25,7 +25,7 @@ from gan_cli.config.help import page as help_page
 from gan_cli.config.options import CONFIGS
 from gan_cli.config.schema import ClassifierConfig, Config, RunConfig, kind_of
 from gan_cli.config.taken import COMMANDS, ROOTS, config_folders, refuse_of_games, refuse_recipes_of_others, taken
-from gan_cli.errors import CommandError, ConfigError, InterruptedRunError
+from gan_cli.errors import CommandError, InterruptedRunError
 from gan_cli.terminal import Parser, add_allow, exit_codes, log_to_terminal, printing
 
 logger = logging.getLogger(__name__)
@@ -43,9 +43,8 @@ def classify() -> None:
 
 def _compose_and_run(kind: type[RunConfig]) -> None:
     with exit_codes(COMMANDS[kind], silent=not speaks(os.environ)), _no_sweep_without_runs():
-        preview = _preview(COMMANDS[kind])
-        if launch(os.environ) is not None and {"-m", "--multirun"} & set(sys.argv):
-            raise ConfigError("-m: several processes train one run: start a sweep without torchrun")
+        preview = asked_of(Parser(prog=COMMANDS[kind], add_help=False, allow_abbrev=False))
+        refuse_sweeps(os.environ, sys.argv)
         # On any error Hydra exits with code 1; asked for the full error, it raises the exception instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         resolvers.register()
@@ -245,14 +244,9 @@ def _job(config: DictConfig) -> None:
     if hydra_config.mode is RunMode.RUN:
         with exit_codes(command, silent=not speaks(os.environ)):
             resolve(config)
-            started = launch(os.environ)
-            if started is not None:
-                _refuse_several(config)
+            started = launch(os.environ, config)
         with exit_codes(command):
-            if started is None:
-                _run(config, Path(config.outputs, config.name))
-            else:
-                _run_together(started, config)
+            _run(config, Path(config.outputs, config.name), started)
         return
 
     folder = Path(hydra_config.runtime.output_dir)
@@ -269,22 +263,7 @@ def _job(config: DictConfig) -> None:
         logger.error("%s: %s", folder.name, error, exc_info=not isinstance(error, CommandError))
 
 
-def _refuse_several(config: DictConfig) -> None:
-    """Raise `ConfigError` for what one process does."""
-    what = "classifier" if kind_of(config) is not Config else "study" if config.get("study") else None
-    if what is not None:
-        raise ConfigError(f"{what}: several processes train one game: start this without torchrun")
-
-
-def _run_together(started: Launch, config: DictConfig) -> None:
-    """Carry out one run with other processes."""
-    from gan_cli.commands.together import joined
-
-    with joined(started):
-        _run(config, Path(config.outputs, config.name))
-
-
-def _run(config: DictConfig, folder: Path) -> None:
+def _run(config: DictConfig, folder: Path, started: Launch | None = None) -> None:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     config = taken(config)
@@ -298,19 +277,13 @@ def _run(config: DictConfig, folder: Path) -> None:
 
         run_study(config, folder, files, partial(members, overrides))
         return
+    from gan_cli.commands.together import joined
     from gan_cli.commands.train import run
 
-    newest = run(config, folder, files)
-    if hydra_config.mode is RunMode.RUN and os.environ.get("RANK", "0") == "0":
+    with joined(started):
+        newest = run(config, folder, files)
+    if hydra_config.mode is RunMode.RUN and (started is None or started.rank == 0):
         print(newest)
-
-
-def _preview(command: str) -> Preview | None:
-    """What the command line asks of its runs in place of training them, by flags that Hydra does not know."""
-    parser = Parser(prog=command, add_help=False, allow_abbrev=False)
-    add_flags(parser)
-    asked, sys.argv[1:] = parser.parse_known_args()
-    return Preview(**vars(asked)) if any(vars(asked).values()) else None
 
 
 def _look(preview: Preview, config: DictConfig) -> None:

@@ -57,7 +57,8 @@ class Device:
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
         if self.kind == "cpu" or not available:
             return torch.device("cpu")
-        torch.cuda.set_device(_of_this_process())
+        if place().size > 1:
+            torch.cuda.set_device(_of_this_process())
         return torch.device("cuda")
 
     def threads_for(self, operations: int) -> tuple[int, str]:
