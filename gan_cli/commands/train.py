@@ -20,6 +20,7 @@ from gan_cli.config.taken import COMMANDS
 from gan_cli.datasets.base import Dataset
 from gan_cli.errors import ConfigError, InterruptedRunError
 from gan_cli.jobs import Job
+from gan_cli.ranks import place
 from gan_cli.runs import checkpoints, read, record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training.execution import Plan
@@ -157,6 +158,8 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
         "started": read.record(folder.path).get("started", record.now()),
     }
     summary |= _of_data(job.dataset) | dict(job.held_out())
+    if place().size > 1:
+        summary["processes"] = place().size
     if job.classes:
         summary["classes"] = dict(job.classes)
     if metrics:

@@ -68,7 +68,7 @@ def test_the_first_process_keeps_the_run_of_one(torchrun, gan_train, tmp_path):
     assert (both.code, both.out, both.err) == (0, ["outputs/two/samples.png"], [])
     assert gan_train(*RUN, "train.steps=40", "name=one").code == 0
     one, two = tmp_path / "outputs" / "one", tmp_path / "outputs" / "two"
-    assert record(two)["status"] == "done"
+    assert (record(two)["status"], record(two)["processes"]) == ("done", 2)
     for here, there in zip(metrics(one), metrics(two), strict=True):
         timed = ("seconds", "images_per_second")
         assert {name: value for name, value in there.items() if name not in timed} == pytest.approx(
