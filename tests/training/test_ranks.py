@@ -9,7 +9,7 @@ from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY
 from tests.helpers.ranked import Tasks, on_ranks, trained
 
 IMAGES = (
-    *("dataset=mnist5k", "model=dcgan", "model.generator.width=4", "model.critic.width=4", "train.batch_size=8"),
+    *("dataset=mnist5k", "model=dcgan", "model.generator.width=4", "model.critic.width=4", "train.batch_size=16"),
     *("model.generator.latent_size=4", "model.critic.normalization=none"),
 )
 
