@@ -69,12 +69,12 @@ def parts(device: str, quick: bool, photographs: Path | None = None) -> Mapping[
         recipe += ["dataset=folder", f"dataset.path={photographs.resolve()}"] if photographs else []
     evaluation = ["-c", "from gan_cli.cli import evaluate; evaluate()", "{folder}/run", "--metric", "frechet"]
     return {
-        "r3gan": Part(150, [*speed, *few, "--only", r3gan, "--penalty", "r1_r2"], _written),
-        "speed": Part(240, [*speed, *few, "--only", *workloads, "--penalty", "interpolate"], _written),
+        "r3gan": Part(120, [*speed, *few, "--only", r3gan, "--penalty", "r1_r2"], _written),
+        "speed": Part(200, [*speed, *few, "--only", *workloads, "--penalty", "interpolate"], _written),
         "cifar10": Part(180, recipe, partial(_lines, last="step ")),
         "frechet": Part(60, [*evaluation, *(["--n", "200"] if quick else [])], partial(_lines, last="frechet_")),
-        "profile": Part(120, [*profiled, "--", f"device={device}", *fast], _printed),
-        "suite": Part(320, suite, _outcomes),
+        "profile": Part(90, [*profiled, "--", f"device={device}", *fast], _printed),
+        "suite": Part(250, suite, _outcomes),
     }
 
 
@@ -158,13 +158,16 @@ def main() -> None:
     path = arguments.json or path_of(f"{about['name']} gpu", arguments.quick)
     folder = path.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "run", ignore_errors=True)  # a run that is there already would go on
     end = time.monotonic() + 60 * arguments.minutes
     result: Json = {"machine": about, "parts": {}}
+    if arguments.parts and path.exists():  # what other parts have found stays
+        result["parts"] = json.loads(path.read_text())["parts"]
     for name, part in parts(arguments.device, arguments.quick, arguments.photographs).items():
-        left = end - time.monotonic()
-        if name not in (arguments.parts or [name]) or left < GRACE:
+        left = end - time.monotonic() - GRACE
+        if name not in (arguments.parts or [name]) or left <= 0:
             continue
+        if name == "cifar10":
+            shutil.rmtree(folder / "run", ignore_errors=True)  # a run that is there already would go on
         print(f"{name} …", file=sys.stderr, flush=True)
         result["parts"][name] = carry_out(part, name, folder, left)
         path.write_text(json.dumps(result, indent=1) + "\n")

@@ -15,7 +15,8 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from gan_cli.commands.preview import Preview, add_flags
+from gan_cli.commands.launched import Launch, launch, refuse_sweeps, speaks
+from gan_cli.commands.preview import Preview, asked_of
 from gan_cli.config import options, resolvers
 from gan_cli.config.compose import classifier as compose_classifier
 from gan_cli.config.compose import composition_error, members, resolve, sweeps_unseen
@@ -41,8 +42,9 @@ def classify() -> None:
 
 
 def _compose_and_run(kind: type[RunConfig]) -> None:
-    with exit_codes(COMMANDS[kind]), _no_sweep_without_runs():
-        preview = _preview(COMMANDS[kind])
+    with exit_codes(COMMANDS[kind], silent=not speaks(os.environ)), _no_sweep_without_runs():
+        preview = asked_of(Parser(prog=COMMANDS[kind], add_help=False, allow_abbrev=False))
+        refuse_sweeps(os.environ, sys.argv)
         # On any error Hydra exits with code 1; asked for the full error, it raises the exception instead.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         resolvers.register()
@@ -240,9 +242,11 @@ def _job(config: DictConfig) -> None:
     command = COMMANDS[kind_of(config)]
     hydra_config = HydraConfig.get()
     if hydra_config.mode is RunMode.RUN:
-        with exit_codes(command):
+        with exit_codes(command, silent=not speaks(os.environ)):
             resolve(config)
-            _run(config, Path(config.outputs, config.name))
+            started = launch(os.environ, config)
+        with exit_codes(command):
+            _run(config, Path(config.outputs, config.name), started)
         return
 
     folder = Path(hydra_config.runtime.output_dir)
@@ -259,7 +263,7 @@ def _job(config: DictConfig) -> None:
         logger.error("%s: %s", folder.name, error, exc_info=not isinstance(error, CommandError))
 
 
-def _run(config: DictConfig, folder: Path) -> None:
+def _run(config: DictConfig, folder: Path, started: Launch | None = None) -> None:
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     config = taken(config)
@@ -273,19 +277,13 @@ def _run(config: DictConfig, folder: Path) -> None:
 
         run_study(config, folder, files, partial(members, overrides))
         return
+    from gan_cli.commands.together import joined
     from gan_cli.commands.train import run
 
-    newest = run(config, folder, files)
-    if hydra_config.mode is RunMode.RUN:
+    with joined(started):
+        newest = run(config, folder, files)
+    if hydra_config.mode is RunMode.RUN and (started is None or started.rank == 0):
         print(newest)
-
-
-def _preview(command: str) -> Preview | None:
-    """What the command line asks of its runs in place of training them, by flags that Hydra does not know."""
-    parser = Parser(prog=command, add_help=False, allow_abbrev=False)
-    add_flags(parser)
-    asked, sys.argv[1:] = parser.parse_known_args()
-    return Preview(**vars(asked)) if any(vars(asked).values()) else None
 
 
 def _look(preview: Preview, config: DictConfig) -> None:

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from typing import NoReturn
 
 from gan_cli.config.compose import COMPOSITION_ERRORS, composition_error
 from gan_cli.errors import CommandError
+
+TO_SPEAK = 5.0
+"""Seconds that another process has for a line, before a launcher that sees this one end stops that one."""
 
 SHOW_TRACEBACKS = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -33,15 +37,21 @@ def printing() -> Iterator[None]:
 
 
 @contextmanager
-def exit_codes(command: str) -> Iterator[None]:
-    """End the process as README's table of exit codes says, with one line on stderr for a `CommandError`."""
+def exit_codes(command: str, *, silent: bool = False) -> Iterator[None]:
+    """End the process as README's table of exit codes says, with one line on stderr for a `CommandError`.
+
+    A `silent` one, where another process says the line, has the code alone, as an error without words has.
+    """
     try:
         yield
     except (CommandError, *COMPOSITION_ERRORS) as error:
         if SHOW_TRACEBACKS:
             traceback.print_exc()
         reported = error if isinstance(error, CommandError) else composition_error(error)
-        print(f"{command}: {reported}", file=sys.stderr)
+        if not silent and str(reported):
+            print(f"{command}: {reported}", file=sys.stderr)
+        else:
+            time.sleep(TO_SPEAK)
         sys.exit(reported.exit_code)
     except BrokenPipeError:  # such as by `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

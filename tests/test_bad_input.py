@@ -177,7 +177,7 @@ TRAINING = [
     ("dataset=torchvision_images dataset.name=EuroSAT dataset.split=test", "dataset.split=test", "leave it out"),
     ("train.packing=0", "train.packing=0", "at least 1"),
     ("train.packing=3", "train.batch_size=32 must be a multiple of train.packing=3", "train.batch_size"),
-    ("dataset=mnist5k train.batch_size=5001", "train.batch_size=5001 is larger", "choose a smaller one"),
+    ("dataset=mnist5k train.batch_size=5001", "train.batch_size=5001 is larger", "choose 5000 or less"),
     # Parts that do not fit together
     (f"{RING} augmentation=diffaugment", "the diffaugment augmentation takes images", "choose augmentation=none"),
     (f"{RING} augmentation=adaptive", "the diffaugment augmentation takes images", "choose augmentation=none"),

@@ -95,6 +95,7 @@ LEVELS = (
         "gan_cli.files",
         "gan_cli.randomness",
         "gan_cli.ranges",
+        "gan_cli.ranks",
         "gan_cli.sources",
         "gan_cli",
     },

@@ -2,6 +2,7 @@
 
 import typing
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from gan_cli.files import shortest
 from gan_cli.jobs import GameJob
 from gan_cli.metrics.samples import RealSamples
 from gan_cli.models.base import Critic
+from gan_cli.models.batch_norm import over_ranks
 from gan_cli.randomness import stream
 from gan_cli.ranges import NonNegative
+from gan_cli.ranks import place, take
 from gan_cli.runs import read
 from gan_cli.runs.classifiers import open_classifier
 from gan_cli.runs.sources import open_run
@@ -44,6 +47,7 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     `before` and `edition` are those of a run to be continued.
     """
     validate(config)
+    _share_out(config)
     settings: Device = build(config.device, Device, "device")
     device = settings.activate()
     dataset = parts.dataset(config, open_run)
@@ -72,6 +76,8 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
         generator_trained=config.train.generator is GeneratorTraining.trained,
         reuse_samples=config.train.reuse_samples,
     )
+    with naming("divergence.penalty"):
+        divergence.penalty.number_of(game.scoring(first.labels).packs(first.samples))
     few = first.first(2 * config.train.packing)  # a forward pass of a whole batch can take a minute
     with naming("model"), FlopCounterMode(display=False) as counter:
         _dry_pass(game, few)
@@ -110,6 +116,18 @@ def assemble(config: DictConfig, before: Plan | None = None, edition: int = NEWE
     )
 
 
+def _share_out(config: DictConfig) -> None:
+    """See to it that the processes of a run have equal parts of a batch, in which what is judged together stays so."""
+    size, packing = place().size, config.train.packing
+    if config.train.batch_size % (size * packing):
+        packs = f" in packs of train.packing={packing}" if packing > 1 else ""
+        raise ConfigError(
+            f"train.batch_size={config.train.batch_size} cannot be shared by {size} processes evenly{packs}:"
+            f" choose a multiple of {size * packing}"
+        )
+    take(replace(place(), block=packing))
+
+
 def known_data(run: Path, config: DictConfig, remedy: str = "restore them") -> Dataset:
     """The data that a run learned of. Raises `ConfigError`, with a remedy, if they are no longer those."""
     dataset, known = parts.dataset(config, open_run), read.record(run)
@@ -142,6 +160,8 @@ def _state(
         raise ConfigError(
             "model.conditional=true: its generator takes no labels: choose model=mlp, dcgan, resnet or r3gan"
         )
+    if place().size > 1:
+        generator, critic = over_ranks(generator), over_ranks(critic)
     for network in (generator, critic):
         # Convolutions are fastest with the channels innermost; other layers are not touched by it.
         network.to(device).to(memory_format=torch.channels_last)
@@ -178,6 +198,8 @@ def _dry_pass(game: Game, real: Batch) -> None:
             f"model.generator gives samples of shape {tuple(fake.shape[1:])}"
             f" where dataset has {tuple(real.samples.shape[1:])}"
         )
+    with naming("augmentation"):
+        game.augmentation(real.samples)
     critic = game.scoring(real.labels)
     packs = critic.packs(real.samples)
     scores, n = critic(packs), len(packs)

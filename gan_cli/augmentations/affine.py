@@ -10,6 +10,7 @@ from torch.nn.functional import pad
 
 from gan_cli.augmentations.base import Augmentation, check_images
 from gan_cli.ranges import NonNegative
+from gan_cli.ranks import of_all, own
 from gan_cli.schedules import Schedule, now
 
 
@@ -46,7 +47,7 @@ class Affine(Augmentation):
         device, dtype = images.device, images.dtype
         angle = _either_side(n, 1, device=device) * now(self.degrees) * (math.pi / 180)
         scale = 1 + _either_side(n, 1, device=device) * now(self.scale)
-        flip = torch.randint(2, (n, 1, 1), device=device) * 2 - 1 if self.mirror else 1
+        flip = own(torch.randint(2, (of_all(n), 1, 1), device=device)) * 2 - 1 if self.mirror else 1
         right, down = (_either_side(n, 2, device=device) * now(self.shift)).to(dtype).split(1, 1)
         cosine, sine = (scale * angle.cos()).to(dtype), (scale * angle.sin()).to(dtype)
         middle_column, middle_row = (width - 1) / 2, (height - 1) / 2
@@ -57,7 +58,7 @@ class Affine(Augmentation):
 
 def _either_side(n: int, numbers: int, device: torch.device) -> Tensor:
     """Uniform on [−1, 1), shape `(n, numbers, 1)`."""
-    return (torch.rand(n, numbers, device=device) * 2 - 1)[..., None]
+    return (own(torch.rand(of_all(n), numbers, device=device)) * 2 - 1)[..., None]
 
 
 def interpolated(images: Tensor, column: Tensor, row: Tensor, background: float) -> Tensor:

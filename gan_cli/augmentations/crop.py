@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from gan_cli.augmentations.base import Augmentation, check_images
+from gan_cli.ranks import of_all, own
 
 
 class Crop(Augmentation):
@@ -29,11 +30,11 @@ class Crop(Augmentation):
         check_images(samples, "crop")
         n, _, height, width = samples.shape
         device = samples.device
-        top, left = torch.randint(2 * self.shift + 1, (2, n, 1), device=device)
+        top, left = own(torch.randint(2 * self.shift + 1, (2, of_all(n), 1), device=device), dim=1)
         rows = top + torch.arange(height, device=device)
         columns = left + torch.arange(width, device=device)
         if self.mirror:
-            flipped = torch.randint(2, (n, 1), device=device).bool()
+            flipped = own(torch.randint(2, (of_all(n), 1), device=device)).bool()
             columns = torch.where(flipped, columns.flip(1), columns)
         # Indexed around the channels, which then come last: in memory too.
         framed = pad(samples, [self.shift] * 4, value=self.background).permute(0, 2, 3, 1)
@@ -46,6 +47,6 @@ class Crop(Augmentation):
 
     def _hidden(self, n: int, side: int, device: torch.device) -> Tensor:
         """Which pixels of an axis the hole of each image covers, bools of shape (n, side)."""
-        first = torch.randint(side, (n, 1), device=device) - self.hole // 2
+        first = own(torch.randint(side, (of_all(n), 1), device=device)) - self.hole // 2
         pixels = torch.arange(side, device=device)
         return (first <= pixels) & (pixels < first + self.hole)

@@ -9,6 +9,7 @@ from torch import Tensor
 from gan_cli.augmentations.adaptive import Adaptive
 from gan_cli.augmentations.base import Augmentation, check_images
 from gan_cli.ranges import Probability
+from gan_cli.ranks import of_all, own
 from gan_cli.schedules import Schedule, now
 
 REACH = 1 / 8
@@ -56,7 +57,7 @@ class DiffAugment(Augmentation):
         images = samples.float() if samples.dtype in (torch.bfloat16, torch.float16) else samples
         n, _, *sides = images.shape
         for draw, change in self._changes():
-            is_changed = torch.rand(n, device=images.device) < probability
+            is_changed = own(torch.rand(of_all(n), device=images.device)) < probability
             images = changed(change, images, draw(n, sides, images.device), is_changed)
         return images.to(samples.dtype)
 
@@ -126,7 +127,7 @@ def _uniform(low: float, high: float) -> Draw:
     """A number for each image, drawn in float32 so that other precisions take the same."""
 
     def draw(n: int, sides: Sequence[int], device: torch.device) -> tuple[Tensor]:
-        return (torch.rand(n, device=device) * (high - low) + low,)
+        return (own(torch.rand(of_all(n), device=device)) * (high - low) + low,)
 
     return draw
 
@@ -136,7 +137,7 @@ def _places(n: int, sides: Sequence[int], device: torch.device) -> tuple[Tensor,
     places = []
     for side in sides:
         reach = _share_of(side, REACH)
-        first = torch.randint(-reach, reach + 1, (n, 1), device=device)
+        first = own(torch.randint(-reach, reach + 1, (of_all(n), 1), device=device))
         places.append(first + torch.arange(side, device=device))
     return tuple(places)
 
@@ -147,7 +148,7 @@ def _hidden(n: int, sides: Sequence[int], device: torch.device) -> tuple[Tensor,
     for side in sides:
         hole = _share_of(side, HOLE)
         # The middle of an even number of pixels lies between two of them, or at a border.
-        first = torch.randint(side + 1 - hole % 2, (n, 1), device=device) - hole // 2
+        first = own(torch.randint(side + 1 - hole % 2, (of_all(n), 1), device=device)) - hole // 2
         hidden.append(_within(torch.arange(side, device=device), first, first + hole))
     return tuple(hidden)
 

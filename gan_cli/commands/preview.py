@@ -1,5 +1,6 @@
 """What a run would be, told in place of carrying it out: how long it takes, and how its numbers change."""
 
+import sys
 from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ SECONDS_OF_EACH = 1.0
 """The same where there are several runs."""
 
 
-def add_flags(parser: ArgumentParser) -> None:
+def _add_flags(parser: ArgumentParser) -> None:
     """The flags of a command that trains."""
     parser.add_argument("--estimate", action="store_true")
     parser.add_argument("--schedules", type=Path, metavar="FILE.png")
@@ -62,3 +63,10 @@ class Preview:
         if not self._found:
             raise ConfigError("--estimate found no runs: the overrides of the sweep match no option")
         return as_text(self._found)
+
+
+def asked_of(parser: ArgumentParser) -> Preview | None:
+    """What the command line asks of its runs in place of training them, by flags that Hydra does not know."""
+    _add_flags(parser)
+    asked, sys.argv[1:] = parser.parse_known_args()
+    return Preview(**vars(asked)) if any(vars(asked).values()) else None

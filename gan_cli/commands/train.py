@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from gan_cli.assembly import classifiers, games
+from gan_cli.commands import together
 from gan_cli.commands.reporter import Reporter
 from gan_cli.commands.signals import StopSignals
 from gan_cli.config.identity import differences
@@ -19,6 +20,7 @@ from gan_cli.config.taken import COMMANDS
 from gan_cli.datasets.base import Dataset
 from gan_cli.errors import ConfigError, InterruptedRunError
 from gan_cli.jobs import Job
+from gan_cli.ranks import place
 from gan_cli.runs import checkpoints, read, record
 from gan_cli.runs.folder import RunFolder
 from gan_cli.training.execution import Plan
@@ -39,15 +41,22 @@ def run(config: DictConfig, path: Path, config_files: Mapping[str, str]) -> Path
     """
     folder = RunFolder(path)
     job = assembled(config, folder)
-    carry_out(job, folder, config_files)
+    if together.is_first():
+        carry_out(job, folder, config_files)
+    else:
+        help_out(job)
     return path / f"{job.pictured}.png"
 
 
 def assembled(config: DictConfig, folder: RunFolder) -> Job:
     """The job of a config, computed as the folder's run was begun, if there is one. Raises `ConfigError`."""
-    refuse_changes(folder, config)
-    before = Plan.recorded(read.record(folder.path).get("execution"))
-    return ASSEMBLERS[kind_of(config)](config, before, read.edition(folder.path))
+
+    def known() -> tuple[Plan | None, int]:
+        refuse_changes(folder, config)
+        return Plan.recorded(read.record(folder.path).get("execution")), read.edition(folder.path)
+
+    before, edition = together.from_first(known)
+    return ASSEMBLERS[kind_of(config)](config, before, edition)
 
 
 def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> None:
@@ -58,6 +67,7 @@ def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> N
     """
     with folder.claimed():
         resume(job, folder)
+        together.share(job.state)
         if job.state.step == job.steps and read.record(folder.path).get("status") == "done":
             logger.info("%s is done; train.steps=… beyond %d continues it", folder.path, job.state.step)
             return
@@ -72,6 +82,19 @@ def carry_out(job: Job, folder: RunFolder, config_files: Mapping[str, str]) -> N
                 folder.write_findings(str(read.REAL), real)
             _train(job, folder, metrics, summary)
             summary["fingerprint"] = job.state.fingerprint()
+
+
+def help_out(job: Job) -> None:
+    """Train a job that another process of its run carries out, with it. Raises what ends the run."""
+    together.share(job.state)
+    state, agreed = job.state, together.StopAgreement()
+    with StopSignals() as stop, job.plan.placed():
+        for _ in job.terms():
+            signal_number = agreed(stop.received, is_last=state.step == job.steps)
+            if _is_at_work(job, signal_number is not None):
+                together.wait()
+            if signal_number is not None:
+                raise _interrupted(state.step, signal_number)
 
 
 def refuse_changes(folder: RunFolder, config: DictConfig) -> None:
@@ -135,6 +158,8 @@ def _summary(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> di
         "started": read.record(folder.path).get("started", record.now()),
     }
     summary |= _of_data(job.dataset) | dict(job.held_out())
+    if place().size > 1:
+        summary["processes"] = place().size
     if job.classes:
         summary["classes"] = dict(job.classes)
     if metrics:
@@ -166,6 +191,7 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
     """The loop. A step is due for a report, a picture or a checkpoint at its interval, and when it is the last."""
     state, every = job.state, job.every
     reporter = Reporter(job, folder, metrics)
+    agreed, communication = together.StopAgreement(), together.Communication()
     with StopSignals() as stop, reporter, job.plan.placed():
         # A run may have ended between a checkpoint and its picture.
         if (
@@ -177,13 +203,15 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
         reporter.resume_clock()
         for terms in job.terms():
             reporter.add(terms)
-            signal_number = stop.received
+            communication.after_step()
+            signal_number = agreed(stop.received, is_last=state.step == job.steps)
             is_last = state.step == job.steps or signal_number is not None
             due = partial(_due, state.step, is_last)
             summary |= {"step": state.step, "execution": job.plan.record(job.mode)}
 
             # Report: the first look at numbers that may still be on their way from the device.
             if due(every.log) or due(every.evaluate):
+                communication.tell()
                 summary["final"] = reporter.report(job.numbers if due(every.evaluate) else dict)
             if due(every.evaluate):
                 summary |= job.findings()
@@ -201,13 +229,25 @@ def _train(job: Job, folder: RunFolder, metrics: list[dict[str, float]], summary
                 _draw(job, folder, metrics)
 
             # Stop?
+            if _is_at_work(job, signal_number is not None):
+                together.wait()
             if signal_number is not None:
-                raise InterruptedRunError(
-                    f"{signal.Signals(signal_number).name} after step {state.step}, which is saved;"
-                    " the same command continues the run",
-                    signal_number,
-                )
+                raise _interrupted(state.step, signal_number)
             reporter.resume_clock()
+
+
+def _is_at_work(job: Job, is_stopped: bool) -> bool:
+    """Whether the step just taken is followed by what one process does for all."""
+    every, is_last = job.every, is_stopped or job.state.step == job.steps
+    intervals = (every.log, every.evaluate, every.checkpoint, every.samples)
+    return any(_due(job.state.step, is_last, interval) for interval in intervals)
+
+
+def _interrupted(step: int, signal_number: int) -> InterruptedRunError:
+    name = signal.Signals(signal_number).name
+    return InterruptedRunError(
+        f"{name} after step {step}, which is saved; the same command continues the run", signal_number
+    )
 
 
 def _draw(job: Job, folder: RunFolder, metrics: list[dict[str, float]]) -> None:

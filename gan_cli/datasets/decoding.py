@@ -82,10 +82,12 @@ class Found:
         smallest, largest = ("×".join(map(str, size)) for size in self.sizes)
         return smallest, largest
 
-    def described(self, images: str) -> str:
-        """Words on the images with the sizes that they had, and what was left out."""
+    def described(self, images: str, side: int) -> str:
+        """Words on the images with the sizes that they had, the side of the squares they are now, what was left out."""
         smallest, largest = self.sizes_in_words()
         words = f"{images}, {smallest} to {largest} pixels" if smallest != largest else f"{images}, {smallest} pixels"
+        if {smallest, largest} != {f"{side}×{side}"}:
+            words += f", made {side}×{side}"
         return words + (f"; left out: {self.in_words()}" if self.bad or self.left_out else "")
 
     def in_words(self) -> str:

@@ -171,7 +171,7 @@ class Folder(Images):
             words += f" in {len(self.classes)} class{'es' * (len(self.classes) > 1)}"
         if self._splits and self.split:
             words += f" of {self._splits[self.split]}/"
-        return self._found.described(words)
+        return self._found.described(words, self.sample_shape[-1])
 
     def _rows(self, images: Tensor, chosen: Tensor) -> Tensor:
         return copied(images, chosen, self._root)

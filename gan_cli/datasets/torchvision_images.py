@@ -130,7 +130,7 @@ class TorchvisionImages(Images):
         words = f"{len(self):,} image{'s' * (len(self) > 1)} of {self._name}'s {self.split} split"
         if self.labels is not None:
             words += f" in {len(self.classes)} class{'es' * (len(self.classes) > 1)}"
-        return self._found.described(words)
+        return self._found.described(words, self.sample_shape[-1])
 
     def _rows(self, images: Tensor, chosen: Tensor) -> Tensor:
         return copied(images, chosen, self._root)

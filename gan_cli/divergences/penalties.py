@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gan_cli.models.base import Scoring
 from gan_cli.ranges import NonNegative, Portion
+from gan_cli.ranks import of_all, own, place
 from gan_cli.schedules import Schedule, now
 
 Score = Callable[[Tensor], Tensor]
@@ -56,7 +57,8 @@ def gradient_norm(critic: Score, x: Tensor) -> Tensor:
 def between(real: Tensor, fake: Tensor) -> Tensor:
     """One point on the line from each real sample to a fake one, uniform along it."""
     # Drawn in float32, so that other precisions take the same points.
-    position = torch.rand(len(real), *[1] * (real.dim() - 1), device=real.device, dtype=torch.float32)
+    shape = (of_all(len(real)), *[1] * (real.dim() - 1))
+    position = own(torch.rand(shape, device=real.device, dtype=torch.float32), in_packs=True)
     return torch.lerp(real, fake, position.to(real.dtype))
 
 
@@ -72,6 +74,10 @@ class Penalty(ABC):
     @abstractmethod
     def __call__(self, critic: Score, real: Tensor, fake: Tensor) -> Tensor:
         """The penalty, a scalar, for real and fake samples of one shape `(batch, *sample_shape)`."""
+
+    def number_of(self, real: Tensor) -> int:
+        """How many of the real samples, and of the fake ones, it is taken at; of this rank's part of a batch."""
+        return len(real)
 
     def with_scores(self, critic: Scoring, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The scores of the real and of the fake samples, and the penalty.
@@ -104,8 +110,14 @@ class Weighted(Penalty):
         return *critic.both(real, fake), self(critic.of_first(n), real[:n], fake[:n])
 
     def number_of(self, real: Tensor) -> int:
-        """How many of the real samples, and of the fake ones, it is taken at."""
-        return max(1, round(self.share * len(real)))
+        ranks = place().size
+        n = max(1, round(self.share * len(real) * ranks))
+        if n % ranks:
+            raise ValueError(
+                f"share={self.share} takes {n} of {len(real) * ranks} samples, which {ranks} processes cannot share"
+                " evenly: choose another share or train.batch_size"
+            )
+        return n // ranks
 
 
 class Interpolate(Weighted):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gan_cli.augmentations.base import Augmentation, NoAugmentation
 from gan_cli.datasets.base import Density
 from gan_cli.ranges import Count
+from gan_cli.ranks import of_all, own
 
 Latent = Literal["normal", "uniform", "mixture"]
 """N(0, 1) in each coordinate; uniform on [−1, 1]; or a mixture of as many Gaussians as there are coordinates.
@@ -38,12 +39,13 @@ class Generator(nn.Module, ABC):
         """`n` latents on the device of the parameters, from `generator`, on any device, or from torch's own stream."""
         device = next(self.parameters()).device
         source = device if generator is None else generator.device
+        n = of_all(n)
         if self.latent == "uniform":
-            return (2 * torch.rand(n, self.latent_size, generator=generator, device=source) - 1).to(device)
+            return own(2 * torch.rand(n, self.latent_size, generator=generator, device=source) - 1).to(device)
         latent = torch.randn(n, self.latent_size, generator=generator, device=source)
         if self.latent == "mixture":
             latent += self._centre(torch.randint(self.latent_size, (n,), generator=generator, device=source))
-        return latent.to(device)
+        return own(latent).to(device)
 
     def centre(self, latent: Tensor) -> Tensor:
         """The centre that each latent was drawn about: that of its Gaussian in a mixture, else 0; shape as `latent`."""

@@ -10,6 +10,7 @@ from gan_cli.datasets.mixtures import Gaussian, Mixture, ParallelLines, SwissRol
 from gan_cli.errors import NeedsError
 from gan_cli.models import base
 from gan_cli.ranges import Positive
+from gan_cli.ranks import of_all, own
 
 
 class GaussianGenerator(base.Generator):
@@ -68,9 +69,9 @@ class NoisyData(base.Generator):
             # still decides all.
             generator = torch.Generator(device)
             generator.manual_seed(int(torch.randint(2**62, ())))
-        points = self.data.sample(n, generator)
+        points = self.data.sample(of_all(n), generator)
         noise = torch.randn(points.shape, generator=generator, device=generator.device)
-        return torch.cat([points, noise], dim=1).to(device)
+        return own(torch.cat([points, noise], dim=1)).to(device)
 
     def forward(self, latent: Tensor) -> Tensor:
         points, noise = latent.chunk(2, dim=1)

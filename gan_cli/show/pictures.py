@@ -173,7 +173,8 @@ def step_axis(axes: Axes, label: str = "step (generator updates)") -> None:
     """Label the x axis as one of steps, which are whole numbers."""
     axes.set_xlabel(label)
     axes.locator_params(axis="x", integer=True)
-    axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}" if step == round(step) else "")
+    # A tick may be a whole number up to rounding.
+    axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}" if abs(step - round(step)) < 1e-6 else "")
 
 
 def _decades(axes: Axes) -> float:

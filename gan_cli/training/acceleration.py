@@ -15,6 +15,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gan_cli.datasets.base import Batch
+from gan_cli.errors import ConfigError
+from gan_cli.ranks import place
 from gan_cli.training.loop import EagerIteration, Game, Iteration, Terms
 from gan_cli.training.scheduling import Scheduling, keep_on_device, keep_on_host, numbers_on_host
 from gan_cli.training.state import TrainState
@@ -45,6 +47,14 @@ def choose_mode(requested: str, device: torch.device, steps: int, deterministic:
                 return "eager", " (device.accelerate=compile may gain on the CPU, under a gradient penalty)"
             case "graph":
                 return "eager", " (device.accelerate=graph needs CUDA)"
+    elif place().size > 1:
+        if requested == "graph":
+            raise ConfigError(
+                "device.accelerate=graph: sums over several processes are not captured: choose auto, eager or compile"
+            )
+        if requested == "auto":
+            pays = steps >= COMPILATION_PAYS
+            return "compile" if pays else "eager", " (sums over several processes are not captured)"
     elif requested == "auto":
         if steps < CAPTURE_PAYS:
             return "eager", f" (train.steps={steps} are too few for a graph to pay back)"
@@ -62,7 +72,7 @@ def accelerated(mode: str, device: str, state: TrainState, game: Game, schedulin
         keep_on_host(optimizer)
     if mode == "eager":
         return EagerIteration(state, game)
-    if device != "cuda":
+    if device != "cuda" or place().size > 1:
         return CompiledIteration(state, game)
     inner = EagerIteration(state, game) if mode == "graph" else CompiledIteration(state, game)
     return CapturedIteration(state, game, scheduling, inner)

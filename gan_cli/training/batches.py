@@ -11,6 +11,7 @@ from torch import Tensor
 from gan_cli.datasets.base import Batch, Dataset, Endless, Images, to_unit_range
 from gan_cli.editions import NEWEST
 from gan_cli.randomness import begin
+from gan_cli.ranks import part
 from gan_cli.training.affinity import go_anywhere
 
 
@@ -21,7 +22,10 @@ class Batches(Protocol):
     """How the data come to the device, in words."""
 
     def __call__(self, first: int, count: int) -> Batch:
-        """The batches `first` to `first + count − 1`, of shape `(count, batch, *sample_shape)`, on the device."""
+        """The batches `first` to `first + count − 1`, this rank's part of each, on the device.
+
+        Their shape is `(count, batch / ranks, *sample_shape)`.
+        """
 
 
 class EndlessBatches:
@@ -42,7 +46,8 @@ class EndlessBatches:
 
     def _batch(self, index: int) -> Batch:
         begin(self._generator, self._seed, "data", index, edition=self._edition)
-        return self._dataset.batch(self._batch_size, self._generator)
+        whole = self._dataset.batch(self._batch_size, self._generator)
+        return Batch(part(whole.samples), None if whole.labels is None else part(whole.labels))
 
 
 def stacked(batches: Sequence[Batch]) -> Batch:
@@ -80,7 +85,8 @@ class Shuffled:
     ) -> None:
         if batch_size > len(images):
             raise ValueError(
-                f"batch_size={batch_size} is larger than the data set of {len(images)} images: choose a smaller one"
+                f"batch_size={batch_size} is larger than the data set of {len(images)} image{'s' * (len(images) > 1)}:"
+                f" choose {len(images)} or less"
             )
         self._images = images
         self._labels = labels
@@ -100,14 +106,14 @@ class Shuffled:
             epoch, position = divmod(first, per_epoch)
             taken = min(last - first, per_epoch - position)
             order, mirrored = self._epoch(epoch)
-            part = slice(position * self._batch_size, (position + taken) * self._batch_size)
-            chosen.append(order[part])
-            flipped.append(mirrored[part])
+            its = slice(position * self._batch_size, (position + taken) * self._batch_size)
+            chosen.append(order[its])
+            flipped.append(mirrored[its])
             first += taken
-        at = torch.cat(chosen)
+        at = part(torch.cat(chosen))
         return Draw(
             self._images.index_select(0, at),
-            torch.cat(flipped) if self._mirror else None,
+            part(torch.cat(flipped)) if self._mirror else None,
             None if self._labels is None else self._labels.index_select(0, at),
         )
 
@@ -162,10 +168,9 @@ class Prefetched:
 class ImageBatches:
     """Images drawn as uint8 and, on the device, mirrored and scaled to [−1, 1]."""
 
-    def __init__(self, source: Shuffled | Prefetched, batch_size: int, device: torch.device, description: str) -> None:
+    def __init__(self, source: Shuffled | Prefetched, device: torch.device, description: str) -> None:
         self.description = description
         self._source = source
-        self._batch_size = batch_size
         self._device = device
 
     def __call__(self, first: int, count: int) -> Batch:
@@ -178,9 +183,9 @@ class ImageBatches:
             chosen = torch.arange(len(images), device=self._device)
             chosen += len(images) * flipped.to(self._device, non_blocking=True)
             images = sides.index_select(0, chosen)
-        scaled = to_unit_range(images).view(count, self._batch_size, *images.shape[1:])
+        scaled = to_unit_range(images).unflatten(0, (count, -1))
         if labels is not None:
-            labels = labels.to(self._device, non_blocking=True).view(count, self._batch_size)
+            labels = labels.to(self._device, non_blocking=True).view(count, -1)
         return Batch(scaled.permute(0, 1, 4, 2, 3), labels)
 
 
@@ -227,12 +232,12 @@ def _image_batches(
             dataset.images, batch_size, seed, mirror=dataset.mirror, labels=dataset.labels, edition=edition
         )
         source = Prefetched(shuffled, workers, pinned=device.type == "cuda")
-        return ImageBatches(source, batch_size, device, f"streamed by {workers} threads ({amount})")
+        return ImageBatches(source, device, f"streamed by {workers} threads ({amount})")
     labels = None if dataset.labels is None else dataset.labels.to(device)
     shuffled = Shuffled(
         dataset.images.to(device), batch_size, seed, mirror=dataset.mirror, labels=labels, edition=edition
     )
-    return ImageBatches(shuffled, batch_size, device, f"resident on {device} ({amount})")
+    return ImageBatches(shuffled, device, f"resident on {device} ({amount})")
 
 
 def fits(size_in_bytes: int, free_in_bytes: int) -> bool:

@@ -9,6 +9,7 @@ from annotated_types import Le
 
 from gan_cli.errors import ConfigError
 from gan_cli.ranges import Count
+from gan_cli.ranks import place
 from gan_cli.sampling import BATCH_SIZE
 from gan_cli.training.affinity import find_threads
 from gan_cli.training.allocator import keep_freed_memory
@@ -46,7 +47,7 @@ class Device:
         if self.kind == "cuda" and not available:
             raise ConfigError("device.kind=cuda, but torch finds no CUDA device: use device=cpu or device=auto")
         keep_freed_memory()
-        torch.set_num_threads(self.threads or DEFAULT_THREADS)
+        torch.set_num_threads(self.threads or _threads_of_a_process())
         find_threads()
         if self.deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -54,7 +55,11 @@ class Device:
         # Two processes may find another kernel fastest, and it rounds otherwise.
         torch.backends.cudnn.benchmark = self.cudnn_benchmark and not self.deterministic
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
-        return torch.device("cpu" if self.kind == "cpu" or not available else "cuda")
+        if self.kind == "cpu" or not available:
+            return torch.device("cpu")
+        if place().size > 1:
+            torch.cuda.set_device(_of_this_process())
+        return torch.device("cuda")
 
     def threads_for(self, operations: int) -> tuple[int, str]:
         """The number of threads by the floating-point operations of a forward pass, and the reason in brackets.
@@ -64,5 +69,21 @@ class Device:
         """
         if self.threads is not None:
             return self.threads, ""
-        number = max(1, min(DEFAULT_THREADS, int(operations / WORK_OF_A_THREAD)))
+        number = max(1, min(_threads_of_a_process(), int(operations / WORK_OF_A_THREAD)))
         return number, f" (a forward pass is {operations / 1e6:,.0f} million operations)"
+
+
+def _threads_of_a_process() -> int:
+    """Its share of the machine, which the processes of a run have together unless the environment says otherwise."""
+    return DEFAULT_THREADS if "OMP_NUM_THREADS" in os.environ else max(1, DEFAULT_THREADS // place().local_size)
+
+
+def _of_this_process() -> int:
+    """The CUDA device of a process among those of its machine; clusters may show each its own alone."""
+    count, here = torch.cuda.device_count(), place()
+    if 1 < count <= here.local_rank or (count == 1 < here.local_size and "CUDA_VISIBLE_DEVICES" not in os.environ):
+        raise ConfigError(
+            f"{here.local_size} processes cannot share {count} CUDA device{'s' * (count > 1)}: start with"
+            f" --nproc-per-node={count}, or device=cpu"
+        )
+    return here.local_rank if count > 1 else 0

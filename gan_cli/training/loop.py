@@ -16,6 +16,7 @@ from gan_cli.divergences.base import Divergence
 from gan_cli.editions import NEWEST
 from gan_cli.models.base import Critic, Generator, Scoring
 from gan_cli.randomness import begin, torchs_own
+from gan_cli.ranks import everyones, place, sharing_a_batch, sum_up
 from gan_cli.schedules import Progress, Schedule, schedules_in
 from gan_cli.training.batches import Batches
 from gan_cli.training.scheduling import OptimizerNumbers, Scheduling
@@ -59,22 +60,24 @@ class Game:
     def critic_loss(self, real: Batch, fake: Tensor) -> tuple[Tensor, Terms]:
         """The critic's loss, penalty less estimate, and what its scores tell: these two, and what leads a probability.
 
-        It changes nothing, as compiled functions should not.
+        On several ranks the penalty is this rank's part of the mean, and the estimate that of the whole batch. It
+        changes nothing, as compiled functions should not.
         """
         with torch.autocast(fake.device.type, torch.bfloat16, enabled=self.bf16):
             critic = self.scoring(real.labels)
             real_scores, fake_scores, penalty = self.divergence.penalty.with_scores(
                 critic, critic.packs(real.samples), critic.packs(fake)
             )
-        real_scores, fake_scores = widened(real_scores), widened(fake_scores)
+        real_scores, fake_scores = everyones(widened(real_scores), widened(fake_scores))
         estimate = self.divergence.estimate(real_scores, fake_scores)
+        penalty = penalty / place().size
         terms = {"estimate": estimate.detach(), "penalty": penalty.detach()}
         if self.augmentation.adaptive is not None:
             terms["real_sign"] = real_sign(real_scores, fake_scores)
         return penalty - estimate, terms
 
     def generator_loss(self, real: Batch, fake: Tensor) -> Tensor:
-        """The generator's loss against the critic as it stands."""
+        """The generator's loss against the critic as it stands, that of the whole batch."""
         real_scores = None
         with torch.autocast(fake.device.type, torch.bfloat16, enabled=self.bf16):
             critic = self.scoring(real.labels)
@@ -82,6 +85,10 @@ class Game:
             if self.divergence.pairs_samples:
                 with torch.no_grad():
                     real_scores = widened(critic(critic.packs(real.samples)))
+        if real_scores is None:
+            (fake_scores,) = everyones(fake_scores)
+        else:
+            fake_scores, real_scores = everyones(fake_scores, real_scores)
         return self.divergence.generator_objective(fake_scores, real_scores)
 
 
@@ -145,14 +152,16 @@ def train(
         real = batches(state.step * critic_steps, critic_steps)
 
         # Write what changes over the run.
-        progress = Progress(state.step, steps, images_per_step=critic_steps * real.samples.shape[1])
+        images_per_step = critic_steps * real.samples.shape[1] * place().size
+        progress = Progress(state.step, steps, images_per_step=images_per_step)
         for of_optimizer in numbers:
             of_optimizer.write(progress)
         for schedule in game.schedules:
             schedule.write(progress)
         average_weight.fill_(1 - scheduling.decay(progress))
 
-        terms = iterate(real, average_weight)
+        with sharing_a_batch():
+            terms = iterate(real, average_weight)
         state.step += 1
         yield terms
 
@@ -181,11 +190,12 @@ def draw(game: Game, real: Batch) -> Tensor:
 def critic_step(state: TrainState, game: Game, real: Batch, fake: Tensor) -> Terms:
     """One ascent of the critic on the estimate, less the penalty; no gradient reaches the generator."""
     loss, terms = game.critic_loss(real, fake.detach())
-    norm = descend(loss, state.critic_optimizer)
+    norm = descend(loss, state.critic_optimizer, terms["penalty"])
     game.divergence.constrain(state.critic)
-    terms |= {"critic_loss": loss.detach(), "critic_gradient_norm": norm}
+    terms |= {"critic_loss": terms["penalty"] - terms["estimate"], "critic_gradient_norm": norm}
     if (adaptive := game.augmentation.adaptive) is not None:
-        terms["augmentation_probability"] = adaptive.follow(terms["real_sign"], len(real.samples))
+        images = len(real.samples) * place().size
+        terms["augmentation_probability"] = adaptive.follow(terms["real_sign"], images)
     return terms
 
 
@@ -218,10 +228,15 @@ def widened(values: Tensor) -> Tensor:
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def descend(loss: Tensor, optimizer: Optimizer) -> Tensor:
-    """One update of the optimizer's own parameters and no others; returns the norm of their gradient."""
+def descend(loss: Tensor, optimizer: Optimizer, *parts: Tensor) -> Tensor:
+    """One update of the optimizer's own parameters and no others; returns the norm of their gradient.
+
+    The gradient is the sum over ranks; `parts` of numbers, of which each rank has its own, become their sums with it.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     optimizer.zero_grad()
     loss.backward(inputs=parameters)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    sum_up([*gradients, *parts])
     optimizer.step()
-    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return torch.nn.utils.get_total_norm(gradients)

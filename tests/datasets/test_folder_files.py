@@ -193,7 +193,7 @@ def test_what_is_no_image_is_left_out_and_named(folder: Path, kind: str, caplog:
         dataset = open_folder(folder)
         assert dataset.files == ["a.png"]
         assert caplog.messages == [f"{folder}: left out: {words}"]
-        assert dataset.description == f"1 image, 20×20 pixels; left out: {words}"
+        assert dataset.description == f"1 image, 20×20 pixels, made 8×8; left out: {words}"
 
 
 def test_all_that_is_left_out_is_counted_in_one_line(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -214,8 +214,8 @@ def test_the_description_says_what_was_loaded(folder: Path) -> None:
     for index, size in enumerate([(30, 20), (10, 12), (640, 480)]):
         (folder / f"class {index % 2}").mkdir(exist_ok=True)
         saved(size=size)(folder / f"class {index % 2}" / f"{index}.png")
-    assert open_folder(folder).description == "3 images in 2 classes, 10×12 to 640×480 pixels"
-    assert open_folder(folder, per_class=1).description == "2 images in 2 classes, 10×12 to 640×480 pixels"
+    assert open_folder(folder).description == "3 images in 2 classes, 10×12 to 640×480 pixels, made 8×8"
+    assert open_folder(folder, per_class=1).description == "2 images in 2 classes, 10×12 to 640×480 pixels, made 8×8"
 
 
 CROPS: dict[str, Callable[[torch.Tensor], bool]] = {

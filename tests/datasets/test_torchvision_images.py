@@ -166,7 +166,9 @@ def test_images_are_decoded_once_and_only_those_of_the_split_that_is_asked_for(t
     assert first.fingerprint() == second.fingerprint()
     second.other_split()
     assert len(names) == len(made.shades["train"]) + len(made.shades["test"])
-    assert second.description == ("2 images of Flowers102's train split in 102 classes, 31×20 to 26×26 pixels")
+    assert second.description == (
+        "2 images of Flowers102's train split in 102 classes, 31×20 to 26×26 pixels, made 8×8"
+    )
 
 
 # The files
