@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import torch
 import torch.distributed as dist
@@ -192,14 +191,12 @@ def _together(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def losses_explained() -> Iterator[None]:
-    """What torch says of a connection that has broken, as a `LostRankError`."""
+    """What torch says of a sum that has failed, mostly by a connection that has broken, as a `LostRankError`."""
     try:
         yield
     except RuntimeError as error:  # torch has no class of its own for gloo's errors
-        _lost(error)
-
-
-def _lost(error: Exception) -> NoReturn:
-    raise LostRankError(
-        "another process of the run has ended; the same command continues from the last checkpoint"
-    ) from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise LostRankError(
+            f"another process of the run has ended, or is out of reach ({reason}); the same command continues from the"
+            " last checkpoint"
+        ) from error

@@ -52,7 +52,8 @@ class GlobalBatchNorm(_BatchNorm):
         assert self.running_mean is not None and self.running_var is not None
         assert self.num_batches_tracked is not None
         self.num_batches_tracked.add_(1)
-        weight = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
+        count_of_batches = self.num_batches_tracked.to(mean.dtype)
+        weight = count_of_batches.reciprocal() if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), weight)
         self.running_var.lerp_((variance * (count / (count - 1))).to(self.running_var.dtype), weight)
 

@@ -5,6 +5,11 @@ from itertools import cycle
 import pytest
 import torch
 
+from gan_cli import ranks
+from gan_cli.errors import ConfigError
+from gan_cli.ranks import Place
+from gan_cli.training import device
+from gan_cli.training.acceleration import choose_mode
 from tests.helpers.configs import DIVERGENCES, PENALTIES, TINY
 from tests.helpers.ranked import Tasks, on_ranks, trained
 
@@ -85,3 +90,42 @@ def test_several_ranks_take_the_steps_of_one_in_every_game(name, on_several):
     in_single = alone(name, "float32")
     rounding = max(1e-3 * in_single["way"], distance(in_single, in_double))
     assert distance(on_several[f"{name} in float32"], in_single) < rounding
+
+
+@pytest.fixture
+def at():
+    """`at(rank=…, size=…)`: be that one of several ranks."""
+    yield lambda **place: ranks.take(Place(**place))
+    ranks.take(Place())
+
+
+def test_a_rank_has_every_so_manieth_sample_and_its_random_numbers_in_a_step_alone(at):
+    at(rank=1, size=3)
+    assert ranks.part(torch.arange(9)).tolist() == [1, 4, 7]
+    assert (ranks.of_all(3), ranks.own(torch.arange(3)).tolist()) == (3, [0, 1, 2])
+    with ranks.sharing_a_batch():
+        assert (ranks.of_all(3), ranks.own(torch.arange(9)).tolist()) == (9, [1, 4, 7])
+        assert ranks.own(torch.arange(18).view(2, 9), dim=1).tolist() == [[1, 4, 7], [10, 13, 16]]
+
+
+def test_samples_that_are_judged_together_stay_together(at):
+    at(rank=1, size=2, block=2)
+    assert ranks.part(torch.arange(8)).tolist() == [2, 3, 6, 7]
+    assert ranks.part(torch.arange(4), in_packs=True).tolist() == [1, 3]
+
+
+def test_steps_of_several_ranks_are_not_captured(at):
+    at(rank=0, size=2)
+    cuda = torch.device("cuda")
+    assert [choose_mode("auto", cuda, steps, False)[0] for steps in (1000, 100_000)] == ["eager", "compile"]
+    with pytest.raises(ConfigError, match=r"device\.accelerate=graph: sums over several processes are not captured"):
+        choose_mode("graph", cuda, 1000, False)
+
+
+def test_each_rank_of_a_machine_has_a_device_of_its_own(at, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    at(rank=5, size=8, local_rank=1, local_size=2)
+    assert device._of_this_process() == 1
+    at(rank=2, size=4, local_rank=2, local_size=4)
+    with pytest.raises(ConfigError, match="4 processes cannot share 2 CUDA devices: start with --nproc-per-node=2"):
+        device._of_this_process()
